@@ -1,0 +1,32 @@
+# orrery_library(NAME SOURCES a.cpp ... LINKS ... [PRIVATE_LINKS ...] [TESTS a.test.cpp ...] [TEST_LINKS ...])
+# One room: a static library and one test program NAME_test. Sources are named, never globbed.
+function(orrery_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LINKS;PRIVATE_LINKS;TESTS;TEST_LINKS" ${ARGN})
+  if(ARG_SOURCES)
+    add_library(${name} STATIC ${ARG_SOURCES})
+    target_link_libraries(${name} PUBLIC orrery_flags ${ARG_LINKS} PRIVATE ${ARG_PRIVATE_LINKS})
+  else()
+    add_library(${name} INTERFACE)
+    target_link_libraries(${name} INTERFACE orrery_flags ${ARG_LINKS})
+  endif()
+  if(ARG_TESTS)
+    orrery_test(${name}_test SOURCES ${ARG_TESTS} LINKS ${name} ${ARG_TEST_LINKS})
+  endif()
+endfunction()
+
+# orrery_binary(NAME SOURCES ... LINKS ...): a program in build/<preset>/bin.
+function(orrery_binary name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LINKS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE orrery_flags ${ARG_LINKS})
+endfunction()
+
+# orrery_test(NAME SOURCES ... LINKS ...): a GoogleTest program, one CTest case per TEST, found when tests run.
+include(GoogleTest)
+function(orrery_test name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LINKS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  target_link_libraries(${name} PRIVATE orrery_flags ${ARG_LINKS} GTest::gmock GTest::gtest GTest::gtest_main)
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 120 WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+endfunction()

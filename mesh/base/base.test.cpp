@@ -1,13 +1,13 @@
-#include <gtest/gtest.h>
-
-#include <set>
-
 #include "mesh/base/assert.hpp"
 #include "mesh/base/hash.hpp"
 #include "mesh/base/ids.hpp"
 #include "mesh/base/random.hpp"
 #include "mesh/base/result.hpp"
 #include "mesh/base/time.hpp"
+
+#include <gtest/gtest.h>
+
+#include <set>
 
 namespace orrery {
 namespace {

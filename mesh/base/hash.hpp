@@ -11,8 +11,8 @@ namespace orrery {
   return x ^ (x >> 31U);
 }
 
-/// A hash of bytes that is the same on every machine, compiler and version: placement depends on it (FNV-1a, then mixed).
-/// Not keyed: not a defence against chosen names.
+/// A hash of bytes that is the same on every machine, compiler and version: placement depends on it (FNV-1a, then
+/// mixed). Not keyed: not a defence against chosen names.
 [[nodiscard]] constexpr std::uint64_t stable_hash(std::string_view text, std::uint64_t seed = 0) noexcept {
   std::uint64_t hash = 0xcbf29ce484222325U ^ mix64(seed);
   for (const char c : text) {

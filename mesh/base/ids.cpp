@@ -24,7 +24,12 @@ bool is_utf8(std::string_view text) noexcept {
   std::size_t i = 0;
   while (i < text.size()) {
     const unsigned lead = byte_at(i);
-    const std::size_t length = lead < 0x80 ? 1 : lead < 0xc2 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : lead < 0xf5 ? 4 : 0;
+    const std::size_t length = lead < 0x80   ? 1
+                               : lead < 0xc2 ? 0
+                               : lead < 0xe0 ? 2
+                               : lead < 0xf0 ? 3
+                               : lead < 0xf5 ? 4
+                                             : 0;
     if (length == 0 || i + length > text.size()) return false;
     for (std::size_t k = 1; k < length; ++k) {
       if ((byte_at(i + k) & 0xc0U) != 0x80) return false;
@@ -41,8 +46,9 @@ bool is_utf8(std::string_view text) noexcept {
 
 result<process_name> make_process_name(std::string_view klass, std::string_view key) {
   if (!is_dns_label(klass)) {
-    return fail(errc::invalid_argument, "class '" + std::string{klass.substr(0, 80)} +
-                                            "' is not a name: use 1 to 63 lower-case letters, digits and '-', as in 'cart'");
+    return fail(errc::invalid_argument,
+                "class '" + std::string{klass.substr(0, 80)} +
+                    "' is not a name: use 1 to 63 lower-case letters, digits and '-', as in 'cart'");
   }
   if (key.empty()) return fail(errc::invalid_argument, "the key is empty: a process is addressed as class/key");
   if (key.size() > process_key_bytes_max) {
@@ -56,8 +62,8 @@ result<process_name> make_process_name(std::string_view klass, std::string_view 
 result<process_name> parse_process_name(std::string_view text) {
   const auto slash = text.find('/');
   if (slash == std::string_view::npos) {
-    return fail(errc::invalid_argument,
-                "'" + std::string{text.substr(0, 80)} + "' has no slash: a process is addressed as class/key, as in counter/a");
+    return fail(errc::invalid_argument, "'" + std::string{text.substr(0, 80)} +
+                                            "' has no slash: a process is addressed as class/key, as in counter/a");
   }
   return make_process_name(text.substr(0, slash), text.substr(slash + 1));
 }

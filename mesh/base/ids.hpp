@@ -1,9 +1,9 @@
 #pragma once
-#include <cstdint>
-#include <string>
-
 #include "mesh/base/result.hpp"
 #include "mesh/base/strong.hpp"
+
+#include <cstdint>
+#include <string>
 
 namespace orrery {
 
@@ -30,7 +30,7 @@ struct process_name {
   friend auto operator<=>(const process_name&, const process_name&) = default;
 };
 
-inline constexpr std::size_t class_name_bytes_max = 63;    ///< a DNS label, as Kubernetes names are
+inline constexpr std::size_t class_name_bytes_max = 63;  ///< a DNS label, as Kubernetes names are
 inline constexpr std::size_t process_key_bytes_max = 1024;
 
 /// "counter/a"

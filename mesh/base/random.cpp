@@ -1,9 +1,9 @@
 #include "mesh/base/random.hpp"
 
-#include <bit>
-
 #include "mesh/base/assert.hpp"
 #include "mesh/base/hash.hpp"
+
+#include <bit>
 
 namespace orrery {
 

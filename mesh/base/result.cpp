@@ -5,11 +5,26 @@
 namespace orrery {
 namespace {
 
-constexpr std::array<std::string_view, 20> code_names = {
-    "invalid_argument", "not_found",      "already_exists",    "conflict",        "too_large",
-    "overloaded",       "deadline_exceeded", "unavailable",    "draining",        "isolated",
-    "process_exited",   "handler_failed", "limit_exceeded",    "unauthenticated", "forbidden",
-    "protocol",         "cancelled",      "gone",              "io",              "internal"};
+constexpr std::array<std::string_view, 20> code_names = {"invalid_argument",
+                                                         "not_found",
+                                                         "already_exists",
+                                                         "conflict",
+                                                         "too_large",
+                                                         "overloaded",
+                                                         "deadline_exceeded",
+                                                         "unavailable",
+                                                         "draining",
+                                                         "isolated",
+                                                         "process_exited",
+                                                         "handler_failed",
+                                                         "limit_exceeded",
+                                                         "unauthenticated",
+                                                         "forbidden",
+                                                         "protocol",
+                                                         "cancelled",
+                                                         "gone",
+                                                         "io",
+                                                         "internal"};
 static_assert(code_names.size() == static_cast<std::size_t>(errc::internal) + 1);
 
 constexpr std::array<std::string_view, 3> effect_names = {"not_executed", "executed", "unknown"};

@@ -1,8 +1,9 @@
 #pragma once
+#include <tl/expected.hpp>
+
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <tl/expected.hpp>
 #include <utility>
 
 namespace orrery {
@@ -10,26 +11,26 @@ namespace orrery {
 /// Why an operation was refused or failed. The names travel over the wire and in problem+json (`to_string`), so
 /// entries are added, never renamed or reused.
 enum class errc : std::uint8_t {
-  invalid_argument,     ///< the request itself is wrong: names what was given, and what would be accepted
-  not_found,            ///< no such class, method, process, resource
-  already_exists,       ///< a create met something of the same name
-  conflict,             ///< optimistic concurrency: the object changed since it was read
-  too_large,            ///< a value, frame or body over its named maximum
-  overloaded,           ///< a bounded queue is full; retry later
-  deadline_exceeded,    ///< the deadline passed first
-  unavailable,          ///< the peer, node or server cannot be reached now; retry later
-  draining,             ///< the node is leaving and takes no new work
-  isolated,             ///< the node reaches neither a majority of the mesh nor the API server
-  process_exited,       ///< the process exited while handling the request
-  handler_failed,       ///< user code raised an error
-  limit_exceeded,       ///< user code went over its instruction, memory or state limit
-  unauthenticated,      ///< no or wrong credentials
-  forbidden,            ///< known, but not allowed
-  protocol,             ///< malformed frame, wrong version, or a peer that breaks the rules
-  cancelled,            ///< given up by our own side
-  gone,                 ///< a resource version that is no longer held (HTTP 410)
-  io,                   ///< the operating system refused
-  internal,             ///< should not happen; reported, not hidden
+  invalid_argument,   ///< the request itself is wrong: names what was given, and what would be accepted
+  not_found,          ///< no such class, method, process, resource
+  already_exists,     ///< a create met something of the same name
+  conflict,           ///< optimistic concurrency: the object changed since it was read
+  too_large,          ///< a value, frame or body over its named maximum
+  overloaded,         ///< a bounded queue is full; retry later
+  deadline_exceeded,  ///< the deadline passed first
+  unavailable,        ///< the peer, node or server cannot be reached now; retry later
+  draining,           ///< the node is leaving and takes no new work
+  isolated,           ///< the node reaches neither a majority of the mesh nor the API server
+  process_exited,     ///< the process exited while handling the request
+  handler_failed,     ///< user code raised an error
+  limit_exceeded,     ///< user code went over its instruction, memory or state limit
+  unauthenticated,    ///< no or wrong credentials
+  forbidden,          ///< known, but not allowed
+  protocol,           ///< malformed frame, wrong version, or a peer that breaks the rules
+  cancelled,          ///< given up by our own side
+  gone,               ///< a resource version that is no longer held (HTTP 410)
+  io,                 ///< the operating system refused
+  internal,           ///< should not happen; reported, not hidden
 };
 
 /// What is known of the operation's effect when it fails.

@@ -1,9 +1,9 @@
 #include "mesh/wire/frame.hpp"
 
+#include "mesh/base/assert.hpp"
+
 #include <array>
 #include <string>
-
-#include "mesh/base/assert.hpp"
 
 namespace orrery::wire {
 namespace {
@@ -12,19 +12,22 @@ constexpr std::array<std::uint32_t, 256> crc_table = [] {
   std::array<std::uint32_t, 256> table{};
   for (std::uint32_t i = 0; i < table.size(); ++i) {
     std::uint32_t crc = i;
-    for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1U) ^ ((crc & 1U) != 0 ? 0x82f63b78U : 0U);
+    for (int bit = 0; bit < 8; ++bit)
+      crc = (crc >> 1U) ^ ((crc & 1U) != 0 ? 0x82f63b78U : 0U);
     table[i] = crc;
   }
   return table;
 }();
 
 void put(bytes& out, std::uint64_t number, int width) {
-  for (int i = 0; i < width; ++i) out.push_back(static_cast<std::uint8_t>(number >> (8 * i)));
+  for (int i = 0; i < width; ++i)
+    out.push_back(static_cast<std::uint8_t>(number >> (8 * i)));
 }
 
 std::uint32_t get(byte_view data, std::size_t at, int width) {
   std::uint32_t number = 0;
-  for (int i = 0; i < width; ++i) number |= std::uint32_t{data[at + static_cast<std::size_t>(i)]} << (8 * i);
+  for (int i = 0; i < width; ++i)
+    number |= std::uint32_t{data[at + static_cast<std::size_t>(i)]} << (8 * i);
   return number;
 }
 
@@ -32,7 +35,8 @@ std::uint32_t get(byte_view data, std::size_t at, int width) {
 
 std::uint32_t crc32c(byte_view data, std::uint32_t seed) noexcept {
   std::uint32_t crc = ~seed;
-  for (const std::uint8_t byte : data) crc = crc_table[(crc ^ byte) & 0xffU] ^ (crc >> 8U);
+  for (const std::uint8_t byte : data)
+    crc = crc_table[(crc ^ byte) & 0xffU] ^ (crc >> 8U);
   return ~crc;
 }
 

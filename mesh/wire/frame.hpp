@@ -1,8 +1,8 @@
 #pragma once
-#include <cstdint>
-
 #include "mesh/base/bytes.hpp"
 #include "mesh/base/result.hpp"
+
+#include <cstdint>
 
 namespace orrery::wire {
 
@@ -15,7 +15,8 @@ namespace orrery::wire {
 ///          8  u32  CRC-32C of bytes 0..7 and of the payload
 ///         12       payload
 ///
-/// The checksum is there for our own bugs and for future plaintext uses; on a mesh connection TLS already vouches for the bytes.
+/// The checksum is there for our own bugs and for future plaintext uses; on a mesh connection TLS already vouches for
+/// the bytes.
 inline constexpr std::size_t frame_header_bytes = 12;
 inline constexpr std::uint8_t frame_format = 1;
 inline constexpr std::size_t payload_bytes_max = 4U << 20U;

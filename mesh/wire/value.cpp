@@ -60,7 +60,8 @@ class cbor_walker {
     const std::size_t width = std::size_t{1} << (info - 24);
     if (data_.size() - at_ < width) return false;
     out = 0;
-    for (std::size_t i = 0; i < width; ++i) out = out << 8U | data_[at_++];
+    for (std::size_t i = 0; i < width; ++i)
+      out = out << 8U | data_[at_++];
     return true;
   }
 
@@ -83,10 +84,14 @@ class cbor_walker {
         if (number > data_.size() - at_) return verdict::malformed;
         at_ += static_cast<std::size_t>(number);
         return verdict::fine;
-      case 4: return children(number, depth);
-      case 5: return number > data_.size() ? verdict::malformed : children(number * 2, depth);
-      case 6: return children(1, depth);
-      default: return verdict::fine;
+      case 4:
+        return children(number, depth);
+      case 5:
+        return number > data_.size() ? verdict::malformed : children(number * 2, depth);
+      case 6:
+        return children(1, depth);
+      default:
+        return verdict::fine;
     }
   }
 
@@ -102,13 +107,13 @@ result<value> value::from_json(std::string_view text) {
   if (text.size() > 4 * value_bytes_max) return fail(errc::too_large, "the JSON text has " + size_text(text.size()));
   depth_guard guard;
   try {
-    const json document =
-        json::parse(text, [&](int depth, json::parse_event_t event, json& parsed) { return guard(depth, event, parsed); });
+    const json document = json::parse(
+        text, [&](int depth, json::parse_event_t event, json& parsed) { return guard(depth, event, parsed); });
     if (guard.too_deep()) return too_deep();
     return from_document(document);
   } catch (const json::parse_error& malformed) {
     if (guard.too_deep()) return too_deep();  // the text may also end early: depth is what the caller can mend
-    std::string what = malformed.what();  // "[json.exception.parse_error.101] parse error at line 1, column 5: ..."
+    std::string what = malformed.what();      // "[json.exception.parse_error.101] parse error at line 1, column 5: ..."
     const auto start = what.find("parse error at");
     return fail(errc::invalid_argument, "not JSON: " + (start == std::string::npos ? what : what.substr(start)));
   }
@@ -128,9 +133,12 @@ result<value> value::from_document(const json& document) {
 result<value> value::from_cbor(byte_view encoded) {
   if (encoded.size() > value_bytes_max) return fail(errc::too_large, "the value has " + size_text(encoded.size()));
   switch (cbor_walker(encoded).one_item()) {
-    case cbor_walker::verdict::malformed: return fail(errc::protocol, "not one well-formed CBOR item of definite length");
-    case cbor_walker::verdict::deep: return too_deep();
-    case cbor_walker::verdict::fine: break;
+    case cbor_walker::verdict::malformed:
+      return fail(errc::protocol, "not one well-formed CBOR item of definite length");
+    case cbor_walker::verdict::deep:
+      return too_deep();
+    case cbor_walker::verdict::fine:
+      break;
   }
   const json parsed = json::from_cbor(encoded.begin(), encoded.end(), true, false, json::cbor_tag_handler_t::ignore);
   if (parsed.is_discarded()) return fail(errc::protocol, "CBOR that JSON cannot express (maps need text keys)");

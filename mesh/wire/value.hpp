@@ -1,25 +1,27 @@
 #pragma once
 // mesh/wire: messages <-> bytes. Versioned, bounded, checksummed; knows nothing of sockets.
-#include <memory>
-#include <nlohmann/json_fwd.hpp>
-#include <string>
-#include <string_view>
-
 #include "mesh/base/bytes.hpp"
 #include "mesh/base/result.hpp"
+
+#include <nlohmann/json_fwd.hpp>
+
+#include <memory>
+#include <string>
+#include <string_view>
 
 namespace orrery {
 
 inline constexpr std::size_t value_bytes_max = 1U << 20U;  ///< one argument, reply or state, encoded
 inline constexpr int value_depth_max = 64;                 ///< nesting of arrays and maps
 
-/// What processes exchange and keep: one CBOR item (RFC 8949), immutable and shared, so that local delivery does not copy.
-/// Copying is cheap. Safe to read from several threads.
+/// What processes exchange and keep: one CBOR item (RFC 8949), immutable and shared, so that local delivery does not
+/// copy. Copying is cheap. Safe to read from several threads.
 class value {
  public:
   value();  ///< null
 
-  /// Parses JSON text. Errors: invalid_argument with line and column; too_large over value_bytes_max or value_depth_max.
+  /// Parses JSON text. Errors: invalid_argument with line and column; too_large over value_bytes_max or
+  /// value_depth_max.
   [[nodiscard]] static result<value> from_json(std::string_view text);
   /// Encodes a JSON document (CBOR byte strings included). Errors: too_large.
   [[nodiscard]] static result<value> from_document(const nlohmann::json& document);

@@ -1,16 +1,16 @@
-#include <gtest/gtest.h>
-
-#include <nlohmann/json.hpp>
-
 #include "mesh/base/random.hpp"
 #include "mesh/wire/frame.hpp"
 #include "mesh/wire/value.hpp"
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 namespace orrery {
 namespace {
 
 TEST(value, keeps_json_through_cbor) {
-  for (const auto* text : {"null", "true", "-7", "18446744073709551615", "1.5", "\"ü\"", "[1,[2,{\"a\":null}]]", "{}"}) {
+  for (const auto* text :
+       {"null", "true", "-7", "18446744073709551615", "1.5", "\"ü\"", "[1,[2,{\"a\":null}]]", "{}"}) {
     const auto parsed = value::from_json(text);
     ASSERT_TRUE(parsed) << text;
     EXPECT_EQ(parsed->json_text(), text);
@@ -48,7 +48,8 @@ TEST(frame, comes_back_whole_from_any_split_of_the_stream) {
     for (const auto part : {byte_view(stream).first(cut), byte_view(stream).subspan(cut)}) {
       decoder.feed(part);
       wire::frame out;
-      while (decoder.next(out).value()) seen.push_back(out);
+      while (decoder.next(out).value())
+        seen.push_back(out);
     }
     EXPECT_EQ(seen, (std::vector<wire::frame>{first, second})) << "cut at " << cut;
     EXPECT_EQ(decoder.buffered(), 0U);
@@ -79,7 +80,8 @@ TEST(frame, random_bytes_are_refused_or_waited_for) {
   seeded_random random{1};
   for (int round = 0; round < 2000; ++round) {
     bytes noise(random.below(64));
-    for (auto& byte : noise) byte = static_cast<std::uint8_t>(random.next());
+    for (auto& byte : noise)
+      byte = static_cast<std::uint8_t>(random.next());
     wire::frame_decoder decoder;
     decoder.feed(noise);
     wire::frame out;

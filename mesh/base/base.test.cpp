@@ -1,5 +1,6 @@
 #include "mesh/base/assert.hpp"
 #include "mesh/base/hash.hpp"
+#include "mesh/base/identity.hpp"
 #include "mesh/base/ids.hpp"
 #include "mesh/base/random.hpp"
 #include "mesh/base/result.hpp"
@@ -42,6 +43,15 @@ TEST(process_name, says_what_is_wrong_with_a_bad_name) {
   EXPECT_EQ(code("cart/\xed\xa0\x80"), errc::invalid_argument);  // a surrogate
   EXPECT_EQ(code("cart/" + std::string(process_key_bytes_max + 1, 'k')), errc::too_large);
   EXPECT_NE(parse_process_name("cart").error().context.find("class/key"), std::string::npos);
+}
+
+TEST(mesh_identity, reads_back_from_its_uri_and_refuses_others) {
+  const mesh_identity identity{"default", "demo", "demo-x7k2p"};
+  EXPECT_EQ(parse_identity(to_uri(identity)).value(), identity);
+  for (const auto* bad :
+       {"", "orrery://", "orrery://a/b", "orrery://a/b/", "orrery://a/b/c/d", "spiffe://a/b/c", "orrery://a/B/c"}) {
+    EXPECT_EQ(parse_identity(bad).error().code, errc::invalid_argument) << bad;
+  }
 }
 
 TEST(seeded_random, repeats_from_its_seed_and_stays_in_bounds) {

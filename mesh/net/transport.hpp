@@ -5,6 +5,7 @@
 #include "mesh/base/result.hpp"
 #include "mesh/wire/frame.hpp"
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>

@@ -1,0 +1,346 @@
+#include "mesh/wire/messages.hpp"
+
+#include "mesh/base/assert.hpp"
+#include "mesh/wire/fields.hpp"
+
+#include <algorithm>
+#include <array>
+#include <type_traits>
+
+namespace orrery::wire {
+namespace {
+
+/// Frame types: never reused.
+enum class kind : std::uint16_t {
+  hello = 1,
+  welcome = 2,
+  goodbye = 3,
+  heartbeat = 4,
+  heartbeat_ack = 5,
+  draining = 6,
+  draining_ack = 7,
+  call = 16,
+  cast = 17,
+  control = 18,
+  reply = 19,
+  handoff = 32,
+  handoff_ack = 33,
+  handoff_done = 34,
+};
+
+constexpr std::size_t name_bytes_max = 253;
+constexpr std::size_t process_name_bytes_max = class_name_bytes_max + 1 + process_key_bytes_max;
+constexpr std::array<std::string_view, 5> verbs = {"inspect", "stop", "kill", "list", "tree"};
+
+using std::chrono::microseconds;
+
+std::uint64_t count_of(microseconds span) { return span.count() < 0 ? 0 : static_cast<std::uint64_t>(span.count()); }
+
+void put_error(field_writer& out, const error& why) {
+  out.text("error", to_string(why.code))
+      .text("effect", to_string(why.effect))
+      .text("why", std::string_view{why.context}.substr(0, reason_bytes_max));
+}
+
+// ---- encoding: one function for each message that has fields ----
+
+field_writer put(const hello& m) {
+  field_writer out;
+  out.number("protocol", m.protocol)
+      .number("features", m.features)
+      .text("mesh", m.mesh_id)
+      .text("node", m.node.name.value)
+      .number("boot", m.node.boot.value)
+      .text("uid", m.uid)
+      .text("address", m.address)
+      .text("software", m.software)
+      .number("attempt", m.attempt)
+      .flag("draining", m.draining);
+  return out;
+}
+
+field_writer put(const goodbye& m) {
+  field_writer out;
+  out.flag("refused", m.refused).text("code", to_string(m.code));
+  out.text("why", std::string_view{m.why}.substr(0, reason_bytes_max));
+  return out;
+}
+
+field_writer put(const heartbeat& m) {
+  field_writer out;
+  out.number("at", m.sent_at).number("processes", m.processes);
+  return out;
+}
+
+field_writer put(const heartbeat_ack& m) {
+  field_writer out;
+  out.number("at", m.sent_at);
+  return out;
+}
+
+field_writer put(const call& m) {
+  field_writer out;
+  out.number("id", m.id)
+      .text("name", to_string(m.name))
+      .text("method", m.method)
+      .item("argument", m.argument)
+      .number("remaining", count_of(m.remaining))
+      .number("hops", m.hops);
+  return out;
+}
+
+field_writer put(const cast& m) {
+  field_writer out;
+  out.text("name", to_string(m.name)).text("method", m.method).item("argument", m.argument).number("hops", m.hops);
+  return out;
+}
+
+field_writer put(const control& m) {
+  field_writer out;
+  out.number("id", m.id).text("verb", to_string(m.asked)).number("remaining", count_of(m.remaining));
+  out.number("hops", m.hops).number("limit", m.limit);
+  if (m.name) out.text("name", to_string(*m.name));
+  if (m.only) out.text("only", m.only->value);
+  if (!m.reason.empty()) out.text("reason", std::string_view{m.reason}.substr(0, reason_bytes_max));
+  return out;
+}
+
+field_writer put(const reply& m) {
+  field_writer out;
+  out.number("id", m.id);
+  if (m.outcome) {
+    out.item("value", *m.outcome);
+  } else {
+    put_error(out, m.outcome.error());
+  }
+  return out;
+}
+
+field_writer put(const handoff& m) {
+  std::vector<field_writer> mailbox(m.mailbox.size());
+  for (std::size_t i = 0; i < m.mailbox.size(); ++i) {
+    const auto& entry = m.mailbox[i];
+    mailbox[i].text("method", entry.method).item("argument", entry.argument);
+    if (entry.reply_to) mailbox[i].number("id", *entry.reply_to);
+    if (entry.remaining) mailbox[i].number("remaining", count_of(*entry.remaining));
+  }
+  field_writer out;
+  out.number("id", m.id)
+      .text("name", to_string(m.name))
+      .number("version", m.class_version)
+      .number("restarts", m.restarts)
+      .item("state", m.state)
+      .flag("contested", m.contested)
+      .number("hops", m.hops)
+      .maps("mailbox", mailbox);
+  return out;
+}
+
+field_writer put(const handoff_ack& m) {
+  field_writer out;
+  out.number("id", m.id).flag("superseded", m.superseded);
+  if (m.refused) put_error(out, *m.refused);
+  return out;
+}
+
+template <class Message>
+constexpr kind kind_of() {
+  if constexpr (std::is_same_v<Message, hello>) return kind::hello;
+  if constexpr (std::is_same_v<Message, welcome>) return kind::welcome;
+  if constexpr (std::is_same_v<Message, goodbye>) return kind::goodbye;
+  if constexpr (std::is_same_v<Message, heartbeat>) return kind::heartbeat;
+  if constexpr (std::is_same_v<Message, heartbeat_ack>) return kind::heartbeat_ack;
+  if constexpr (std::is_same_v<Message, draining>) return kind::draining;
+  if constexpr (std::is_same_v<Message, draining_ack>) return kind::draining_ack;
+  if constexpr (std::is_same_v<Message, call>) return kind::call;
+  if constexpr (std::is_same_v<Message, cast>) return kind::cast;
+  if constexpr (std::is_same_v<Message, control>) return kind::control;
+  if constexpr (std::is_same_v<Message, reply>) return kind::reply;
+  if constexpr (std::is_same_v<Message, handoff>) return kind::handoff;
+  if constexpr (std::is_same_v<Message, handoff_ack>) return kind::handoff_ack;
+  if constexpr (std::is_same_v<Message, handoff_done>) return kind::handoff_done;
+}
+
+// ---- decoding: fields into the message; what is wrong stays in the reader ----
+
+void take_name(field_reader& in, process_name& out) {
+  std::string text;
+  in.text("name", text, process_name_bytes_max);
+  if (in.refusal()) return;
+  auto parsed = parse_process_name(text);
+  if (!parsed) {
+    in.refuse("name", parsed.error().context);
+  } else {
+    out = std::move(*parsed);
+  }
+}
+
+void take_span(field_reader& in, std::string_view key, microseconds& out) {
+  constexpr std::uint64_t a_day = 86'400'000'000;
+  std::uint64_t count = 0;
+  in.number(key, count);
+  out = microseconds{static_cast<std::int64_t>(std::min(count, a_day))};
+}
+
+error take_error(field_reader& in) {
+  std::string code;
+  std::string effect;
+  error out;
+  in.text("error", code, 64).text("effect", effect, 64).text("why", out.context, reason_bytes_max);
+  out.code = errc_from(code);
+  out.effect = took_effect_from(effect);
+  return out;
+}
+
+void take(field_reader& in, hello& m) {
+  in.number("protocol", m.protocol)
+      .number("features", m.features)
+      .text("mesh", m.mesh_id, name_bytes_max)
+      .text("node", m.node.name.value, name_bytes_max)
+      .number("boot", m.node.boot.value)
+      .text("uid", m.uid, name_bytes_max)
+      .text("address", m.address, name_bytes_max)
+      .text("software", m.software, name_bytes_max)
+      .number("attempt", m.attempt)
+      .flag("draining", m.draining);
+}
+
+void take(field_reader& in, goodbye& m) {
+  std::string code;
+  in.flag("refused", m.refused).text("code", code, 64).text("why", m.why, reason_bytes_max);
+  m.code = errc_from(code);
+}
+
+void take(field_reader& in, heartbeat& m) { in.number("at", m.sent_at).number("processes", m.processes); }
+void take(field_reader& in, heartbeat_ack& m) { in.number("at", m.sent_at); }
+
+void take(field_reader& in, call& m) {
+  in.number("id", m.id).text("method", m.method, method_bytes_max).item("argument", m.argument).number("hops", m.hops);
+  take_name(in, m.name);
+  take_span(in, "remaining", m.remaining);
+}
+
+void take(field_reader& in, cast& m) {
+  in.text("method", m.method, method_bytes_max).item("argument", m.argument).number("hops", m.hops);
+  take_name(in, m.name);
+}
+
+void take(field_reader& in, control& m) {
+  std::string asked;
+  in.number("id", m.id).text("verb", asked, 32).number("hops", m.hops).number("limit", m.limit);
+  take_span(in, "remaining", m.remaining);
+  const auto found = std::find(verbs.begin(), verbs.end(), asked);
+  if (found == verbs.end()) {
+    in.refuse("verb", "is '" + asked + "'; known: inspect, stop, kill, list, tree");
+    return;
+  }
+  m.asked = static_cast<verb>(found - verbs.begin());
+  if (m.asked != verb::list && m.asked != verb::tree) take_name(in, m.name.emplace());
+  if (in.has("only")) in.text("only", m.only.emplace().value, class_name_bytes_max);
+  if (in.has("reason")) in.text("reason", m.reason, reason_bytes_max);
+}
+
+void take(field_reader& in, reply& m) {
+  in.number("id", m.id);
+  if (in.has("value")) {
+    value outcome;
+    in.item("value", outcome);
+    m.outcome = std::move(outcome);
+  } else {
+    m.outcome = fail(take_error(in));
+  }
+}
+
+void take(field_reader& in, handoff& m) {
+  in.number("id", m.id)
+      .number("version", m.class_version)
+      .number("restarts", m.restarts)
+      .item("state", m.state)
+      .flag("contested", m.contested)
+      .number("hops", m.hops);
+  take_name(in, m.name);
+  std::vector<field_reader> mailbox;
+  in.maps("mailbox", mailbox, handoff_waiting_max);
+  for (auto& each : mailbox) {
+    auto& entry = m.mailbox.emplace_back();
+    each.text("method", entry.method, method_bytes_max).item("argument", entry.argument);
+    if (each.has("id")) each.number("id", entry.reply_to.emplace());
+    if (each.has("remaining")) take_span(each, "remaining", entry.remaining.emplace());
+    if (each.refusal()) return in.refuse("mailbox", "holds a wrong entry: " + each.refusal()->context);
+  }
+}
+
+void take(field_reader& in, handoff_ack& m) {
+  in.number("id", m.id).flag("superseded", m.superseded);
+  if (in.has("error")) m.refused = take_error(in);
+}
+
+template <class Message>
+result<message> read(const frame& received, std::string_view name) {
+  auto in = field_reader::parse(received.payload, name);
+  if (!in) return fail(std::move(in.error()));
+  Message made;
+  if constexpr (!std::is_empty_v<Message>) take(*in, made);
+  if (in->refusal()) return fail(*in->refusal());
+  return message{std::move(made)};
+}
+
+}  // namespace
+
+std::string_view to_string(verb asked) noexcept { return verbs[static_cast<std::size_t>(asked)]; }
+
+std::size_t encoded_size(const handoff::waiting& entry) noexcept {
+  return entry.method.size() + entry.argument.cbor().size() + 64;  // heads, keys, two numbers
+}
+
+bytes encode(const message& sent) {
+  return std::visit(
+      [](const auto& m) -> bytes {
+        using type = std::decay_t<decltype(m)>;
+        if constexpr (std::is_same_v<type, unknown_message>) {
+          ORRERY_ASSERT(!"unknown messages are never sent");
+          return {};
+        } else {
+          field_writer out;
+          if constexpr (!std::is_empty_v<type>) out = put(m);
+          return encode(frame{static_cast<std::uint16_t>(kind_of<type>()), std::move(out).take()});
+        }
+      },
+      sent);
+}
+
+result<message> decode(const frame& received) {
+  switch (static_cast<kind>(received.type)) {
+    case kind::hello:
+      return read<hello>(received, "hello");
+    case kind::welcome:
+      return read<welcome>(received, "welcome");
+    case kind::goodbye:
+      return read<goodbye>(received, "goodbye");
+    case kind::heartbeat:
+      return read<heartbeat>(received, "heartbeat");
+    case kind::heartbeat_ack:
+      return read<heartbeat_ack>(received, "heartbeat_ack");
+    case kind::draining:
+      return read<draining>(received, "draining");
+    case kind::draining_ack:
+      return read<draining_ack>(received, "draining_ack");
+    case kind::call:
+      return read<call>(received, "call");
+    case kind::cast:
+      return read<cast>(received, "cast");
+    case kind::control:
+      return read<control>(received, "control");
+    case kind::reply:
+      return read<reply>(received, "reply");
+    case kind::handoff:
+      return read<handoff>(received, "handoff");
+    case kind::handoff_ack:
+      return read<handoff_ack>(received, "handoff_ack");
+    case kind::handoff_done:
+      return read<handoff_done>(received, "handoff_done");
+  }
+  return message{unknown_message{received.type}};
+}
+
+}  // namespace orrery::wire

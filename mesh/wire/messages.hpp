@@ -1,0 +1,136 @@
+#pragma once
+// What nodes say to each other: one frame type and one CBOR map for each message. Unknown fields are ignored, missing
+// or wrong ones refused, so that two adjacent protocol versions interoperate.
+#include "mesh/base/ids.hpp"
+#include "mesh/base/result.hpp"
+#include "mesh/wire/frame.hpp"
+#include "mesh/wire/value.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace orrery::wire {
+
+/// Peers whose version differs by more than one are refused.
+inline constexpr std::uint64_t protocol_version = 1;
+
+inline constexpr std::size_t method_bytes_max = 255;
+inline constexpr std::size_t reason_bytes_max = 4096;  ///< texts for people: refusals, exit reasons, errors
+inline constexpr std::size_t handoff_waiting_max = 10'000;
+/// What one handoff frame may hold beside the state; the rest of a mailbox follows as ordinary calls and casts.
+inline constexpr std::size_t handoff_mailbox_bytes_max = 2U << 20U;
+
+/// Numbers a request on the connection that it is sent on; its reply carries it back.
+using correlation = std::uint64_t;
+
+/// The first message on a connection, from both sides.
+struct hello {
+  std::uint64_t protocol = protocol_version;
+  std::uint64_t features = 0;  ///< bits; what both have is used
+  std::string mesh_id;
+  node_id node;
+  std::string uid;
+  std::string address;
+  std::string software;
+  std::uint64_t attempt = 0;  ///< numbers the dialler's connections of this life: the latest one counts
+  bool draining = false;
+};
+/// "Your hello is accepted." A connection is up when both sides have said and heard it.
+struct welcome {};
+/// The last message on a connection. `refused`: the peer is not accepted, for this reason; else the node leaves.
+struct goodbye {
+  bool refused = false;
+  errc code = errc::cancelled;
+  std::string why;
+};
+struct heartbeat {
+  std::uint64_t sent_at = 0;  ///< the sender's clock; only the sender reads it
+  std::uint64_t processes = 0;
+};
+struct heartbeat_ack {
+  std::uint64_t sent_at = 0;
+};
+/// "Place nothing new here; I hand over what I run."
+struct draining {};
+/// "I have heard it: no call sent after this takes you for an owner."
+struct draining_ack {};
+
+/// A call that is to run at its owner. `remaining`: time to the deadline, so that clocks need not agree.
+struct call {
+  correlation id = 0;
+  process_name name;
+  std::string method;
+  value argument;
+  std::chrono::microseconds remaining{0};
+  std::uint64_t hops = 0;  ///< nodes that have forwarded it
+};
+struct cast {
+  process_name name;
+  std::string method;
+  value argument;
+  std::uint64_t hops = 0;
+};
+enum class verb : std::uint8_t { inspect, stop, kill, list, tree };
+/// A question about a process (routed like a call) or about a whole node (list, tree: never forwarded).
+struct control {
+  correlation id = 0;
+  verb asked = verb::inspect;
+  std::optional<process_name> name;
+  std::string reason;              ///< kill
+  std::optional<class_name> only;  ///< list
+  std::uint64_t limit = 0;         ///< list
+  std::chrono::microseconds remaining{0};
+  std::uint64_t hops = 0;
+};
+struct reply {
+  correlation id = 0;
+  result<value> outcome;
+};
+
+/// One process on its way: see process::handoff.
+struct handoff {
+  correlation id = 0;
+  process_name name;
+  std::uint64_t class_version = 0;
+  std::uint64_t restarts = 0;
+  value state;
+  bool contested = false;  ///< the sender had lost the majority: where the name runs already, that one stays
+  std::uint64_t hops = 0;
+  struct waiting {
+    std::string method;
+    value argument;
+    std::optional<correlation> reply_to;  ///< set for calls: answered with `reply`
+    std::optional<std::chrono::microseconds> remaining;
+  };
+  std::vector<waiting> mailbox;
+};
+/// The process is where it belongs (or was superseded by one that ran already): the sender may forget it.
+struct handoff_ack {
+  correlation id = 0;
+  std::optional<error> refused;
+  bool superseded = false;
+};
+/// "I run nothing any more that you own."
+struct handoff_done {};
+/// A type that this version does not know: ignored.
+struct unknown_message {
+  std::uint16_t type = 0;
+};
+
+using message = std::variant<hello, welcome, goodbye, heartbeat, heartbeat_ack, draining, draining_ack, call, cast,
+                             control, reply, handoff, handoff_ack, handoff_done, unknown_message>;
+
+/// The whole frame. REQUIRES: within the maxima above; not unknown_message.
+[[nodiscard]] bytes encode(const message& sent);
+/// Errors: protocol, naming the message and the field.
+[[nodiscard]] result<message> decode(const frame& received);
+[[nodiscard]] std::string_view to_string(verb asked) noexcept;
+
+/// What a waiting message adds to a handoff frame, at most.
+[[nodiscard]] std::size_t encoded_size(const handoff::waiting& entry) noexcept;
+
+}  // namespace orrery::wire

@@ -1,0 +1,287 @@
+#include "sidecar/http_connection.hpp"
+
+#include "sidecar/problem.hpp"
+
+#include <fmt/format.h>
+
+namespace orrery::sidecar {
+
+namespace http = boost::beast::http;
+
+namespace {
+
+constexpr std::chrono::milliseconds linger_timeout{2000};
+constexpr std::size_t linger_bytes_max = 32U << 20U;
+constexpr std::size_t buffer_kept_bytes = 64U << 10U;
+
+std::string_view reason_phrase(int status) {
+  const auto text = http::obsolete_reason(static_cast<http::status>(status));
+  return {text.data(), text.size()};
+}
+
+std::string serialize(const http_response& response, bool keep_alive, bool with_body) {
+  auto out = fmt::format("HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\n", response.status,
+                         reason_phrase(response.status), response.content_type, response.body.size());
+  for (const auto& [name, content] : response.headers)
+    out += fmt::format("{}: {}\r\n", name, content);
+  if (!keep_alive) out += "Connection: close\r\n";
+  out += "\r\n";
+  if (with_body) out += response.body;
+  return out;
+}
+
+}  // namespace
+
+std::string http_refusal(const error& why, int status) { return serialize(problem(why, status), false, true); }
+
+void http_connection::await_request() {
+  phase_ = phase::idle;
+  parser_.emplace();
+  parser_->header_limit(static_cast<std::uint32_t>(options_.header_bytes_max));
+  parser_->body_limit(options_.body_bytes_max);
+  parser_->eager(true);
+  continued_ = false;
+  if (buffer_.size() > 0) {
+    phase_ = phase::reading;
+    set_deadline(options_.read_timeout);
+    on_bytes();
+    return;
+  }
+  if (buffer_.capacity() > buffer_kept_bytes) buffer_.shrink_to_fit();
+  set_deadline(options_.idle_timeout);
+  read_more();
+}
+
+void http_connection::read_more() {
+  const std::size_t room = phase_ == phase::idle ? 4096 : 65536;
+  socket_.async_read_some(buffer_.prepare(room), [self = shared_from_this()](const error_code& ec, std::size_t n) {
+    if (self->phase_ == phase::closed) return;
+    if (ec) return self->on_read_error(ec);
+    self->buffer_.commit(n);
+    if (self->phase_ == phase::idle) {
+      self->phase_ = phase::reading;
+      self->set_deadline(self->options_.read_timeout);
+    }
+    self->on_bytes();
+  });
+}
+
+void http_connection::on_bytes() {
+  error_code ec;
+  while (buffer_.size() > 0 && !parser_->is_done()) {
+    const auto used = parser_->put(buffer_.data(), ec);
+    buffer_.consume(used);
+    if (ec == http::error::need_more) {
+      ec = {};
+      break;
+    }
+    if (ec || used == 0) break;
+  }
+  if (ec) return on_read_error(ec);
+  if (parser_->is_done()) return dispatch();
+  if (parser_->is_header_done() && !continued_ && parser_->get()[http::field::expect] == "100-continue") {
+    continued_ = true;
+    static constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
+    asio::async_write(socket_, asio::buffer(go_on), [self = shared_from_this()](const error_code& failed, std::size_t) {
+      if (self->phase_ == phase::closed) return;
+      if (failed) return self->close();
+      self->read_more();
+    });
+    return;
+  }
+  read_more();
+}
+
+void http_connection::on_read_error(const error_code& ec) {
+  const auto says = [](errc code, std::string text) { return error{code, std::move(text), took_effect::not_executed}; };
+  if (timed_out_) {
+    return refuse(says(errc::deadline_exceeded,
+                       fmt::format("the request did not arrive within {} ms", options_.read_timeout.count())),
+                  408);
+  }
+  if (ec == http::error::body_limit) {
+    return refuse(says(errc::too_large, fmt::format("the body is over {} bytes", options_.body_bytes_max)), 413);
+  }
+  if (ec == http::error::header_limit) {
+    return refuse(says(errc::too_large, fmt::format("the header is over {} bytes", options_.header_bytes_max)), 431);
+  }
+  if (ec.category() == http::make_error_code(http::error::bad_method).category() && ec != http::error::end_of_stream &&
+      ec != http::error::partial_message) {
+    return refuse(says(errc::invalid_argument, fmt::format("not an HTTP/1.1 request: {}", ec.message())), 400);
+  }
+  close();
+}
+
+void http_connection::refuse(const error& why, int status) {
+  owner_->malformed();
+  send(http_refusal(why, status), false);
+}
+
+void http_connection::dispatch() {
+  const auto& message = parser_->get();
+  keep_alive_ = message.keep_alive();
+  phase_ = phase::working;
+  const auto text = [](boost::beast::string_view s) { return std::string_view(s.data(), s.size()); };
+  const http_request request{.method = text(message.method_string()),
+                             .target = text(message.target()),
+                             .body = message.body(),
+                             .orrery_timeout = text(message["Orrery-Timeout"])};
+  const auto self = shared_from_this();
+  owner_->handle(request, self);
+  if (phase_ == phase::working) watch_for_close();
+}
+
+// While the answer is awaited nobody reads; so ask the kernel whether the client hung up.
+void http_connection::watch_for_close() {
+  if (watching_) return;
+  watching_ = true;
+  socket_.async_wait(tcp::socket::wait_read, [self = shared_from_this()](const error_code& ec) {
+    self->watching_ = false;
+    if (ec || self->phase_ != phase::working) return;
+    char byte = 0;
+    error_code peeked;
+    self->socket_.non_blocking(true, peeked);
+    const auto n = self->socket_.receive(asio::buffer(&byte, 1), tcp::socket::message_peek, peeked);
+    if (peeked == asio::error::would_block) return self->watch_for_close();
+    if (peeked || n == 0) return self->close();
+    // The next request is there already: it waits its turn, and a hang-up shows when the answer is written.
+  });
+}
+
+void http_connection::answer(http_response response) {
+  if (phase_ != phase::working) return;
+  gone_ = nullptr;
+  const bool head = parser_->get().method() == http::verb::head;
+  send(serialize(response, keep_alive_, !head), keep_alive_);
+}
+
+void http_connection::send(std::string text, bool keep_alive) {
+  phase_ = phase::writing;
+  if (watching_) {
+    error_code ignored;
+    socket_.cancel(ignored);
+  }
+  out_ = std::move(text);
+  set_deadline(options_.write_timeout);
+  asio::async_write(socket_, asio::buffer(out_),
+                    [self = shared_from_this(), keep_alive](const error_code& ec, std::size_t) {
+                      if (self->phase_ == phase::closed) return;
+                      if (ec) return self->close();
+                      self->out_.clear();
+                      if (!keep_alive) return self->linger();
+                      self->await_request();
+                    });
+}
+
+// Closing with unread bytes would reset the connection, and the client might never read why it was refused.
+void http_connection::linger() {
+  phase_ = phase::lingering;
+  set_deadline(linger_timeout);
+  error_code ignored;
+  socket_.shutdown(tcp::socket::shutdown_send, ignored);
+  buffer_.clear();
+  discard();
+}
+
+void http_connection::discard() {
+  socket_.async_read_some(buffer_.prepare(65536), [self = shared_from_this()](const error_code& ec, std::size_t n) {
+    if (self->phase_ == phase::closed) return;
+    self->lingered_ += n;
+    if (ec || self->lingered_ > linger_bytes_max) return self->close();
+    self->discard();
+  });
+}
+
+void http_connection::stream() {
+  if (phase_ != phase::working) return;
+  phase_ = phase::streaming;
+  next_keepalive_ = std::chrono::steady_clock::now() + options_.keepalive_interval;
+  enqueue(
+      "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\nTransfer-Encoding: "
+      "chunked\r\n\r\n3\r\n:\n\n\r\n");
+  buffer_.clear();
+  discard();  // whatever the client says now is not heard; its end is
+}
+
+void http_connection::enqueue(std::string text) {
+  queued_bytes_ += text.size();
+  queue_.push_back(std::move(text));
+  if (!stream_writing_) write_stream();
+}
+
+void http_connection::push(std::string_view type, std::string_view data) {
+  if (phase_ != phase::streaming) return;
+  lingered_ = 0;
+  if (queued_bytes_ + data.size() > options_.stream_bytes_max) {
+    ++dropped_;
+    return;
+  }
+  if (dropped_ > 0) {
+    const auto told = fmt::format("event: dropped\ndata: {{\"count\":{}}}\n\n", std::exchange(dropped_, 0));
+    enqueue(fmt::format("{:x}\r\n{}\r\n", told.size(), told));
+  }
+  const auto text = fmt::format("event: {}\ndata: {}\n\n", type, data);
+  enqueue(fmt::format("{:x}\r\n{}\r\n", text.size(), text));
+}
+
+void http_connection::write_stream() {
+  stream_writing_ = true;
+  out_.clear();
+  while (!queue_.empty() && out_.size() < 32768) {
+    out_ += queue_.front();
+    queue_.pop_front();
+  }
+  set_deadline(options_.write_timeout);
+  asio::async_write(socket_, asio::buffer(out_), [self = shared_from_this()](const error_code& ec, std::size_t n) {
+    if (self->phase_ == phase::closed) return;
+    if (ec) return self->close();
+    self->queued_bytes_ -= n;
+    self->stream_writing_ = false;
+    if (!self->queue_.empty()) self->write_stream();
+  });
+}
+
+void http_connection::tick(std::chrono::steady_clock::time_point now) {
+  switch (phase_) {
+    case phase::working:
+    case phase::closed:
+      return;
+    case phase::reading:
+      if (now < deadline_ || timed_out_) return;
+      timed_out_ = true;
+      {
+        error_code ignored;
+        socket_.cancel(ignored);  // the read ends, and on_read_error says why
+      }
+      return;
+    case phase::streaming:
+      if (stream_writing_ && now >= deadline_) return close();
+      if (now >= next_keepalive_) {
+        next_keepalive_ = now + options_.keepalive_interval;
+        if (!stream_writing_) enqueue("3\r\n:\n\n\r\n");
+      }
+      return;
+    case phase::idle:
+    case phase::writing:
+    case phase::lingering:
+      if (now >= deadline_) close();
+      return;
+  }
+}
+
+void http_connection::close() {
+  if (phase_ == phase::closed) return;
+  phase_ = phase::closed;
+  error_code ignored;
+  socket_.close(ignored);
+  if (owner_ != nullptr) owner_->closing(this);
+  if (auto told = std::exchange(gone_, nullptr)) told();
+}
+
+void http_connection::abandon() {
+  gone_ = nullptr;
+  close();
+  owner_ = nullptr;
+}
+
+}  // namespace orrery::sidecar

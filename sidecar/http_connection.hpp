@@ -1,0 +1,95 @@
+#pragma once
+// One connection of http_server. Heavy: include in http_server.cpp and http_connection.cpp only.
+#include "sidecar/http_server.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/string_body.hpp>
+
+#include <deque>
+#include <optional>
+#include <unordered_set>
+#include <utility>  // before Asio: Boost 1.74 forgets it
+
+namespace orrery::sidecar {
+
+namespace asio = boost::asio;
+using tcp = asio::ip::tcp;
+
+class http_connection;
+
+/// What a connection needs of its server, which outlives it or abandons it.
+class http_owner {
+ public:
+  virtual ~http_owner() = default;
+  virtual void handle(const http_request& request, const std::shared_ptr<http_exchange>& exchange) = 0;
+  virtual void closing(http_connection* which) = 0;
+  virtual void malformed() = 0;
+};
+
+/// A whole answer that closes the connection.
+[[nodiscard]] std::string http_refusal(const error& why, int status);
+
+/// Phases: idle -> reading -> working -> writing -> idle ..., or working -> streaming, or writing -> lingering.
+class http_connection final : public http_exchange, public std::enable_shared_from_this<http_connection> {
+ public:
+  http_connection(tcp::socket socket, http_owner& owner, const http_server_options& options)
+      : socket_(std::move(socket)), owner_(&owner), options_(options) {}
+
+  void start() { await_request(); }
+  /// Closes what is overdue.
+  void tick(std::chrono::steady_clock::time_point now);
+  /// The server goes: close, and never call it again.
+  void abandon();
+
+  void answer(http_response response) override;
+  void on_gone(std::function<void()> told) override { gone_ = std::move(told); }
+  void stream() override;
+  void push(std::string_view type, std::string_view data) override;
+
+ private:
+  enum class phase : std::uint8_t { idle, reading, working, writing, streaming, lingering, closed };
+  using error_code = boost::system::error_code;
+
+  void await_request();
+  void read_more();
+  void on_bytes();
+  void on_read_error(const error_code& ec);
+  void dispatch();
+  void refuse(const error& why, int status);
+  void watch_for_close();
+  void send(std::string text, bool keep_alive);
+  void linger();
+  void discard();
+  void write_stream();
+  void enqueue(std::string text);
+  void close();
+  void set_deadline(std::chrono::milliseconds in) { deadline_ = std::chrono::steady_clock::now() + in; }
+
+  tcp::socket socket_;
+  http_owner* owner_;
+  const http_server_options options_;
+  boost::beast::flat_buffer buffer_;
+  std::optional<boost::beast::http::request_parser<boost::beast::http::string_body>> parser_;
+  phase phase_ = phase::idle;
+  std::chrono::steady_clock::time_point deadline_{};
+  std::function<void()> gone_;
+  std::string out_;
+  bool keep_alive_ = true;
+  bool timed_out_ = false;
+  bool continued_ = false;
+  bool watching_ = false;
+  std::size_t lingered_ = 0;
+
+  std::deque<std::string> queue_;
+  std::size_t queued_bytes_ = 0;
+  std::uint64_t dropped_ = 0;
+  bool stream_writing_ = false;
+  std::chrono::steady_clock::time_point next_keepalive_{};
+};
+
+}  // namespace orrery::sidecar

@@ -42,7 +42,8 @@ struct server_version {
   std::string git;  ///< "v1.20.2"
 };
 
-/// One line of a watch: ADDED, MODIFIED, DELETED, BOOKMARK or ERROR, not yet parsed. False ends the watch.
+/// One line of a watch: ADDED, MODIFIED, DELETED, BOOKMARK or ERROR, not yet parsed. Called first with an empty line,
+/// when the server has accepted the watch. False ends the watch.
 using line_handler = std::function<bool(std::string_view line)>;
 
 /// A blocking client of one API server. Thread-safe. No call takes longer than its call_options say.

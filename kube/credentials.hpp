@@ -3,7 +3,6 @@
 #include "mesh/base/result.hpp"
 
 #include <chrono>
-#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -37,8 +36,6 @@ class credentials {
   [[nodiscard]] result<tls_material> tls();
   /// The server refused us (401): forget what is cached, so that the next call reads it again.
   void invalidate();
-  /// Grows each time that the client certificate changes: connections made under a smaller number should not be reused.
-  [[nodiscard]] std::uint64_t generation() const noexcept;
 
  private:
   struct state;

@@ -18,9 +18,9 @@ struct request {
   verb what = verb::get;
   std::string method;  ///< "GET", "POST", "PUT", "PATCH", "DELETE"
   std::string path;    ///< path and query, percent-encoded, starting with '/'
-  std::string content_type;
-  std::string body;
-  std::string_view plural;  ///< which resource, for metrics; empty for discovery
+  std::string content_type{};
+  std::string body{};
+  std::string_view plural{};  ///< which resource, for metrics; empty for discovery
 
   /// False for what only reads: a failure then has taken no effect.
   [[nodiscard]] bool mutates() const noexcept { return method != "GET"; }

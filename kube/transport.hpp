@@ -46,7 +46,8 @@ class transport {
 
   [[nodiscard]] virtual result<response> send(const request& what, const call_options& options) = 0;
 
-  /// Sees the bytes of a 200 response as they come, on the calling thread; false ends the stream.
+  /// Sees the bytes of a 200 response as they come, on the calling thread; false ends the stream. Called first with no
+  /// bytes, when the response begins.
   using chunk_handler = std::function<bool(std::string_view bytes)>;
   /// Returns when the server ended the stream, or the handler did. Any other status comes back whole, as from send().
   [[nodiscard]] virtual result<response> stream(const request& what, const stream_options& options,

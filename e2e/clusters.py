@@ -1,0 +1,309 @@
+"""The clusters that the suite runs on, behind one interface: the embedded one, a real one on this machine, or any kubeconfig."""
+import contextlib
+import ctypes
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+from sdk import Sidecar
+from waiting import eventually
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+SYSTEM = "orrery-system"
+OPERATOR_IMAGE = "localhost/orrery-operator:dev"
+SIDECAR_IMAGE = "localhost/orrery-sidecar:dev"
+CLONE_NEWNET = 0x40000000
+
+
+class Failed(AssertionError):
+    pass
+
+
+def run(*command, timeout=60, check=True, stdin=None, env=None):
+    """Runs a command; its failure says what it printed."""
+    done = subprocess.run([str(c) for c in command], input=stdin, capture_output=True, text=True, timeout=timeout, env=env)
+    if check and done.returncode:
+        raise Failed(f"{' '.join(str(c) for c in command)}: exit {done.returncode}\n{done.stdout}{done.stderr}".strip())
+    return done
+
+
+class Cluster:
+    """A cluster reached by a kubeconfig. What it cannot do raises NotImplementedError, and the test that wants it is skipped."""
+
+    name = "kubeconfig"
+    can_fault_hosts = False       # stop_host, start_host, cut, heal
+    can_stop_api_server = False   # api_server(running)
+
+    def __init__(self, kubeconfig, programs):
+        self.kubeconfig = str(kubeconfig)
+        self.programs = pathlib.Path(programs)
+        self.forwards = {}
+
+    # ---- life ----
+
+    def start(self):
+        pass
+
+    def stop(self):
+        for process, _ in self.forwards.values():
+            process.kill()
+            process.wait()
+        self.forwards.clear()
+
+    def load_images(self):
+        pass
+
+    # ---- kubectl ----
+
+    def kubectl(self, *arguments, **options):
+        return run("kubectl", "--kubeconfig", self.kubeconfig, *arguments, **options)
+
+    def json(self, *arguments, **options):
+        return json.loads(self.kubectl(*arguments, "-o", "json", **options).stdout)
+
+    def items(self, kinds, namespace, selector=None):
+        return self.json("-n", namespace, "get", kinds, *(["-l", selector] if selector else []))["items"]
+
+    def apply(self, manifest, namespace=None, check=True):
+        """Applies a document or a list of them."""
+        documents = manifest if isinstance(manifest, list) else [manifest]
+        text = manifest if isinstance(manifest, str) else json.dumps({"apiVersion": "v1", "kind": "List", "items": documents})
+        return self.kubectl(*(["-n", namespace] if namespace else []), "apply", "-f", "-", stdin=text, check=check)
+
+    # ---- into a pod ----
+
+    def sidecar(self, namespace, pod):
+        """The SDK of a pod, through a port-forward that is kept while the pod lives."""
+        key = (namespace, pod["metadata"]["name"], pod["metadata"]["uid"])
+        process, port = self.forwards.get(key, (None, None))
+        if process is None or process.poll() is not None:
+            process = subprocess.Popen(
+                ["kubectl", "--kubeconfig", self.kubeconfig, "-n", namespace, "port-forward", "pod/" + key[1], ":3600"],
+                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+            line = process.stdout.readline()
+            match = re.search(r"127\.0\.0\.1:(\d+)", line)
+            if not match:
+                process.kill()
+                process.wait()
+                raise Failed(f"no port-forward to pod {key[1]}: {line.strip() or 'it ended'}")
+            port = int(match.group(1))
+            self.forwards[key] = (process, port)
+        return Sidecar("127.0.0.1", port)
+
+    def orrery(self, namespace, pod, *arguments, check=True):
+        """The command line inside a pod, as its user would run it."""
+        return self.kubectl("-n", namespace, "exec", pod["metadata"]["name"], "-c", "orrery", "--", "orrery", *arguments, check=check)
+
+    def address(self, pod):
+        """An address at which this machine reaches the pod's ports, or None."""
+        return None
+
+    # ---- faults ----
+
+    def kill_operator(self):
+        """Ends the operator without a chance to say goodbye; the Deployment brings another at once."""
+        for pod in self.items("pods", SYSTEM, "app.kubernetes.io/component=operator"):
+            for pid in self.operator_pids(pod):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            # Without this the kubelet would wait longer before each restart: crash loop back-off, 10 s doubled each time.
+            self.kubectl("-n", SYSTEM, "delete", "pod", pod["metadata"]["name"], "--grace-period=0", "--force", "--wait=false", check=False)
+
+    def operator_pids(self, pod):
+        return []
+
+
+def processes(program, uid=None):
+    """Pids of running programs of that base name; uid: of the pod with that uid, by its cgroup."""
+    for entry in pathlib.Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            command = (entry / "cmdline").read_bytes().split(b"\0")
+            if os.path.basename(command[0].decode(errors="replace")) != program:
+                continue
+            if uid and uid not in (entry / "cgroup").read_text():
+                continue
+        except (OSError, IndexError):
+            continue
+        yield int(entry.name)
+
+
+def connect_inside(network, address, timeout):
+    """A connection made in another network namespace; a socket stays where it was made, the thread comes back."""
+    set_namespace = ctypes.CDLL(None, use_errno=True).setns
+    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+    try:
+        if set_namespace(network, CLONE_NEWNET):
+            raise OSError(ctypes.get_errno(), "setns")
+        try:
+            return socket.create_connection(address, timeout)
+        finally:
+            set_namespace(home, CLONE_NEWNET)
+    finally:
+        os.close(home)
+
+
+class RealCluster(Cluster):
+    """A real Kubernetes whose hosts are network namespaces of this machine; see e2e/README.md for the script it is driven by."""
+
+    name = "real"
+    can_fault_hosts = True
+    can_stop_api_server = True
+
+    def __init__(self, script, programs):
+        self.script = pathlib.Path(script).resolve()
+        self.state = pathlib.Path(os.environ.get("CLUSTER_DIR", "/tmp/cluster"))
+        self.was_up = False
+        self.networks = {}  # pod uid -> open network namespace
+        super().__init__(run(self.script, "kubeconfig").stdout.strip(), programs)
+
+    def start(self):
+        self.was_up = self.kubectl("get", "nodes", check=False).returncode == 0
+        if not self.was_up:
+            run(self.script, "up", timeout=300)
+
+    def stop(self):
+        super().stop()
+        if not self.was_up:
+            run(self.script, "down", timeout=120)
+
+    def load_images(self):
+        for name in ("orrery-operator", "orrery-sidecar"):
+            run(self.script, "load", ROOT / "build/images" / f"{name}.tar", timeout=120)
+
+    def address(self, pod):
+        return pod["status"].get("podIP")
+
+    def sidecar(self, namespace, pod):
+        """From inside the pod's network, as its app: with no API server in between, so it works while that is stopped."""
+        uid = pod["metadata"]["uid"]
+        if uid not in self.networks:
+            pid = next(processes("orrery-sidecar", uid), None)
+            if pid is None:
+                raise Failed(f"no orrery-sidecar runs in pod {pod['metadata']['name']}")
+            self.networks[uid] = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY)
+        return Sidecar("127.0.0.1", 3600, lambda timeout: connect_inside(self.networks[uid], ("127.0.0.1", 3600), timeout))
+
+    def operator_pids(self, pod):
+        return list(processes("orrery-operator", pod["metadata"]["uid"]))
+
+    # Hosts are named node1, node2, ... in Kubernetes and 1, 2, ... by the script.
+    def stop_host(self, host):
+        run(self.script, "stop-node", host.removeprefix("node"), timeout=60)
+
+    def start_host(self, host):
+        """Its kubelet needs the script to stay in the background: no pipes to wait for."""
+        subprocess.run([self.script, "start-node", host.removeprefix("node")], timeout=60, check=True,
+                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        eventually(lambda: self.host_ready(host), 90, f"{host} is ready again")
+
+    def cut(self, host):
+        run(self.script, "cut", host.removeprefix("node"))
+
+    def heal(self, host):
+        run(self.script, "heal", host.removeprefix("node"))
+
+    def host_ready(self, host):
+        conditions = self.json("get", "node", host)["status"]["conditions"]
+        return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+
+    def api_server(self, running):
+        """Stops the API server's process where it stands, or lets it go on: connections hang, as with a machine that swaps."""
+        pid = int((self.state / "pid/kube-apiserver").read_text())
+        assert b"kube-apiserver" in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
+        os.kill(pid, signal.SIGCONT if running else signal.SIGSTOP)
+
+
+class EmbeddedCluster(Cluster):
+    """kube/local: an API server and a kubelet in one process of this machine; pods are processes with an address of 127.0.0.0/8."""
+
+    name = "embedded"
+    can_stop_api_server = True
+
+    def __init__(self, folder, programs):
+        self.folder = pathlib.Path(folder)
+        self.process = None
+        super().__init__(self.folder / "kubeconfig", programs)
+
+    def start(self):
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
+        with open(self.folder / "orrery-local.log", "wb") as log:
+            self.process = subprocess.Popen(
+                [self.programs / "orrery-local", "--dir", self.folder,
+                 "--image", f"{OPERATOR_IMAGE}={self.programs}", "--image", f"{SIDECAR_IMAGE}={self.programs}"],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        eventually(self.serves, 15, f"the embedded cluster serves (its log: {self.folder}/orrery-local.log)")
+
+    def serves(self):
+        if self.process.poll() is not None:
+            raise Failed(f"orrery-local ended with status {self.process.returncode}")
+        return os.path.exists(self.kubeconfig) and self.kubectl("get", "--raw", "/readyz", check=False).returncode == 0
+
+    def stop(self):
+        super().stop()
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGCONT)
+            self.process.terminate()
+            try:
+                self.process.wait(30)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+    def sidecar(self, namespace, pod):
+        return Sidecar(pod["status"]["podIP"], 3600)
+
+    def orrery(self, namespace, pod, *arguments, check=True):
+        return run(self.programs / "orrery", "--sidecar", f"http://{pod['status']['podIP']}:3600", *arguments, check=check)
+
+    def address(self, pod):
+        return pod["status"].get("podIP")
+
+    def operator_pids(self, pod):
+        """Its pods are plain processes: the operator of this cluster is the one that was given its kubeconfig or files."""
+        for pid in processes("orrery-operator"):
+            with contextlib.suppress(OSError):
+                if str(self.folder).encode() in pathlib.Path(f"/proc/{pid}/environ").read_bytes():
+                    yield pid
+
+    def api_server(self, running):
+        self.process.send_signal(signal.SIGCONT if running else signal.SIGSTOP)
+
+
+def open_cluster(kind, kubeconfig, programs):
+    if kubeconfig:
+        return Cluster(kubeconfig, programs)
+    if kind == "real":
+        script = os.environ.get("ORRERY_REAL_CLUSTER") or ROOT.parent / "shared/cluster/cluster"
+        if not os.access(script, os.X_OK):
+            raise SystemExit(f"e2e: no cluster script at {script}; set ORRERY_REAL_CLUSTER, see e2e/README.md")
+        return RealCluster(script, programs)
+    if not (pathlib.Path(programs) / "orrery-local").exists():
+        raise SystemExit(f"e2e: no orrery-local in {programs}; ./dev build first")
+    return EmbeddedCluster(ROOT / "build/e2e/embedded", programs)
+
+
+def install(cluster):
+    """kubectl apply -k manifests/, and a fresh operator of the images that were just loaded."""
+    cluster.kubectl("apply", "-k", ROOT / "manifests", timeout=120)
+    for crd in ("processmeshes", "processclasses"):
+        cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", f"crd/{crd}.orrery.dev")
+    cluster.kubectl("-n", SYSTEM, "delete", "pods", "-l", "app.kubernetes.io/component=operator", "--wait=false")
+    started = time.monotonic()
+    eventually(lambda: operator_ready(cluster), 60, "the operator is ready")
+    return time.monotonic() - started
+
+
+def operator_ready(cluster):
+    pods = cluster.items("pods", SYSTEM, "app.kubernetes.io/component=operator")
+    alive = [p for p in pods if not p["metadata"].get("deletionTimestamp")]
+    ready = [p for p in alive if any(c["type"] == "Ready" and c["status"] == "True" for c in p["status"].get("conditions", []))]
+    return ready if len(alive) == len(ready) == 1 else None

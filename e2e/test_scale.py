@@ -1,0 +1,45 @@
+"""kubectl scale, up and down, with no state lost on the way."""
+from waiting import eventually
+
+NAMES = [f"counter/scaled{n}" for n in range(24)]
+
+
+def read(mesh):
+    sidecar = mesh.sidecar(mesh.pods()[0])
+    return {name: sidecar.call(name, "get") for name in NAMES}
+
+
+def test_up_to_six_and_down_to_two_keeping_state(mesh):
+    sidecar = mesh.sidecar(mesh.pods()[0])
+    for number, name in enumerate(NAMES):
+        sidecar.call(name, "set", number)
+    expected = {name: number for number, name in enumerate(NAMES)}
+
+    mesh.scale(6)
+    mesh.wait_meshed(6, within=60)
+    assert read(mesh) == expected
+    owners = {mesh.sidecar(mesh.pods()[0]).owner(name) for name in NAMES}
+    assert len(owners) >= 4, "new nodes take their share"
+
+    mesh.scale(2)
+    mesh.wait_meshed(2, within=90)
+    assert read(mesh) == expected
+    eventually(lambda: len(mesh.pods(terminating=True)) == 2, 60, "the other pods are gone")
+
+    status = mesh.status()
+    assert status["joined"] == "2/2" and status["phase"] == "Ready"
+
+
+def test_no_certificate_outlives_its_pod(mesh):
+    names = {p["metadata"]["name"] for p in mesh.pods()}
+
+    def clean():
+        owners = {s["metadata"]["name"].removesuffix("-tls") for s in mesh.everything("secrets") if s["metadata"]["name"].endswith("-tls")}
+        return owners == names
+    eventually(clean, 30, "exactly one certificate per pod")
+
+
+def test_a_mesh_of_one(own_mesh):
+    mesh = own_mesh("single", replicas=1)
+    sidecar = mesh.sidecar(mesh.pods()[0])
+    assert sidecar.call("single-counter/x", "add", 1) == 1

@@ -105,6 +105,14 @@ struct handoff {
   std::vector<waiting> mailbox;
 };
 
+/// What happened and has no effect of its own, for metrics.
+struct counters {
+  std::uint64_t calls_handled = 0;
+  std::uint64_t casts_handled = 0;
+  std::uint64_t casts_dropped = 0;  ///< refused on arrival, or waiting when the process exited
+  std::uint64_t calls_expired = 0;  ///< answered deadline_exceeded while waiting
+};
+
 /// All processes of one shard of a node, under one supervisor per class. Not thread-safe. Never blocks; runs user code
 /// only inside `run`, within a budget. Does not know of other nodes: names that reach it are run here.
 class runtime {
@@ -150,12 +158,14 @@ class runtime {
   [[nodiscard]] std::vector<process_name> names() const;
   [[nodiscard]] std::size_t count() const noexcept;
   [[nodiscard]] std::vector<supervisor_info> supervisors() const;
+  [[nodiscard]] counters counted() const noexcept;
 
   /// Takes a process out between two messages; emits moved_out. not_found if there is none; internal if its state
   /// cannot be encoded (then it stays).
   [[nodiscard]] result<handoff> take(time_point now, const process_name& name, effects& out);
   /// Starts a process from a handoff and queues its messages; emits moved_in. already_exists if the name runs here;
-  /// not_found if the class is unknown.
+  /// not_found if the class is unknown; invalid_argument if the state is not one of its behaviour. After an error
+  /// nothing has changed here, and the waiting calls are still the caller's to answer.
   [[nodiscard]] result<void> install(time_point now, handoff arrived, effects& out);
 
  private:

@@ -101,7 +101,10 @@ class cbor_walker {
 
 }  // namespace
 
-value::value() : value(bytes{0xf6}) {}
+value::value() {
+  static const auto null = std::make_shared<const bytes>(bytes{0xf6});  // shared: most casts have no argument
+  encoded_ = null;
+}
 
 result<value> value::from_json(std::string_view text) {
   if (text.size() > 4 * value_bytes_max) return fail(errc::too_large, "the JSON text has " + size_text(text.size()));

@@ -27,6 +27,8 @@ class value {
   [[nodiscard]] static result<value> from_document(const nlohmann::json& document);
   /// Takes encoded CBOR from elsewhere. Errors: protocol where it is not exactly one well-formed item; too_large.
   [[nodiscard]] static result<value> from_cbor(byte_view encoded);
+  /// Takes what an encoder of ours wrote, unchecked. REQUIRES: what from_cbor would accept.
+  [[nodiscard]] static value adopt(bytes encoded) { return value(std::move(encoded)); }
 
   [[nodiscard]] byte_view cbor() const noexcept { return *encoded_; }
   [[nodiscard]] nlohmann::json document() const;

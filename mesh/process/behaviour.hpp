@@ -1,0 +1,85 @@
+#pragma once
+// The one interface between processes and what runs in them: built in, Lua, later the user's app.
+#include "mesh/base/result.hpp"
+#include "mesh/process/runtime.hpp"
+#include "mesh/process/spec.hpp"
+#include "mesh/wire/value.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+
+namespace orrery::process {
+
+/// What a callback may know and do. Valid during the callback only.
+struct scope {
+  time_point now;
+  std::string_view klass;
+  std::string_view key;
+  effects& out;  ///< only cast_sent may be added
+};
+
+/// The callback did its work. `reply` goes to the caller of a call and is ignored after a cast.
+struct done {
+  value reply;
+};
+/// The callback answers with an error; the process lives on.
+struct refused {
+  error why;
+};
+/// The process ends after this message: a crash, or a stop of its own. `reply`: what the caller hears before; without
+/// one it hears that the process exited.
+struct exits {
+  exit_reason reason;
+  std::optional<value> reply;
+};
+using outcome = std::variant<done, refused, exits>;
+
+/// One life of one process: its state and its callbacks, named as gen_server's are (info, continue and code_change
+/// belong here once processes have links and timers). The runtime calls one at a time.
+class behaviour {
+ public:
+  behaviour() = default;
+  behaviour(const behaviour&) = delete;
+  behaviour& operator=(const behaviour&) = delete;
+  virtual ~behaviour() = default;
+
+  /// First of all callbacks, unless `restore` is. A reason means that the process did not start.
+  /// `seed`: for the process' own random numbers; differs from life to life.
+  [[nodiscard]] virtual std::optional<exit_reason> init(const scope& where, std::uint64_t seed) = 0;
+  [[nodiscard]] virtual outcome call(const scope& where, std::string_view method, const value& argument) = 0;
+  [[nodiscard]] virtual outcome cast(const scope& where, std::string_view method, const value& argument) = 0;
+  /// Last of all callbacks: on stop and shutdown, and after an error of its own; not when killed or over a limit.
+  virtual void terminate(const scope& where, const exit_reason& reason) = 0;
+  /// The state as data, for another node or a checkpoint. Errors: internal, where it cannot be expressed.
+  [[nodiscard]] virtual result<value> snapshot() = 0;
+  /// In place of init: goes on from a snapshot. Errors: invalid_argument, where it is no state of this behaviour.
+  [[nodiscard]] virtual result<void> restore(const scope& where, std::uint64_t seed, const value& state) = 0;
+};
+
+enum class message_kind : std::uint8_t { call, cast };
+
+/// What the processes of one class share: its methods, and a script where there is one. Outlives its behaviours.
+class behaviour_type {
+ public:
+  behaviour_type() = default;
+  behaviour_type(const behaviour_type&) = delete;
+  behaviour_type& operator=(const behaviour_type&) = delete;
+  virtual ~behaviour_type() = default;
+
+  [[nodiscard]] virtual bool answers(message_kind kind, std::string_view method) const = 0;
+  /// "add, get, set", for refusals
+  [[nodiscard]] virtual std::string methods(message_kind kind) const = 0;
+  [[nodiscard]] virtual std::unique_ptr<behaviour> make() = 0;
+  /// Takes over a newer spec for processes that run already. False where `spec` is of another kind: its processes
+  /// start afresh. Errors: as make_type; then nothing has changed.
+  [[nodiscard]] virtual result<bool> upgrade(const class_spec& spec) = 0;
+};
+
+/// Errors: invalid_argument ("line N: ...") or limit_exceeded for a script that cannot be used.
+[[nodiscard]] result<std::unique_ptr<behaviour_type>> make_type(const class_spec& spec);
+
+}  // namespace orrery::process

@@ -1,0 +1,87 @@
+#include "mesh/process/counter.hpp"
+
+#include "mesh/process/cbor.hpp"
+
+namespace orrery::process {
+namespace {
+
+constexpr std::string_view methods_text = "add, get, reset, set";
+
+result<std::int64_t> integer_of(std::string_view method, const value& argument, std::optional<std::int64_t> otherwise) {
+  const cbor::item given = cbor::reader(argument.cbor()).next();
+  if (given.is_null() && otherwise) return *otherwise;
+  if (const auto number = given.integer()) return *number;
+  return fail(errc::invalid_argument,
+              "counter." + std::string{method} + " takes an integer of 64 bits" +
+                  (otherwise ? " (default " + std::to_string(*otherwise) + ")" : std::string{}) + ", not " +
+                  std::string{given.is_integer() ? "a larger one" : cbor::describe(given)});
+}
+
+class counter final : public behaviour {
+ public:
+  std::optional<exit_reason> init(const scope&, std::uint64_t) override { return {}; }
+
+  outcome call(const scope&, std::string_view method, const value& argument) override {
+    if (method == "get") return current();
+    if (method == "add") return add(argument);
+    if (method == "reset") {
+      count_ = 0;
+      return current();
+    }
+    if (method == "set") {
+      const auto number = integer_of(method, argument, {});
+      if (!number) return refused{number.error()};
+      count_ = *number;
+      return current();
+    }
+    return refused{{errc::not_found, "counter has no method '" + std::string{method.substr(0, 80)} + "'"}};
+  }
+  outcome cast(const scope& where, std::string_view method, const value& argument) override {
+    return call(where, method, argument);
+  }
+  void terminate(const scope&, const exit_reason&) override {}
+
+  result<value> snapshot() override { return cbor::integer_value(count_); }
+  result<void> restore(const scope&, std::uint64_t, const value& state) override {
+    const auto number = integer_of("restore", state, {});
+    if (!number) return fail(number.error());
+    count_ = *number;
+    return {};
+  }
+
+ private:
+  [[nodiscard]] outcome current() const { return done{cbor::integer_value(count_)}; }
+
+  outcome add(const value& argument) {
+    const auto number = integer_of("add", argument, 1);
+    if (!number) return refused{number.error()};
+    std::int64_t sum = 0;
+    if (__builtin_add_overflow(count_, *number, &sum)) {
+      return refused{{errc::invalid_argument, "counter.add: " + std::to_string(count_) + " and " +
+                                                  std::to_string(*number) + " make more than 64 bits hold"}};
+    }
+    count_ = sum;
+    return current();
+  }
+
+  std::int64_t count_ = 0;
+};
+
+class counter_type final : public behaviour_type {
+ public:
+  bool answers(message_kind, std::string_view method) const override {
+    return method == "add" || method == "get" || method == "reset" || method == "set";
+  }
+  std::string methods(message_kind) const override { return std::string{methods_text}; }
+  std::unique_ptr<behaviour> make() override { return std::make_unique<counter>(); }
+  result<bool> upgrade(const class_spec& spec) override {
+    const auto* kind = std::get_if<builtin_kind>(&spec.behaviour);
+    return kind != nullptr && *kind == builtin_kind::counter;
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<behaviour_type> make_counter_type() { return std::make_unique<counter_type>(); }
+
+}  // namespace orrery::process

@@ -1,0 +1,37 @@
+#include "mesh/process/runtime.hpp"
+
+namespace orrery::process {
+namespace {
+
+std::string_view kind_text(exit_reason::kind why) noexcept {
+  switch (why) {
+    case exit_reason::kind::normal:
+      return "normal";
+    case exit_reason::kind::shutdown:
+      return "shutdown";
+    case exit_reason::kind::killed:
+      return "killed";
+    case exit_reason::kind::moved:
+      return "moved";
+    case exit_reason::kind::error:
+      return "error";
+    case exit_reason::kind::limit:
+      return "limit";
+  }
+  return "unknown";
+}
+
+}  // namespace
+
+std::string to_string(const exit_reason& reason) {
+  std::string text{kind_text(reason.why)};
+  if (!reason.detail.empty()) text += ": " + reason.detail;
+  return text;
+}
+
+bool is_crash(const exit_reason& reason) noexcept {
+  return reason.why == exit_reason::kind::killed || reason.why == exit_reason::kind::error ||
+         reason.why == exit_reason::kind::limit;
+}
+
+}  // namespace orrery::process

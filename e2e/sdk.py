@@ -37,6 +37,27 @@ class Sidecar:
             raise Refused(answer.status, problem)
         return json.loads(text) if text else None
 
+    def events(self, timeout=30):
+        """Yields (type, data) as they happen. The subscription stands when the first is None: nothing after that is missed."""
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=timeout)
+        connection.sock = self.connect(timeout)
+        with contextlib.closing(connection):
+            connection.request("GET", "/v1/events", headers={"Accept": "text/event-stream"})
+            answer = connection.getresponse()
+            if answer.status != 200:
+                raise Refused(answer.status, {"code": None, "detail": "no event stream"})
+            yield None, None
+            kind, data = None, []
+            for raw in answer:
+                line = raw.decode().rstrip("\r\n")
+                if line.startswith("event:"):
+                    kind = line[6:].strip()
+                elif line.startswith("data:"):
+                    data.append(line[5:].strip())
+                elif not line and kind:
+                    yield kind, json.loads("\n".join(data) or "null")
+                    kind, data = None, []
+
     @staticmethod
     def path(name):
         process_class, key = name.split("/", 1)

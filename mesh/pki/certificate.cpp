@@ -37,15 +37,6 @@ result<wall_time> time_of(const ASN1_TIME* at) {
   return std::chrono::system_clock::from_time_t(std::min<std::time_t>(timegm(&parts), latest));
 }
 
-std::string common_name_of(X509& certificate) {
-  const X509_NAME* subject = X509_get_subject_name(&certificate);
-  const int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
-  if (at < 0) return {};
-  const ASN1_STRING* name = X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at));
-  return {reinterpret_cast<const char*>(ASN1_STRING_get0_data(name)),
-          static_cast<std::size_t>(ASN1_STRING_length(name))};
-}
-
 result<certificate_facts> facts_of(X509& certificate) {
   certificate_facts facts;
   const auto not_before = time_of(X509_get0_notBefore(&certificate));

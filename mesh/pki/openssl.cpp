@@ -4,7 +4,6 @@
 
 #include <openssl/err.h>
 
-#include <array>
 #include <optional>
 
 namespace orrery::pki {
@@ -74,6 +73,19 @@ result<owned<EVP_PKEY>> parse_key(std::string_view pem, std::string_view what) {
   }
   ERR_clear_error();
   return key;
+}
+
+std::string common_name_of(X509& certificate) {
+  const X509_NAME* subject = X509_get_subject_name(&certificate);
+  const int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
+  if (at < 0) return {};
+  const ASN1_STRING* name = X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at));
+  std::string text{reinterpret_cast<const char*>(ASN1_STRING_get0_data(name)),
+                   static_cast<std::size_t>(ASN1_STRING_length(name))};
+  for (char& c : text) {
+    if (c < ' ' || c > '~') c = '?';
+  }
+  return text;
 }
 
 result<mesh_identity> identity_of(X509& certificate) {

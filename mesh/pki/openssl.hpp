@@ -39,6 +39,9 @@ using owned = std::unique_ptr<T, openssl_free>;
 /// A private key; a password is refused, not asked for.
 [[nodiscard]] result<owned<EVP_PKEY>> parse_key(std::string_view pem, std::string_view what);
 
+/// The subject's common name, "" where there is none; bytes that do not print are shown as '?', for it goes to logs.
+[[nodiscard]] std::string common_name_of(X509& certificate);
+
 /// The only orrery:// URI among the subject alternative names.
 /// Errors: unauthenticated where there is none, more than one, or it does not parse.
 [[nodiscard]] result<mesh_identity> identity_of(X509& certificate);

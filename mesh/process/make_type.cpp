@@ -1,5 +1,6 @@
 #include "mesh/process/behaviour.hpp"
 #include "mesh/process/counter.hpp"
+#include "mesh/process/kv.hpp"
 
 namespace orrery::process {
 
@@ -9,7 +10,7 @@ result<std::unique_ptr<behaviour_type>> make_type(const class_spec& spec) {
       case builtin_kind::counter:
         return make_counter_type();
       case builtin_kind::kv:
-        return fail(errc::internal, "the behaviour kv is not built yet");
+        return make_kv_type(spec.limits.state_bytes_max);
     }
   }
   return fail(errc::internal, "Lua behaviours are not built yet");

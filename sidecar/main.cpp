@@ -1,0 +1,44 @@
+#include "kube/client.hpp"
+#include "sidecar/log.hpp"
+#include "sidecar/options.hpp"
+#include "sidecar/service.hpp"
+
+#include <csignal>
+#include <malloc.h>
+#include <sys/resource.h>
+
+namespace {
+
+/// Idle memory is a budget of ours: two arenas do for one busy thread and a few that mostly sleep.
+void keep_memory_small() {
+  mallopt(M_ARENA_MAX, 2);
+  mallopt(M_TRIM_THRESHOLD, 1 << 20);
+}
+
+void raise_file_limit() {
+  rlimit files{};
+  if (getrlimit(RLIMIT_NOFILE, &files) != 0) return;
+  files.rlim_cur = files.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &files);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  using namespace orrery::sidecar;
+  keep_memory_small();
+  raise_file_limit();
+  std::signal(SIGPIPE, SIG_IGN);
+  auto parsed = parse_options(argc, argv);
+  if (!parsed.run) return static_cast<int>(parsed.otherwise);
+  auto from = load_inputs(*parsed.run);
+  if (!from) {
+    log::error("cannot start", {{"reason", from.error().context}, {"code", to_string(from.error().code)}});
+    return static_cast<int>(exit_code::bad_configuration);
+  }
+  log::start(parsed.run->pod_name, from->settings.mesh);
+  log::set_level(from->settings.level);
+  // The HTTP client's threads cost memory: a static mesh does without them.
+  if (from->settings.discovery == discovery_mode::kubernetes) orrery::kube::initialize();
+  return static_cast<int>(run(*parsed.run, *std::move(from)));
+}

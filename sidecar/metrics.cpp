@@ -1,0 +1,265 @@
+#include "sidecar/metrics.hpp"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <prometheus/counter.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+#include <prometheus/text_serializer.h>
+
+#include <array>
+#include <fstream>
+#include <map>
+#include <set>
+#include <unistd.h>
+
+namespace orrery::sidecar {
+
+namespace {
+
+using prometheus::Histogram;
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+
+const Histogram::BucketBoundaries call_buckets{50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3,
+                                               50e-3, 100e-3, 250e-3, 500e-3, 1.0,  2.5,    5.0,  10.0};
+const Histogram::BucketBoundaries restart_buckets{1e-6,   2.5e-6, 5e-6,   10e-6, 25e-6, 50e-6,
+                                                  100e-6, 250e-6, 500e-6, 1e-3,  10e-3, 100e-3};
+
+using labels = std::vector<std::pair<std::string, std::string>>;
+
+/// Families whose values are read at the moment, not kept.
+class snapshot {
+ public:
+  void add(const std::string& name, const std::string& help, MetricType type, double number, labels with = {}) {
+    if (families_.empty() || families_.back().name != "orrery_" + name) {
+      families_.push_back({"orrery_" + name, help, type, {}});
+    }
+    prometheus::ClientMetric metric;
+    for (auto& [key, content] : with)
+      metric.label.push_back({key, content});
+    if (type == MetricType::Counter) metric.counter.value = number;
+    if (type == MetricType::Gauge) metric.gauge.value = number;
+    families_.back().metric.push_back(std::move(metric));
+  }
+  void gauge(const std::string& name, const std::string& help, double number, labels with = {}) {
+    add(name, help, MetricType::Gauge, number, std::move(with));
+  }
+  void counter(const std::string& name, const std::string& help, std::uint64_t number, labels with = {}) {
+    add(name, help, MetricType::Counter, static_cast<double>(number), std::move(with));
+  }
+  [[nodiscard]] std::vector<MetricFamily> take() { return std::move(families_); }
+
+ private:
+  std::vector<MetricFamily> families_;
+};
+
+double resident_bytes() {
+  std::ifstream in("/proc/self/statm");
+  long all = 0;
+  long resident = 0;
+  in >> all >> resident;
+  return static_cast<double>(resident) * static_cast<double>(sysconf(_SC_PAGESIZE));
+}
+
+void add_nodes(snapshot& out, const value& nodes) {
+  const auto document = nodes.document();
+  std::map<std::string, double> states{{"up", 0}, {"connecting", 0}, {"down", 0}, {"draining", 0}};
+  double worst = 0;
+  if (document.is_object() && document.contains("nodes")) {
+    for (const auto& each : document["nodes"]) {
+      const auto state = each.value("state", "");
+      if (const auto found = states.find(state); found != states.end()) found->second += 1;
+      if (each.contains("rttSeconds") && each["rttSeconds"].is_number()) {
+        worst = std::max(worst, each["rttSeconds"].get<double>());
+      }
+    }
+  }
+  for (const auto& [state, count] : states) {
+    out.gauge("mesh_peers", "Other nodes of the mesh by state.", count, {{"state", state}});
+  }
+  out.gauge("peer_rtt_seconds_max", "The longest round trip to a peer, from heartbeats.", worst);
+}
+
+void add_tree(snapshot& out, const value& tree, const std::set<std::string>& known) {
+  struct sums {
+    double children = 0, gave_up = 0;
+  };
+  std::map<std::string, sums> classes;
+  const auto document = tree.document();
+  if (document.is_object() && document.contains("nodes")) {
+    for (const auto& each : document["nodes"]) {
+      if (!each.contains("supervisors")) continue;
+      for (const auto& supervisor : each["supervisors"]) {
+        const auto klass = supervisor.value("class", "");
+        if (!known.contains(klass)) continue;
+        classes[klass].children += supervisor.value("children", 0.0);
+        classes[klass].gave_up += supervisor.value("gaveUp", 0.0);
+      }
+    }
+  }
+  for (const auto& [klass, sum] : classes) {
+    out.gauge("processes", "Processes on this node.", sum.children, {{"class", klass}});
+  }
+  for (const auto& [klass, sum] : classes) {
+    out.counter("supervisor_gave_up_total", "Times that a class' supervisor went over its intensity.",
+                static_cast<std::uint64_t>(sum.gave_up), {{"class", klass}});
+  }
+}
+
+void add_status(snapshot& out, const observed& now) {
+  const auto& node = now.node;
+  const auto& counted = node.counted;
+  out.gauge("node_joined", "1 if connected to every expected peer that answers.", node.joined ? 1 : 0);
+  out.gauge("node_isolated", "1 if neither a majority nor the API server can be reached.", node.isolated ? 1 : 0);
+  out.gauge("node_draining", "1 if the node is leaving.", node.draining ? 1 : 0);
+  out.gauge("mesh_expected_nodes", "Nodes that discovery names, this one included.",
+            static_cast<double>(node.expected));
+  out.gauge("mesh_connected_peers", "Peers that are up.", static_cast<double>(node.connected));
+  out.gauge("node_processes", "Processes on this node, of all classes.", static_cast<double>(node.processes));
+  out.counter("node_calls_total", "Calls by where they ran.", counted.calls_local, {{"path", "local"}});
+  out.counter("node_calls_total", "Calls by where they ran.", counted.calls_forwarded, {{"path", "forwarded"}});
+  out.counter("node_calls_failed_total", "Calls that were answered with an error.", counted.calls_failed);
+  out.counter("casts_total", "Casts taken.", counted.casts);
+  out.counter("casts_dropped_total", "Casts that could not be delivered.", counted.casts_dropped);
+  out.counter("process_starts_total", "Processes started.", counted.process_starts);
+  out.counter("process_crashes_total", "Processes that crashed.", counted.process_crashes);
+  out.counter("handoffs_total", "Processes handed over.", counted.handoffs_in, {{"direction", "in"}});
+  out.counter("handoffs_total", "Processes handed over.", counted.handoffs_out, {{"direction", "out"}});
+  out.counter("peers_refused_total", "Peers that were connected and refused.", counted.peers_refused);
+  out.counter("inbound_refused_total", "Inbound mesh connections that never became a peer.", now.inbound_refused);
+  out.counter("frames_refused_total", "Frames that broke the rules.", counted.frames_refused);
+  out.counter("escalations_total", "Supervisors that escalated to the node or the pod.", counted.escalations);
+}
+
+void add_sidecar(snapshot& out, const observed& now) {
+  out.gauge("cert_expiry_timestamp_seconds", "When this node's certificate expires.",
+            static_cast<double>(now.certificate_expires_at));
+  out.gauge("discovery_connected", "1 if the list of members is being followed.", now.discovery_connected ? 1 : 0);
+  out.counter("discovery_failures_total", "Lists and watches that failed.", now.discovery_failures);
+  out.gauge("sdk_connections", "Open connections of SDK clients.", static_cast<double>(now.sdk.connections));
+  out.counter("sdk_connections_refused_total", "Connections over the maximum.", now.sdk.refused_full);
+  out.counter("sdk_requests_malformed_total", "Requests that were garbage, too large or too slow.", now.sdk.malformed);
+  out.gauge("event_subscribers", "Clients that follow the events.", static_cast<double>(now.event_subscribers));
+  out.gauge("resident_memory_bytes", "Resident memory of the sidecar.", resident_bytes());
+  out.gauge("build_info", "Always 1.", 1, {{"version", ORRERY_VERSION}});
+}
+
+}  // namespace
+
+std::string_view reason_label(std::string_view reason) noexcept {
+  static constexpr std::array<std::string_view, 6> kinds{"normal", "shutdown", "killed", "moved", "error", "limit"};
+  const auto kind = reason.substr(0, reason.find_first_of(": "));
+  for (const auto known : kinds) {
+    if (known == kind) return known;
+  }
+  return "other";
+}
+
+struct metrics::impl {
+  prometheus::Registry registry;
+  prometheus::Family<Histogram>& call_seconds =
+      prometheus::BuildHistogram()
+          .Name("orrery_call_seconds")
+          .Help("From an SDK client's request to its answer, in this sidecar.")
+          .Register(registry);
+  prometheus::Family<prometheus::Counter>& calls =
+      prometheus::BuildCounter().Name("orrery_calls_total").Help("Calls of SDK clients by outcome.").Register(registry);
+  prometheus::Family<prometheus::Counter>& restarts = prometheus::BuildCounter()
+                                                          .Name("orrery_process_restarts_total")
+                                                          .Help("Processes restarted on this node.")
+                                                          .Register(registry);
+  prometheus::Family<prometheus::Counter>& exits = prometheus::BuildCounter()
+                                                       .Name("orrery_process_exits_total")
+                                                       .Help("Processes that exited on this node.")
+                                                       .Register(registry);
+  Histogram& restart_seconds = prometheus::BuildHistogram()
+                                   .Name("orrery_process_restart_seconds")
+                                   .Help("From an exit to ready again.")
+                                   .Register(registry)
+                                   .Add({}, restart_buckets);
+  prometheus::Family<prometheus::Counter>& configs =
+      prometheus::BuildCounter().Name("orrery_config_reloads_total").Help("Changed configurations.").Register(registry);
+  prometheus::Family<prometheus::Counter>& certificates = prometheus::BuildCounter()
+                                                              .Name("orrery_certificate_reloads_total")
+                                                              .Help("Changed certificates.")
+                                                              .Register(registry);
+  std::set<std::string> classes;
+
+  struct per_class {
+    Histogram* seconds = nullptr;
+    prometheus::Counter* ok = nullptr;
+  };
+  std::map<std::string, per_class, std::less<>> by_class;  // so that a call costs no look-up by labels
+
+  std::string label(const std::string& klass) const { return classes.contains(klass) ? klass : "unknown"; }
+
+  per_class& of(const std::string& klass) {
+    const auto name = label(klass);
+    const auto found = by_class.find(name);
+    if (found != by_class.end()) return found->second;
+    return by_class
+        .emplace(name, per_class{&call_seconds.Add({{"class", name}}, call_buckets),
+                                 &calls.Add({{"class", name}, {"code", "ok"}})})
+        .first->second;
+  }
+};
+
+metrics::metrics() : impl_(std::make_unique<impl>()) {}
+metrics::~metrics() = default;
+
+void metrics::set_classes(const std::vector<process::class_spec>& classes) {
+  impl_->classes.clear();
+  for (const auto& each : classes)
+    impl_->classes.insert(each.name.value);
+}
+
+void metrics::count_call(const class_name& klass, std::optional<errc> code, std::chrono::nanoseconds took) {
+  auto& family = impl_->of(klass.value);
+  family.seconds->Observe(std::chrono::duration<double>(took).count());
+  if (!code) {
+    family.ok->Increment();
+    return;
+  }
+  impl_->calls.Add({{"class", impl_->label(klass.value)}, {"code", std::string(to_string(*code))}}).Increment();
+}
+
+void metrics::count_event(const node::notify& told) {
+  const bool exited = told.type == "process_exited";
+  const bool restarted = told.type == "process_restarted";
+  if (!exited && !restarted) return;
+  const auto document = told.document.document();
+  if (!document.is_object()) return;
+  const auto text = [&](const char* key) {
+    const auto found = document.find(key);
+    return found != document.end() && found->is_string() ? found->get<std::string>() : std::string();
+  };
+  auto& family = exited ? impl_->exits : impl_->restarts;
+  family.Add({{"class", impl_->label(text("class"))}, {"reason", std::string(reason_label(text("reason")))}})
+      .Increment();
+  const auto downtime = document.find("downtimeSeconds");
+  if (restarted && downtime != document.end() && downtime->is_number()) {
+    impl_->restart_seconds.Observe(downtime->get<double>());
+  }
+}
+
+void metrics::count_config(bool accepted) {
+  impl_->configs.Add({{"result", accepted ? "accepted" : "refused"}}).Increment();
+}
+void metrics::count_certificate(bool accepted) {
+  impl_->certificates.Add({{"result", accepted ? "accepted" : "refused"}}).Increment();
+}
+
+std::string metrics::text(const observed& now) const {
+  snapshot out;
+  add_status(out, now);
+  if (now.nodes) add_nodes(out, *now.nodes);
+  if (now.tree) add_tree(out, *now.tree, impl_->classes);
+  add_sidecar(out, now);
+  auto families = impl_->registry.Collect();
+  for (auto& each : out.take())
+    families.push_back(std::move(each));
+  return prometheus::TextSerializer().Serialize(families);
+}
+
+}  // namespace orrery::sidecar

@@ -1,0 +1,186 @@
+#include "sidecar/node_loop.hpp"
+
+#include "sidecar/address.hpp"
+#include "sidecar/log.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include <deque>
+#include <unordered_map>
+#include <utility>
+
+namespace orrery::sidecar {
+
+namespace {
+
+namespace asio = boost::asio;
+
+/// Steps in a row before sockets are looked at again.
+constexpr int burst_max = 64;
+/// Logged refusals of inbound connections per second; garbage must not fill the log.
+constexpr std::chrono::seconds refusal_log_interval{1};
+
+time_point clock_now() {
+  return time_point{std::chrono::duration_cast<duration>(std::chrono::steady_clock::now().time_since_epoch())};
+}
+
+template <class... Handlers>
+struct overloaded : Handlers... {
+  using Handlers::operator()...;
+};
+template <class... Handlers>
+overloaded(Handlers...) -> overloaded<Handlers...>;
+
+}  // namespace
+
+struct node_loop::impl {
+  impl(asio::io_context& context, node_hooks wanted) : io(context), hooks(std::move(wanted)), timer(context) {}
+
+  asio::io_context& io;
+  node_hooks hooks;
+  std::unique_ptr<net::transport> transport;
+  std::unique_ptr<node::core> core;
+  asio::steady_timer timer;
+  time_point armed = never;
+  std::deque<node::event> pending;
+  node::effects effects;
+  bool busy = false;
+  bool posted = false;
+  std::shared_ptr<bool> alive = std::make_shared<bool>(true);
+  std::uint64_t last_request = 0;
+  std::unordered_map<std::uint64_t, answer_handler> waiting;
+  std::uint64_t inbound_refused = 0;
+  std::chrono::steady_clock::time_point refusal_logged{};
+
+  ~impl() { *alive = false; }
+
+  void deliver(node::event happened) {
+    pending.push_back(std::move(happened));
+    if (busy) return;
+    run_pending();
+    keep_going();
+  }
+
+  void run_pending() {
+    busy = true;
+    while (!pending.empty()) {
+      auto next = std::move(pending.front());
+      pending.pop_front();
+      effects.clear();
+      core->step(clock_now(), std::move(next), effects);
+      for (auto& each : effects)
+        perform(each);
+    }
+    busy = false;
+  }
+
+  /// Work that the core has left is done at once, but sockets get their turn in between.
+  void keep_going() {
+    for (int i = 0; i < burst_max; ++i) {
+      const auto wake = core->wake_at();
+      if (wake > clock_now()) return arm(wake);
+      pending.emplace_back(node::woken{});
+      run_pending();
+    }
+    if (std::exchange(posted, true)) return;
+    asio::post(io, [this, here = alive] {
+      if (!*here) return;
+      posted = false;
+      keep_going();
+    });
+  }
+
+  // An armed timer that is early only costs a wasted wake-up; arming it anew for each call would cost a system call.
+  void arm(time_point wake) {
+    if (wake >= armed) return;
+    armed = wake;
+    timer.expires_at(std::chrono::steady_clock::time_point{
+        std::chrono::duration_cast<std::chrono::steady_clock::duration>(wake.time_since_epoch())});
+    timer.async_wait([this, here = alive](boost::system::error_code ec) {
+      if (ec || !*here) return;
+      armed = never;
+      if (core->wake_at() <= clock_now()) return deliver(node::woken{});
+      keep_going();
+    });
+  }
+
+  void perform(node::effect& wanted) {
+    std::visit(overloaded{
+                   [&](node::dial& d) { transport->dial(d.id.value, d.address, d.expected); },
+                   [&](node::hang_up& h) { transport->close(h.id.value); },
+                   [&](node::transmit& t) { transport->send(t.id.value, std::move(t.encoded)); },
+                   [&](node::respond& r) { respond(r.id, std::move(r.answer)); },
+                   [&](node::check_control_plane&) { hooks.check_control_plane(); },
+                   [&](node::escalate& e) { hooks.on_escalate(e); },
+                   [&](node::drained&) { hooks.on_drained(); },
+                   [&](node::notify& n) { hooks.on_notify(n); },
+               },
+               wanted);
+  }
+
+  void respond(node::request_id id, result<value> answer) {
+    const auto found = waiting.find(id.value);
+    if (found == waiting.end()) return;
+    const auto told = std::move(found->second);
+    waiting.erase(found);
+    told(std::move(answer));
+  }
+
+  void refused(const error& why) {
+    ++inbound_refused;
+    const auto now = std::chrono::steady_clock::now();
+    if (now - refusal_logged < refusal_log_interval) return;
+    refusal_logged = now;
+    log::warn("refused an inbound mesh connection",
+              {{"reason", to_string(why)}, {"refusedInAll", static_cast<std::int64_t>(inbound_refused)}});
+  }
+};
+
+result<std::unique_ptr<node_loop>> node_loop::open(asio::io_context& io, node::settings settings,
+                                                   net::transport_options transport, node_hooks hooks) {
+  auto made = std::make_unique<impl>(io, std::move(hooks));
+  auto* self = made.get();
+  net::transport_handlers handlers;
+  handlers.opened = [self](std::uint64_t id, mesh_identity peer, bool dialled) {
+    self->deliver(node::connection_opened{node::connection_id{id}, std::move(peer), dialled});
+  };
+  handlers.closed = [self](std::uint64_t id, error why) {
+    self->deliver(node::connection_closed{node::connection_id{id}, std::move(why)});
+  };
+  handlers.received = [self](std::uint64_t id, wire::frame received) {
+    self->deliver(node::frame_received{node::connection_id{id}, std::move(received)});
+  };
+  handlers.refused = [self](error why) { self->refused(why); };
+  auto opened = net::transport::open(io, std::move(transport), std::move(handlers));
+  if (!opened) return fail(opened.error());
+  made->transport = *std::move(opened);
+  settings.address = join_address(settings.address, made->transport->port());
+  made->core = std::make_unique<node::core>(std::move(settings));
+  made->keep_going();
+  return std::unique_ptr<node_loop>(new node_loop(std::move(made)));  // NOLINT: the constructor is private
+}
+
+node_loop::node_loop(std::unique_ptr<impl> made) : impl_(std::move(made)) {}
+node_loop::~node_loop() = default;
+
+void node_loop::deliver(node::event happened) { impl_->deliver(std::move(happened)); }
+
+node::request_id node_loop::ask(node::operation asked, answer_handler told) {
+  const node::request_id id{++impl_->last_request};
+  impl_->waiting.emplace(id.value, std::move(told));
+  impl_->deliver(node::client_request{id, std::move(asked)});
+  return id;
+}
+
+void node_loop::abandon(node::request_id id) {
+  if (impl_->waiting.erase(id.value) > 0) impl_->deliver(node::client_gone{id});
+}
+
+bool node_loop::waits(node::request_id id) const { return impl_->waiting.contains(id.value); }
+node::status node_loop::current() const { return impl_->core->current(); }
+net::transport& node_loop::mesh() { return *impl_->transport; }
+std::uint64_t node_loop::inbound_refused() const { return impl_->inbound_refused; }
+
+}  // namespace orrery::sidecar

@@ -1,0 +1,66 @@
+#include "sidecar/options.hpp"
+
+#include "sidecar/address.hpp"
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+namespace orrery::sidecar {
+
+namespace {
+
+constexpr const char* footer = R"(Exit codes:
+    0  drained after SIGTERM or SIGINT
+    1  could not start: an address in use, no access to Kubernetes
+    2  wrong usage of the command line
+   70  a supervisor escalated to the node: restart the container
+   71  a supervisor escalated to the pod: replace the pod
+   78  the configuration, the genesis or a certificate is missing or wrong
+  143  a second SIGTERM ended it before it had drained
+
+The mesh listens on meshPort, health and metrics on adminPort of the configuration (both at --listen).
+Changes of the configuration and of the certificates are followed while it runs.)";
+
+std::string check_address(const std::string& text) {
+  const auto parsed = parse_address(text);
+  return parsed ? std::string() : parsed.error().context;
+}
+std::string check_ip(const std::string& text) {
+  return parse_address(join_address(text, 0)) ? std::string() : fmt::format("'{}' is not an IP address", text);
+}
+
+}  // namespace
+
+parsed_options parse_options(int argc, char** argv) {
+  options out;
+  CLI::App app{"One node of an Orrery mesh: hosts supervised state processes beside an app.", "orrery-sidecar"};
+  app.set_version_flag("--version", std::string("orrery-sidecar ") + ORRERY_VERSION);
+  app.footer(footer);
+  app.add_option("--config", out.config_path, "config.yaml: the mesh and its classes")->required();
+  app.add_option("--genesis", out.genesis_path, "genesis.yaml: the mesh's id")->required();
+  app.add_option("--tls", out.tls_directory, "Directory with tls.crt, tls.key and ca.crt")->required();
+  app.add_option("--sdk", out.sdk_address, "IP:PORT of the SDK's HTTP interface")
+      ->capture_default_str()
+      ->check(check_address);
+  app.add_option("--listen", out.listen_ip, "IP of the mesh and admin ports; peers dial it")
+      ->envname("POD_IP")
+      ->required()
+      ->check(check_ip);
+  app.add_option("--pod-name", out.pod_name, "This node's name, as its certificate says it")
+      ->envname("POD_NAME")
+      ->required();
+  app.add_option("--pod-namespace", out.pod_namespace, "Namespace of the pod; by default the configuration's")
+      ->envname("POD_NAMESPACE");
+  app.add_option("--pod-uid", out.pod_uid, "UID of the pod")->envname("POD_UID");
+  app.add_option("--kubeconfig", out.kubeconfig, "Kubernetes access; by default $KUBECONFIG, then the pod's own");
+  app.add_option("--context", out.context, "Context of the kubeconfig");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    const bool fine = app.exit(e) == 0;
+    return {std::nullopt, fine ? exit_code::drained : exit_code::usage};
+  }
+  return {std::move(out), exit_code::drained};
+}
+
+}  // namespace orrery::sidecar

@@ -1,0 +1,39 @@
+#pragma once
+#include <optional>
+#include <string>
+
+namespace orrery::sidecar {
+
+/// The command line, with what the environment of the pod fills in.
+struct options {
+  std::string config_path;
+  std::string genesis_path;
+  std::string tls_directory;
+  std::string sdk_address = "127.0.0.1:3600";
+  std::string listen_ip;  ///< of the mesh and admin ports, and what peers are told
+  std::string pod_name;
+  std::string pod_namespace;
+  std::string pod_uid;
+  std::string kubeconfig;  ///< empty: $KUBECONFIG, in-cluster, ~/.kube/config
+  std::string context;
+};
+
+/// What the process ends with; --help lists them.
+enum class exit_code : int {
+  drained = 0,
+  cannot_start = 1,
+  usage = 2,
+  node_escalation = 70,
+  pod_escalation = 71,
+  bad_configuration = 78,
+  forced = 143,
+};
+
+struct parsed_options {
+  std::optional<options> run;
+  exit_code otherwise = exit_code::drained;  ///< if there is nothing to run: help was asked for, or the usage is wrong
+};
+/// Prints help, the version, or what is wrong.
+[[nodiscard]] parsed_options parse_options(int argc, char** argv);
+
+}  // namespace orrery::sidecar

@@ -1,0 +1,385 @@
+#include "sidecar/service.hpp"
+
+#include "sidecar/address.hpp"
+#include "sidecar/discovery.hpp"
+#include "sidecar/file_watch.hpp"
+#include "sidecar/handlers.hpp"
+#include "sidecar/log.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include <csignal>
+#include <random>
+#include <utility>
+
+namespace orrery::sidecar {
+
+namespace {
+
+namespace asio = boost::asio;
+using namespace std::chrono_literals;
+
+constexpr auto tick_interval = 1s;
+constexpr auto check_timeout = 2s;
+constexpr auto drain_slack = 1s;            ///< over drainTimeout, for the core to end by itself
+constexpr auto flush_time = 200ms;          ///< for the last answers and goodbyes to leave
+constexpr auto escalation_drain_max = 5s;   ///< a node that is to be restarted does not linger
+constexpr auto control_plane_patience = 5;  ///< ticks without a connection before it is said to be lost
+
+/// Which events an operator of the mesh reads at which level.
+log_level level_of(std::string_view type) {
+  if (type.starts_with("process_")) return log_level::debug;
+  for (const std::string_view loud : {"node_down", "isolated", "supervisor_gave_up", "escalated", "class_refused",
+                                      "config_refused", "peer_refused", "control_plane_lost"}) {
+    if (type == loud) return log_level::warn;
+  }
+  return log_level::info;
+}
+
+class service {
+ public:
+  service(const options& chosen, inputs from)
+      : options_(chosen), config_(std::move(from.settings)), genesis_(std::move(from.birth)) {}
+
+  exit_code run();
+
+ private:
+  result<void> open();
+  result<void> open_node();
+  result<void> open_servers();
+  result<void> open_discovery();
+  [[nodiscard]] node_hooks make_hooks();
+  [[nodiscard]] observed observe() const;
+  [[nodiscard]] node::expected_member self_member() const;
+  void announce(const node::notify& told);
+  void announce(std::string type, nlohmann::json document);
+  void check_control_plane();
+  void publish_fixed_members();
+  void arm_tick();
+  void tick();
+  void reload_config();
+  void reload_certificates();
+  void watch_control_plane();
+  void wait_for_signal();
+  void on_signal(int number);
+  void drain(duration at_most);
+  void finish(exit_code with, duration after);
+
+  const options& options_;
+  config config_;
+  genesis genesis_;
+  asio::io_context io_{1};
+  exit_code outcome_ = exit_code::drained;
+  bool draining_ = false;
+  bool finishing_ = false;
+  int out_of_contact_ = 0;
+  bool control_plane_lost_ = false;
+
+  metrics metrics_;
+  event_hub events_{options_.pod_name};
+  std::unique_ptr<node_loop> node_;
+  std::unique_ptr<serving> serving_;
+  std::unique_ptr<http_server> sdk_;
+  std::unique_ptr<http_server> admin_;
+  std::unique_ptr<pod_discovery> discovery_;
+  file_watch config_files_{{options_.config_path}};
+  file_watch tls_files_{
+      {options_.tls_directory + "/tls.crt", options_.tls_directory + "/tls.key", options_.tls_directory + "/ca.crt"}};
+  asio::steady_timer ticker_{io_};
+  asio::steady_timer deadline_{io_};
+  asio::signal_set signals_{io_, SIGTERM, SIGINT};
+};
+
+node_hooks service::make_hooks() {
+  node_hooks hooks;
+  hooks.on_notify = [this](const node::notify& told) { announce(told); };
+  hooks.on_escalate = [this](const node::escalate& wanted) {
+    const bool pod = wanted.to == process::escalation::pod;
+    log::error(pod ? "escalated to the pod: it is to be replaced" : "escalated to the node: the container restarts",
+               {{"reason", wanted.why}});
+    outcome_ = pod ? exit_code::pod_escalation : exit_code::node_escalation;
+    drain(escalation_drain_max);
+  };
+  hooks.on_drained = [this] {
+    log::info("drained");
+    finish(outcome_, flush_time);
+  };
+  hooks.check_control_plane = [this] { check_control_plane(); };
+  return hooks;
+}
+
+result<void> service::open_node() {
+  const auto boot =
+      std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch());
+  node::settings settings;
+  settings.name_space = config_.name_space;
+  settings.mesh = config_.mesh;
+  settings.mesh_id = genesis_.mesh_id;
+  settings.self = node_id{node_name{options_.pod_name}, boot_number{static_cast<std::uint64_t>(boot.count())}};
+  settings.uid = options_.pod_uid;
+  settings.address = options_.listen_ip;
+  settings.heartbeat_interval = config_.heartbeat_interval;
+  settings.down_after = config_.down_after;
+  settings.drain_timeout = config_.drain_timeout;
+  settings.seed = (std::uint64_t{std::random_device{}()} << 32U) ^ std::random_device{}();
+  net::transport_options transport;
+  transport.listen_address = join_address(options_.listen_ip, config_.mesh_port);
+  transport.tls_directory = options_.tls_directory;
+  transport.self = mesh_identity{config_.name_space, config_.mesh, options_.pod_name};
+  auto opened = node_loop::open(io_, std::move(settings), std::move(transport), make_hooks());
+  if (!opened) return fail(opened.error());
+  node_ = *std::move(opened);
+  return {};
+}
+
+result<void> service::open_servers() {
+  serving_ = std::make_unique<serving>(serving{*node_, events_, metrics_, [this] { return observe(); }});
+  auto sdk =
+      http_server::open(io_, {.listen_address = options_.sdk_address},
+                        [this](const auto& request, const auto& exchange) { serve_sdk(*serving_, request, exchange); });
+  if (!sdk) return fail(sdk.error().code, "--sdk: " + sdk.error().context);
+  sdk_ = *std::move(sdk);
+  const auto at = join_address(options_.listen_ip, config_.admin_port);
+  auto admin = http_server::open(
+      io_, {.listen_address = at, .connections_max = 64, .body_bytes_max = 1024},
+      [this](const auto& request, const auto& exchange) { serve_admin(*serving_, request, exchange); });
+  if (!admin) return fail(admin.error().code, "network.adminPort: " + admin.error().context);
+  admin_ = *std::move(admin);
+  return {};
+}
+
+result<void> service::open_discovery() {
+  if (config_.discovery == discovery_mode::fixed) {
+    publish_fixed_members();
+    return {};
+  }
+  const auto cluster = kube::load_default(options_.kubeconfig, options_.context);
+  if (!cluster) return fail(cluster.error());
+  pod_discovery_options wanted{.name_space = config_.name_space,
+                               .selector = config_.selector,
+                               .mesh_port = config_.mesh_port,
+                               .self = options_.pod_name};
+  auto started = pod_discovery::start(*cluster, std::move(wanted), [this](std::vector<node::expected_member> members) {
+    asio::post(io_, [this, members = std::move(members)]() mutable {
+      node_->deliver(node::members_changed{std::move(members)});
+    });
+  });
+  if (!started) return fail(started.error());
+  discovery_ = *std::move(started);
+  return {};
+}
+
+result<void> service::open() {
+  metrics_.set_classes(config_.classes);
+  if (auto done = open_node(); !done) return done;
+  if (auto done = open_servers(); !done) return done;
+  node_->deliver(node::classes_changed{config_.classes});
+  return open_discovery();
+}
+
+node::expected_member service::self_member() const {
+  return {.name = node_name{options_.pod_name},
+          .uid = options_.pod_uid,
+          .address = join_address(options_.listen_ip, node_->mesh().port())};
+}
+
+void service::publish_fixed_members() {
+  node_->deliver(node::members_changed{with_self(config_.peers, self_member())});
+}
+
+observed service::observe() const {
+  observed now;
+  now.node = node_->current();
+  now.sdk = sdk_->stats();
+  now.certificate_expires_at = node_->mesh().certificate_expires_at();
+  now.inbound_refused = node_->inbound_refused();
+  now.event_subscribers = events_.subscribers();
+  if (discovery_) {
+    const auto health = discovery_->health();
+    now.discovery_connected = health.connected;
+    now.discovery_failures = health.failures;
+  }
+  return now;
+}
+
+void service::announce(const node::notify& told) {
+  metrics_.count_event(told);
+  events_.publish(told.type, told.document);
+  const auto level = level_of(told.type);
+  if (log::enabled(level)) {
+    log::write(level, told.type, {{.key = "event", .content = told.document.json_text(), .raw_json = true}});
+  }
+}
+
+void service::announce(std::string type, nlohmann::json document) {
+  auto encoded = value::from_document(document);
+  announce(node::notify{std::move(type), encoded ? *std::move(encoded) : value{}});
+}
+
+void service::check_control_plane() {
+  if (!discovery_) {  // a static mesh has no third party to ask
+    node_->deliver(node::control_plane_checked{false});
+    return;
+  }
+  discovery_->check(check_timeout, [this](bool reachable) {
+    asio::post(io_, [this, reachable] { node_->deliver(node::control_plane_checked{reachable}); });
+  });
+}
+
+void service::arm_tick() {
+  ticker_.expires_after(tick_interval);
+  ticker_.async_wait([this](boost::system::error_code ec) {
+    if (ec) return;
+    tick();
+    arm_tick();
+  });
+}
+
+void service::tick() {
+  if (config_files_.changed()) reload_config();
+  if (tls_files_.changed()) reload_certificates();
+  if (discovery_) watch_control_plane();
+}
+
+void service::reload_config() {
+  auto read = load_config(options_.config_path);
+  if (read && (read->mesh != config_.mesh || read->name_space != config_.name_space)) {
+    read = fail(errc::invalid_argument,
+                fmt::format("{}: mesh: is {}/{} now, but this node is of {}/{}, and a node never changes its mesh",
+                            options_.config_path, read->name_space, read->mesh, config_.name_space, config_.mesh));
+  }
+  metrics_.count_config(read.has_value());
+  if (!read) {
+    log::error("the changed configuration is refused; the old one stays", {{"reason", read.error().context}});
+    return announce("config_refused", {{"reason", read.error().context}});
+  }
+  for (const auto& warning : read->warnings)
+    log::warn(warning);
+  const bool restart = read->mesh_port != config_.mesh_port || read->admin_port != config_.admin_port ||
+                       read->heartbeat_interval != config_.heartbeat_interval ||
+                       read->down_after != config_.down_after || read->discovery != config_.discovery ||
+                       read->selector != config_.selector || read->drain_timeout != config_.drain_timeout;
+  const bool new_classes = read->classes != config_.classes;
+  const bool new_peers = read->peers != config_.peers;
+  config_ = *std::move(read);
+  log::set_level(config_.level);
+  announce("config_reloaded", {{"classes", config_.classes.size()}});
+  if (restart) {
+    log::warn(
+        "network, failureDetection, drainTimeout, discovery.mode and discovery.selector apply from the next start");
+  }
+  if (new_classes) {
+    metrics_.set_classes(config_.classes);
+    node_->deliver(node::classes_changed{config_.classes});
+  }
+  if (new_peers && config_.discovery == discovery_mode::fixed && !discovery_) publish_fixed_members();
+}
+
+void service::reload_certificates() {
+  const auto done = node_->mesh().reload_credentials();
+  metrics_.count_certificate(done.has_value());
+  if (!done) {
+    log::error("the changed certificate is refused; the old one stays", {{"reason", done.error().context}});
+    return;
+  }
+  announce("certificate_reloaded", {{"expiresAt", node_->mesh().certificate_expires_at()}});
+}
+
+void service::watch_control_plane() {
+  const auto health = discovery_->health();
+  out_of_contact_ = health.connected ? 0 : out_of_contact_ + 1;
+  if (!control_plane_lost_ && out_of_contact_ >= control_plane_patience) {
+    control_plane_lost_ = true;
+    announce("control_plane_lost", {{"reason", health.last_error}});
+  } else if (control_plane_lost_ && health.connected) {
+    control_plane_lost_ = false;
+    announce("control_plane_back", nlohmann::json::object());
+  }
+}
+
+void service::wait_for_signal() {
+  signals_.async_wait([this](boost::system::error_code ec, int number) {
+    if (ec) return;
+    on_signal(number);
+    wait_for_signal();
+  });
+}
+
+void service::on_signal(int number) {
+  const auto* name = number == SIGTERM ? "SIGTERM" : "SIGINT";
+  if (draining_) {
+    log::warn("ended by a second signal before it had drained", {{"signal", name}});
+    finish(exit_code::forced, 0ms);
+    return;
+  }
+  log::info("draining", {{"signal", name}, {"processes", static_cast<std::int64_t>(node_->current().processes)}});
+  drain(config_.drain_timeout + drain_slack);
+}
+
+void service::drain(duration at_most) {
+  if (std::exchange(draining_, true)) return;
+  deadline_.expires_after(at_most);
+  deadline_.async_wait([this](boost::system::error_code ec) {
+    if (ec || finishing_) return;
+    log::warn("the drain took too long; what was not handed over is lost",
+              {{"processes", static_cast<std::int64_t>(node_->current().processes)}});
+    finish(outcome_, 0ms);
+  });
+  node_->deliver(node::drain_requested{});
+}
+
+void service::finish(exit_code with, duration after) {
+  outcome_ = with;
+  finishing_ = true;
+  deadline_.expires_after(after);
+  deadline_.async_wait([this](boost::system::error_code ec) {
+    if (!ec) io_.stop();
+  });
+}
+
+exit_code service::run() {
+  for (const auto& warning : config_.warnings)
+    log::warn(warning);
+  if (const auto opened = open(); !opened) {
+    const auto code = opened.error().code;
+    log::error("cannot start", {{"reason", opened.error().context}, {"code", to_string(code)}});
+    return code == errc::invalid_argument ? exit_code::bad_configuration : exit_code::cannot_start;
+  }
+  log::info("started", {{"version", ORRERY_VERSION},
+                        {"sdk", join_address(parse_address(options_.sdk_address)->ip, sdk_->port())},
+                        {"meshPort", std::int64_t{node_->mesh().port()}},
+                        {"adminPort", std::int64_t{admin_->port()}},
+                        {"classes", static_cast<std::int64_t>(config_.classes.size())}});
+  wait_for_signal();
+  arm_tick();
+  io_.run();
+  // Threads that post to the loop end first; then who is served; the node last.
+  discovery_.reset();
+  events_.clear();
+  sdk_.reset();
+  admin_.reset();
+  return outcome_;
+}
+
+}  // namespace
+
+result<inputs> load_inputs(const options& chosen) {
+  auto settings = load_config(chosen.config_path);
+  if (!settings) return fail(settings.error());
+  auto birth = load_genesis(chosen.genesis_path);
+  if (!birth) return fail(birth.error());
+  if (!chosen.pod_namespace.empty() && chosen.pod_namespace != settings->name_space) {
+    return fail(errc::invalid_argument, fmt::format("{}: mesh.namespace: is '{}', but the pod is in '{}'",
+                                                    chosen.config_path, settings->name_space, chosen.pod_namespace));
+  }
+  return inputs{*std::move(settings), *std::move(birth)};
+}
+
+exit_code run(const options& chosen, inputs from) { return service(chosen, std::move(from)).run(); }
+
+}  // namespace orrery::sidecar

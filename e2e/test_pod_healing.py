@@ -65,4 +65,5 @@ def test_what_belonged_to_the_pod_goes_with_it(mesh):
 
 def test_the_mesh_says_what_it_did(mesh):
     reasons = {e["reason"] for e in mesh.cluster.items("events", mesh.namespace) if e["involvedObject"].get("name", "").startswith(mesh.name)}
-    assert reasons & {"PodCreated", "SuccessfulCreate", "PodReplaced", "Created", "MeshReady"}, reasons
+    assert {"MeshReady", "MemberJoined"} <= reasons, reasons
+    assert mesh.status()["lastReplacement"]["reason"]

@@ -1,0 +1,198 @@
+// The step: one event in, everything that follows from it and from the time out.
+#include "mesh/base/assert.hpp"
+#include "mesh/node/impl.hpp"
+
+#include <algorithm>
+
+namespace orrery::node {
+namespace {
+
+membership::settings membership_settings(const settings& chosen) {
+  return {.name_space = chosen.name_space,
+          .mesh = chosen.mesh,
+          .mesh_id = chosen.mesh_id,
+          .self = chosen.self,
+          .uid = chosen.uid,
+          .address = chosen.address,
+          .heartbeat_interval = chosen.heartbeat_interval,
+          .down_after = chosen.down_after,
+          .seed = chosen.seed};
+}
+
+}  // namespace
+
+core::core(settings chosen) : impl_(std::make_unique<impl>(std::move(chosen))) {}
+core::~core() = default;
+core::core(core&&) noexcept = default;
+core& core::operator=(core&&) noexcept = default;
+void core::step(time_point now, event happened, effects& out) { impl_->step(now, std::move(happened), out); }
+time_point core::wake_at() const { return impl_->wake_at(); }
+status core::current() const { return impl_->current(); }
+
+core::impl::impl(settings chosen)
+    : settings_(std::move(chosen)),
+      members_(membership_settings(settings_)),
+      runtime_(process::runtime::options{.node = settings_.self, .seed = settings_.seed}) {}
+
+void core::impl::step(time_point now, event happened, effects& out) {
+  ORRERY_ASSERT(now >= now_);
+  now_ = now;
+  out_ = &out;
+  if (started_at_ == never) {
+    started_at_ = now;
+    forming_until_ = now + forming_max;
+  }
+  std::visit([&](auto& seen) { take(seen); }, happened);
+  settle();
+  out_ = nullptr;
+}
+
+void core::impl::settle() {
+  work_left_ = false;
+  if (left_) return;
+  if (now_ >= members_wake_) members_.tick(now_, todo_);
+  apply_membership();
+  watch_majority();
+  refresh_placement();
+  if (takeover_.expire(now_)) release_parked();
+  if (now_ >= forming_until_) {
+    forming_until_ = never;
+    release_parked();
+  }
+  see_whether_joined();
+  expire_requests();
+  expire_gathers();
+  run_processes();
+  if (now_ >= rescan_at_) {
+    rescan_at_ = never;
+    moves_.rescan();
+  }
+  hand_over_some();
+  run_processes();
+  finish_drain();
+  members_wake_ = members_.wake_at();
+}
+
+void core::impl::run_processes() {
+  // Effects of processes may be casts to other processes here: those run in the next step, so that one step is bounded.
+  if (runtime_.run(now_, run_budget, ran_)) work_left_ = true;
+  while (!ran_.empty()) {
+    process::effects batch;
+    batch.swap(ran_);
+    for (auto& each : batch)
+      on_process_effect(each);
+    if (runtime_.next_deadline() <= now_) work_left_ = true;
+  }
+}
+
+void core::impl::refresh_placement() {
+  if (members_.self_terminating() && !draining_) announce_drain();
+  if (!placement_stale_) return;
+  placement_stale_ = false;
+  std::vector<node_id> nodes;
+  if (!draining_) nodes.push_back(settings_.self);
+  for (const auto& peer : members_.live()) {
+    if (!peer.draining) nodes.push_back(peer.node);
+  }
+  membership::placement fresh(std::move(nodes));
+  if (!(fresh == placement_)) {
+    placement_ = std::move(fresh);
+    moves_.rescan();
+  }
+  release_parked();
+}
+
+void core::impl::see_whether_joined() {
+  if (contest_open_ && takeover_.empty()) {
+    contest_open_ = false;
+    release_parked();
+  }
+  if (joined_ || !members_.discovery_known() || members_.waiting_for(now_) || !takeover_.empty()) return;
+  joined_ = true;
+  forming_until_ = never;
+  emit("node_joined", {{"peers", static_cast<std::uint64_t>(members_.live().size())},
+                       {"seconds", std::chrono::duration<double>(now_ - started_at_).count()}});
+  release_parked();
+}
+
+time_point core::impl::wake_at() const {
+  if (left_) return never;
+  if (work_left_ || (moves_.scanning() && moves_.may_send())) return now_;
+  time_point next = std::min({members_wake_, takeover_.next_deadline(), isolation_.wake_at(), pending_.next_deadline(),
+                              runtime_.next_deadline(), forming_until_, rescan_at_, drain_until_});
+  for (const auto& [id, each] : gathers_)
+    next = std::min(next, each.deadline);
+  if (!joined_) next = std::min(next, after(now_, joining_poll));
+  return next;
+}
+
+status core::impl::current() const {
+  const auto count = members_.count();
+  status out;
+  out.joined = joined_;
+  out.isolated = isolation_.isolated();
+  out.draining = draining_;
+  out.expected = count.expected;
+  out.connected = members_.live().size();
+  out.processes = runtime_.count();
+  out.counted = counted_;
+  if (joined_) return out;
+  const auto awaited = members_.waiting_for(now_);
+  const auto handing = takeover_.first();
+  out.reason = !members_.discovery_known() ? "waiting for discovery"
+               : awaited                   ? "waiting for " + *awaited
+               : handing                   ? "waiting for " + handing->value + " to hand over its processes"
+                                           : "joining";
+  return out;
+}
+
+void core::impl::emit(const char* type, std::vector<field> fields) {
+  fields.emplace_back("node", settings_.self.name.value);
+  out_->push_back(notify{type, flat(fields)});
+}
+
+// ---- events ----
+
+void core::impl::take(const members_changed& seen) {
+  std::vector<membership::member> members;
+  for (const auto& each : seen.members)
+    members.push_back({each.name, each.uid, each.address, each.terminating});
+  members_.expect(now_, members, todo_);
+  placement_stale_ = true;
+}
+
+void core::impl::take(const control_plane_checked& seen) { apply(isolation_.control_plane(now_, seen.reachable)); }
+
+void core::impl::take(const connection_opened& seen) {
+  members_.opened(now_, link_id{seen.id.value}, seen.peer, seen.dialled, todo_);
+}
+
+void core::impl::take(const connection_closed& seen) { members_.closed(now_, link_id{seen.id.value}, seen.why, todo_); }
+
+void core::impl::take(const frame_received& seen) {
+  const link_id link{seen.id.value};
+  if (!members_.heard(now_, link, todo_)) return;
+  auto decoded = wire::decode(seen.received);
+  if (!decoded) return refuse_frame(link, std::move(decoded.error()));
+  from_peer_frame(link, *decoded);
+}
+
+void core::impl::take(const classes_changed& seen) { define_classes(seen.classes); }
+
+void core::impl::take(const drain_requested&) {
+  if (left_ || drain_wanted_) return;
+  drain_wanted_ = true;
+  drain_until_ = after(now_, settings_.drain_timeout);
+  announce_drain();
+}
+
+void core::impl::take(const woken&) {}
+
+void core::impl::take(client_request& seen) {
+  if (left_) return answer(from_client{seen.id}, fail(errc::draining, "this node has left the mesh"));
+  ask_client(seen.id, seen.asked);
+}
+
+void core::impl::take(const client_gone& seen) { pending_.forget_client(seen.id); }
+
+}  // namespace orrery::node

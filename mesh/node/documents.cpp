@@ -1,0 +1,211 @@
+#include "mesh/node/documents.hpp"
+
+#include "mesh/base/assert.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+
+namespace orrery::node {
+namespace {
+
+using nlohmann::json;
+
+double seconds_of(duration span) { return std::chrono::duration<double>(span).count(); }
+
+/// Our own documents are small and shallow; those that may be large are cut to list_bytes_max first.
+value encode_small(const json& document) {
+  auto encoded = value::from_document(document);
+  if (encoded) return *encoded;
+  auto lost = value::from_document(json{{"error", encoded.error().context}});
+  ORRERY_ASSERT(lost.has_value());
+  return *lost;
+}
+
+json process_json(time_point now, const node_name& node, const process::process_info& info) {
+  json last;
+  if (info.last) {
+    last = {{"reason", process::to_string(info.last->reason)}, {"agoSeconds", seconds_of(now - info.last->at)}};
+  }
+  return {{"class", info.name.klass.value},
+          {"key", info.name.key.value},
+          {"node", node.value},
+          {"pid", to_string(info.id)},
+          {"state", "running"},
+          {"mailbox", info.mailbox},
+          {"handled", info.handled},
+          {"restarts", info.restarts},
+          {"classVersion", info.class_version},
+          {"supervisor", "root/" + info.name.klass.value},
+          {"ageSeconds", seconds_of(now - info.started_at)},
+          {"lastExit", last}};
+}
+
+const char* strategy_name(process::strategy kind) {
+  switch (kind) {
+    case process::strategy::one_for_one:
+      return "OneForOne";
+  }
+  return "OneForOne";
+}
+
+const char* restart_name(process::restart_type restart) {
+  switch (restart) {
+    case process::restart_type::permanent:
+      return "Permanent";
+    case process::restart_type::transient:
+      return "Transient";
+    case process::restart_type::temporary:
+      return "Temporary";
+  }
+  return "Permanent";
+}
+
+const char* escalation_name(process::escalation to) {
+  switch (to) {
+    case process::escalation::parent:
+      return "Parent";
+    case process::escalation::node:
+      return "Node";
+    case process::escalation::pod:
+      return "Pod";
+  }
+  return "Parent";
+}
+
+const char* behaviour_name(const process::class_spec& spec) {
+  const auto* builtin = std::get_if<process::builtin_kind>(&spec.behaviour);
+  if (builtin == nullptr) return "lua";
+  return *builtin == process::builtin_kind::kv ? "kv" : "counter";
+}
+
+/// Keeps what fits, by count and by size. A process document is at most its encoded size plus a comma.
+json cut(std::vector<json> all, std::size_t limit, bool& truncated) {
+  json kept = json::array();
+  std::size_t bytes_left = list_bytes_max;
+  for (auto& each : all) {
+    const std::size_t size = json::to_cbor(each).size();
+    if (kept.size() >= limit || size > bytes_left) {
+      truncated = true;
+      break;
+    }
+    bytes_left -= size;
+    kept.push_back(std::move(each));
+  }
+  return kept;
+}
+
+json process_list_json(json processes, const std::vector<std::string>& unreachable, bool truncated) {
+  return {{"processes", std::move(processes)}, {"unreachable", unreachable}, {"truncated", truncated}};
+}
+
+}  // namespace
+
+value flat(const std::vector<field>& fields) {
+  json document = json::object();
+  for (const auto& [name, held] : fields)
+    std::visit([&, key = name](const auto& plain) { document[key] = plain; }, held);
+  return encode_small(document);
+}
+
+value process_document(time_point now, const node_name& node, const process::process_info& info) {
+  return encode_small(process_json(now, node, info));
+}
+
+value process_list(time_point now, const node_name& node, const std::vector<process::process_info>& infos,
+                   std::size_t limit) {
+  std::vector<json> all;
+  for (const auto& info : infos)
+    all.push_back(process_json(now, node, info));
+  bool truncated = false;
+  json kept = cut(std::move(all), limit, truncated);
+  return encode_small(process_list_json(std::move(kept), {}, truncated));
+}
+
+result<value> merge_process_lists(const std::vector<value>& parts, const std::vector<std::string>& unreachable,
+                                  std::size_t limit) {
+  std::vector<json> all;
+  bool truncated = false;
+  for (const auto& part : parts) {
+    json document = part.document();
+    if (!document.is_object() || !document.contains("processes") || !document["processes"].is_array()) continue;
+    truncated |= document.contains("truncated") && document["truncated"] == true;
+    for (auto& each : document["processes"]) {
+      if (each.is_object() && each.contains("class") && each.contains("key")) all.push_back(std::move(each));
+    }
+  }
+  std::sort(all.begin(), all.end(), [](const json& a, const json& b) {
+    return std::tie(a["class"], a["key"], a["node"]) < std::tie(b["class"], b["key"], b["node"]);
+  });
+  json kept = cut(std::move(all), limit, truncated);
+  return value::from_document(process_list_json(std::move(kept), unreachable, truncated));
+}
+
+value tree_document(const node_name& node, const std::vector<process::supervisor_info>& supervisors) {
+  json listed = json::array();
+  for (const auto& each : supervisors) {
+    listed.push_back({{"class", each.klass.value},
+                      {"classVersion", each.class_version},
+                      {"strategy", strategy_name(each.supervision.kind)},
+                      {"intensity", each.supervision.intensity},
+                      {"periodSeconds", seconds_of(each.supervision.period)},
+                      {"escalate", escalation_name(each.supervision.escalate)},
+                      {"children", each.children},
+                      {"restarts", each.restarts},
+                      {"gaveUp", each.gave_up}});
+  }
+  return encode_small({{"node", node.value}, {"supervisors", std::move(listed)}});
+}
+
+result<value> merge_trees(const std::vector<value>& parts, const std::vector<std::string>& unreachable) {
+  std::vector<json> nodes;
+  for (const auto& part : parts) {
+    json document = part.document();
+    if (document.is_object() && document.contains("node")) nodes.push_back(std::move(document));
+  }
+  std::sort(nodes.begin(), nodes.end(), [](const json& a, const json& b) { return a["node"] < b["node"]; });
+  bool truncated = false;
+  json kept = cut(std::move(nodes), nodes.size(), truncated);
+  return value::from_document({{"nodes", std::move(kept)}, {"unreachable", unreachable}});
+}
+
+result<value> node_list(const std::vector<membership::peer_view>& peers, bool draining) {
+  std::vector<json> all;
+  for (const auto& each : peers) {
+    const bool leaving = draining && each.state == membership::peer_state::self;
+    all.push_back({{"name", each.name.value},
+                   {"uid", each.uid},
+                   {"boot", each.boot.value},
+                   {"address", each.address},
+                   {"state", leaving ? "draining" : membership::to_string(each.state)},
+                   {"processes", each.processes},
+                   {"rttSeconds", each.rtt ? json(seconds_of(*each.rtt)) : json()},
+                   {"version", each.software}});
+  }
+  return value::from_document({{"nodes", std::move(all)}});
+}
+
+result<value> class_list(const std::vector<declared_class>& classes) {
+  std::vector<json> all;
+  for (const auto& [spec, refused] : classes) {
+    all.push_back({{"name", spec.name.value},
+                   {"version", spec.version},
+                   {"behaviour", behaviour_name(spec)},
+                   {"supervision",
+                    {{"strategy", strategy_name(spec.supervision.kind)},
+                     {"restart", restart_name(spec.supervision.restart)},
+                     {"intensity", spec.supervision.intensity},
+                     {"periodSeconds", seconds_of(spec.supervision.period)},
+                     {"escalate", escalation_name(spec.supervision.escalate)}}},
+                   {"limits",
+                    {{"mailbox", spec.limits.mailbox_max},
+                     {"instructions", spec.limits.instructions_max},
+                     {"memoryBytes", spec.limits.memory_bytes_max},
+                     {"stateBytes", spec.limits.state_bytes_max}}},
+                   {"callTimeoutSeconds", seconds_of(spec.call_timeout)},
+                   {"error", refused.empty() ? json() : json(refused)}});
+  }
+  return value::from_document({{"classes", std::move(all)}});
+}
+
+}  // namespace orrery::node

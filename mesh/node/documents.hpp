@@ -1,0 +1,44 @@
+#pragma once
+// The JSON documents of the SDK's interface and of events (docs/protocol.md). The only file here that knows JSON.
+#include "mesh/base/ids.hpp"
+#include "mesh/base/result.hpp"
+#include "mesh/base/time.hpp"
+#include "mesh/membership/membership.hpp"
+#include "mesh/process/runtime.hpp"
+#include "mesh/wire/value.hpp"
+
+#include <cstdint>
+#include <initializer_list>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace orrery::node {
+
+/// What a listing may hold; what is left out is said by "truncated".
+inline constexpr std::size_t list_bytes_max = 900'000;
+
+using field_value = std::variant<std::string, std::uint64_t, double, bool>;
+using field = std::pair<const char*, field_value>;
+/// A flat document, for events and short answers.
+[[nodiscard]] value flat(const std::vector<field>& fields);
+
+[[nodiscard]] value process_document(time_point now, const node_name& node, const process::process_info& info);
+/// {"processes": [...], "unreachable": [], "truncated": ...} of one node.
+[[nodiscard]] value process_list(time_point now, const node_name& node, const std::vector<process::process_info>& infos,
+                                 std::size_t limit);
+/// Of several such lists one, in name order.
+[[nodiscard]] result<value> merge_process_lists(const std::vector<value>& parts,
+                                                const std::vector<std::string>& unreachable, std::size_t limit);
+[[nodiscard]] value tree_document(const node_name& node, const std::vector<process::supervisor_info>& supervisors);
+[[nodiscard]] result<value> merge_trees(const std::vector<value>& parts, const std::vector<std::string>& unreachable);
+[[nodiscard]] result<value> node_list(const std::vector<membership::peer_view>& peers, bool draining);
+
+struct declared_class {
+  process::class_spec spec;
+  std::string refused;  ///< why this version does not run; empty if it does
+};
+[[nodiscard]] result<value> class_list(const std::vector<declared_class>& classes);
+
+}  // namespace orrery::node

@@ -1,0 +1,210 @@
+// Processes on their way to the node that owns them, with their state and what waits in their mailbox.
+//
+// A node walks its names whenever the placement changes and sends those that it does not own to their owners. The
+// receiver acknowledges when the process is where it belongs: if it sees a better owner it passes the process on and
+// acknowledges when that one has. Only when all that a node sent has arrived does it say handoff_done, so that a node
+// that has heard everyone's handoff_done knows that nothing that it owns is still under way.
+#include "mesh/node/impl.hpp"
+
+#include <algorithm>
+
+namespace orrery::node {
+namespace {
+
+using std::chrono::duration_cast;
+using std::chrono::microseconds;
+
+}  // namespace
+
+void core::impl::hand_over_some() {
+  std::size_t looked_at = 0;
+  while (moves_.scanning() && moves_.may_send() && looked_at < scan_names_max) {
+    const auto batch = runtime_.list({}, moves_.after(), 32);
+    if (batch.empty()) {
+      moves_.scanned_all();
+      break;
+    }
+    for (const auto& info : batch) {
+      if (!moves_.may_send()) break;
+      moves_.scanned_to(info.name);
+      ++looked_at;
+      const node_id* owner = placement_.owner(info.name);
+      if (owner == nullptr || *owner == settings_.self) continue;
+      const auto peer = members_.find(*owner);
+      if (peer && !members_.quiet(now_, peer->link)) hand_over(info, *peer);
+    }
+  }
+  if (!moves_.settled()) return;
+  for (const link_id link : moves_.take_owed())
+    transmit_to(link, wire::handoff_done{});
+}
+
+void core::impl::hand_over(const process::process_info& info, const membership::live_peer& to) {
+  auto taken = runtime_.take(now_, info.name, ran_);
+  if (!taken) return;  // its state cannot travel: it stays, and is served here
+  send_handoff(std::move(*taken), to, contested(info), 0, {});
+}
+
+void core::impl::send_handoff(process::handoff what, const membership::live_peer& to, bool is_contested,
+                              std::uint64_t hops, std::optional<move::upstream> acknowledged) {
+  ++counted_.handoffs_out;
+  wire::handoff out{.id = pending_.next_number(),
+                    .name = what.name,
+                    .class_version = what.class_version,
+                    .restarts = what.restarts,
+                    .state = what.state,
+                    .contested = is_contested,
+                    .hops = hops,
+                    .mailbox = {}};
+  std::vector<process::handoff::waiting> mailbox = std::move(what.mailbox);
+  what.mailbox.clear();
+  std::size_t bytes_left = wire::handoff_mailbox_bytes_max;
+  std::size_t sent = 0;
+  for (; sent < mailbox.size() && sent < wire::handoff_waiting_max; ++sent) {
+    auto& entry = mailbox[sent];
+    wire::handoff::waiting each{entry.method, entry.argument, {}, {}};
+    if (wire::encoded_size(each) > bytes_left) break;
+    if (entry.token) {
+      if (pending_.find(*entry.token) == nullptr) continue;  // its caller has been answered
+      if (!pending_.set_forwarded(*entry.token, to.link)) break;
+      each.reply_to = entry.token->value;
+      each.remaining = duration_cast<microseconds>(std::max(duration::zero(), entry.deadline - now_));
+    } else {
+      what.mailbox.push_back(entry);
+    }
+    bytes_left -= wire::encoded_size(each);
+    out.mailbox.push_back(std::move(each));
+  }
+  const std::size_t size = out.state.cbor().size() + (wire::handoff_mailbox_bytes_max - bytes_left);
+  moves_.sent(out.id, {to.link, std::move(what), size, is_contested, acknowledged});
+  const process_name name = out.name;
+  transmit_to(to.link, out);
+  // The rest of a long mailbox follows in order on the same connection, as ordinary messages.
+  mailbox.erase(mailbox.begin(), mailbox.begin() + static_cast<std::ptrdiff_t>(sent));
+  for (auto& entry : mailbox) {
+    if (entry.token) {
+      if (pending_.find(*entry.token) != nullptr) send_there(*entry.token, to);
+    } else {
+      transmit_to(to.link, wire::cast{name, entry.method, entry.argument, 1});
+    }
+  }
+}
+
+void core::impl::on_handoff(link_id link, wire::handoff& received) {
+  takeover_.progress(now_, link);
+  ++counted_.handoffs_in;
+  process::handoff what{.name = received.name,
+                        .class_version = received.class_version,
+                        .restarts = received.restarts,
+                        .state = std::move(received.state),
+                        .mailbox = {}};
+  for (auto& each : received.mailbox) {
+    process::handoff::waiting entry{std::move(each.method), std::move(each.argument), {}, never};
+    if (each.reply_to) {
+      const from_peer caller{link, *each.reply_to};
+      if (pending_.full()) {
+        answer(caller, fail(errc::overloaded, "too many requests in flight"));
+        continue;
+      }
+      if (each.remaining) entry.deadline = after(now_, *each.remaining);
+      entry.token = pending_.open({.from = caller,
+                                   .name = what.name,
+                                   .what = ask_call{entry.method, entry.argument},
+                                   .deadline = entry.deadline,
+                                   .hops = 1});
+    }
+    what.mailbox.push_back(std::move(entry));
+  }
+  const move::upstream from{link, received.id};
+  if (const auto running = runtime_.find(what.name)) {
+    const bool theirs_wins = contest_open_ && contested(*running) && !received.contested;
+    if (!theirs_wins) {
+      queue_mailbox(what.name, std::move(what.mailbox));
+      return acknowledge(from, true);
+    }
+    discard(what.name, what.mailbox);
+  }
+  const node_id* owner = placement_.owner(what.name);
+  const auto better = owner == nullptr || *owner == settings_.self ? std::nullopt : members_.find(*owner);
+  if (better && better->link != link && received.hops < hops_max) {
+    return send_handoff(std::move(what), *better, received.contested, received.hops + 1, from);
+  }
+  install_here(std::move(what), link, received.id);
+}
+
+void core::impl::install_here(process::handoff what, link_id from, wire::correlation id) {
+  const process_name name = what.name;
+  std::vector<reply_token> callers;
+  for (const auto& each : what.mailbox) {
+    if (each.token) callers.push_back(*each.token);
+  }
+  const auto* owner = placement_.owner(name);
+  auto done = draining_ && owner != nullptr ? result<void>{fail(errc::draining, settings_.self.name.value + " drains")}
+                                            : runtime_.install(now_, std::move(what), ran_);
+  if (done) {
+    acknowledge(move::upstream{from, id}, false);
+    return release_parked(name);
+  }
+  // Nothing of it ran here: the sender keeps it, and the callers may try again.
+  for (const reply_token token : callers)
+    complete(token, fail(errc::unavailable, "not taken over: " + done.error().context));
+  transmit_to(from, wire::handoff_ack{id, done.error(), false});
+}
+
+void core::impl::on_handoff_ack(link_id link, const wire::handoff_ack& received) {
+  auto arrived = moves_.arrived(received.id, link);
+  if (!arrived) return;
+  if (received.refused) return keep_after_all(std::move(*arrived), true);
+  acknowledge(arrived->acknowledge, received.superseded);
+}
+
+void core::impl::on_handoff_done(link_id link) {
+  if (takeover_.forget(link)) release_parked();
+}
+
+/// A process that left and did not arrive: goes to whoever owns it now, or on here.
+void core::impl::keep_after_all(move what, bool refused) {
+  const process_name name = what.what.name;
+  if (!refused) {
+    // Whether its casts ran is not known; they run at most once.
+    counted_.casts_dropped += what.what.mailbox.size();
+    what.what.mailbox.clear();
+    const node_id* owner = placement_.owner(name);
+    const auto better = owner == nullptr || *owner == settings_.self ? std::nullopt : members_.find(*owner);
+    if (better) return send_handoff(std::move(what.what), *better, what.contested, 1, what.acknowledge);
+  } else {
+    rescan_at_ = std::min(rescan_at_, after(now_, refused_handoff_retry));
+  }
+  const bool superseded = !runtime_.install(now_, std::move(what.what), ran_);
+  work_left_ = true;
+  acknowledge(what.acknowledge, superseded);
+  release_parked(name);
+}
+
+void core::impl::queue_mailbox(const process_name& name, std::vector<process::handoff::waiting> mailbox) {
+  for (auto& each : mailbox) {
+    if (each.token) {
+      runtime_.call(now_, {name, std::move(each.method), std::move(each.argument), each.deadline, *each.token}, ran_);
+    } else {
+      runtime_.cast(now_, name, std::move(each.method), std::move(each.argument), ran_);
+    }
+  }
+  work_left_ = true;
+}
+
+void core::impl::acknowledge(const std::optional<move::upstream>& to, bool superseded) {
+  if (to && members_.find(to->link)) transmit_to(to->link, wire::handoff_ack{to->id, {}, superseded});
+}
+
+/// Ends a process here because the mesh runs it elsewhere; what waits for it goes there too.
+void core::impl::discard(const process_name& name, std::vector<process::handoff::waiting>& mailbox) {
+  auto taken = runtime_.take(now_, name, ran_);
+  if (!taken) {  // its state cannot be encoded, and is not wanted
+    (void)runtime_.stop(now_, name, ran_);
+    return;
+  }
+  for (auto& each : taken->mailbox)
+    mailbox.push_back(std::move(each));
+}
+
+}  // namespace orrery::node

@@ -1,0 +1,186 @@
+#pragma once
+// The inside of node::core. One file for each concern: core.cpp (the step), peers.cpp (membership's actions, frames),
+// routing.cpp (requests about one name), handoff.cpp (processes on their way), drain.cpp, gather.cpp (lists of the
+// whole mesh), classes.cpp, isolated.cpp.
+#include "mesh/membership/membership.hpp"
+#include "mesh/membership/placement.hpp"
+#include "mesh/node/documents.hpp"
+#include "mesh/node/isolation.hpp"
+#include "mesh/node/moves.hpp"
+#include "mesh/node/node.hpp"
+#include "mesh/node/pending.hpp"
+#include "mesh/node/takeover.hpp"
+#include "mesh/process/runtime.hpp"
+#include "mesh/wire/messages.hpp"
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace orrery::node {
+
+inline constexpr duration call_timeout_default = std::chrono::seconds{5};
+inline constexpr duration call_timeout_max = std::chrono::hours{1};
+inline constexpr duration control_timeout = std::chrono::seconds{5};
+/// A refusal without effect is tried elsewhere after this, within the caller's deadline.
+inline constexpr duration retry_delay = std::chrono::milliseconds{25};
+/// A parked cast is dropped after this.
+inline constexpr duration cast_parked_max = std::chrono::seconds{5};
+/// Until the mesh has formed, names are not started here for at most this long.
+inline constexpr duration forming_max = std::chrono::seconds{2};
+inline constexpr duration gather_max_time = std::chrono::seconds{1};
+inline constexpr std::size_t gathers_max = 256;
+inline constexpr std::size_t list_limit_max = 5000;
+inline constexpr std::uint32_t run_budget = 256;  ///< messages handled in one step
+/// While this node has not joined, it looks again this often.
+inline constexpr duration joining_poll = std::chrono::milliseconds{100};
+
+/// A question to every node, answered when all have or after gather_max_time.
+struct gather {
+  request_id client;
+  wire::verb asked = wire::verb::list;
+  std::size_t limit = 0;
+  std::map<link_id, std::string> waiting{};
+  std::vector<std::string> unreachable{};
+  std::vector<value> parts{};
+  time_point deadline{};
+};
+
+/// Where a name belongs, as far as this node can say now.
+struct route {
+  enum class to : std::uint8_t { here, there, wait, nowhere };
+  to where = to::nowhere;
+  std::optional<membership::live_peer> peer;
+  error why;
+};
+
+struct core::impl {
+  explicit impl(settings chosen);
+
+  // ---- core.cpp ----
+  void step(time_point now, event happened, effects& out);
+  [[nodiscard]] time_point wake_at() const;
+  [[nodiscard]] status current() const;
+  void take(const members_changed& seen);
+  void take(const control_plane_checked& seen);
+  void take(const connection_opened& seen);
+  void take(const connection_closed& seen);
+  void take(const frame_received& seen);
+  void take(const classes_changed& seen);
+  void take(const drain_requested& seen);
+  void take(const woken& seen);
+  void take(client_request& seen);
+  void take(const client_gone& seen);
+  void settle();  ///< everything that follows from the event and from the time
+  void refresh_placement();
+  void see_whether_joined();
+  void run_processes();
+  void emit(const char* type, std::vector<field> fields);
+
+  // ---- peers.cpp ----
+  void apply_membership();
+  void apply(const membership::dial& todo);
+  void apply(const membership::hang_up& todo);
+  void apply(const membership::send& todo);
+  void apply(const membership::peer_up& seen);
+  void apply(const membership::peer_down& seen);
+  void apply(const membership::peer_refused& seen);
+  void apply(const membership::peer_draining& seen);
+  void apply(const membership::peer_heard& seen);
+  void transmit_to(link_id link, const wire::message& what);
+  void from_peer_frame(link_id link, wire::message& received);
+  void refuse_frame(link_id link, error why);
+
+  // ---- routing.cpp ----
+  [[nodiscard]] route where(const process_name& name);
+  [[nodiscard]] bool must_wait(const process_name& name);
+  [[nodiscard]] bool runs(const process_name& name) const { return runtime_.find(name).has_value(); }
+  void begin(pending entry);  ///< a new request: opens and dispatches, or refuses
+  void dispatch(reply_token token);
+  void run_here(reply_token token);
+  void send_there(reply_token token, const membership::live_peer& peer);
+  void park(reply_token token, time_point retry_at = never);
+  void complete(reply_token token, result<value> outcome);
+  void answer(const origin& to, result<value> outcome);
+  void route_cast(process_name name, std::string method, value argument, std::uint64_t hops);
+  void on_reply(link_id link, wire::reply& received);
+  void release_parked();
+  void release_parked(const process_name& name);
+  void expire_requests();
+  void fail_forwarded(link_id link, const std::string& why);
+  [[nodiscard]] result<value> control_here(const process_name& name, const ask_control& asked);
+  void ask_client(request_id id, operation& asked);
+  void on_process_effect(process::effect& happened);
+
+  // ---- handoff.cpp ----
+  void hand_over_some();
+  void hand_over(const process::process_info& info, const membership::live_peer& to);
+  void send_handoff(process::handoff what, const membership::live_peer& to, bool contested, std::uint64_t hops,
+                    std::optional<move::upstream> acknowledge);
+  void on_handoff(link_id link, wire::handoff& received);
+  void on_handoff_ack(link_id link, const wire::handoff_ack& received);
+  void on_handoff_done(link_id link);
+  void keep_after_all(move what, bool refused);
+  void install_here(process::handoff what, link_id from, wire::correlation id);
+  void queue_mailbox(const process_name& name, std::vector<process::handoff::waiting> mailbox);
+  void acknowledge(const std::optional<move::upstream>& to, bool superseded);
+  void discard(const process_name& name, std::vector<process::handoff::waiting>& mailbox);
+  [[nodiscard]] bool contested(const process::process_info& info) const { return info.started_at < contested_before_; }
+
+  // ---- drain.cpp ----
+  void announce_drain();
+  void finish_drain();
+  [[nodiscard]] bool may_leave() const;
+  void leave();
+
+  // ---- isolated.cpp ----
+  void watch_majority();
+  void apply(const isolation::change& change);
+  void drop_lost_names();
+
+  // ---- gather.cpp ----
+  void begin_gather(gather asked, const std::optional<class_name>& only);
+  [[nodiscard]] value local_part(wire::verb asked, const std::optional<class_name>& only, std::size_t limit) const;
+  void on_gather_reply(std::uint64_t id, link_id link, result<value>& outcome);
+  void lose_gathers(link_id link);
+  void expire_gathers();
+  void finish_gather(std::uint64_t id);
+
+  // ---- classes.cpp ----
+  void define_classes(const std::vector<process::class_spec>& classes);
+  [[nodiscard]] duration call_timeout(const class_name& klass) const;
+
+  settings settings_;
+  time_point now_{};
+  time_point started_at_ = never;
+  effects* out_ = nullptr;
+  membership::table members_;
+  membership::actions todo_;
+  membership::placement placement_;
+  process::runtime runtime_;
+  process::effects ran_;
+  pending_table pending_;
+  takeover takeover_;
+  moves moves_;
+  isolation isolation_;
+  std::map<std::uint64_t, gather> gathers_;
+  std::map<class_name, declared_class> classes_;
+  status::counters counted_;
+  time_point members_wake_{};
+  time_point forming_until_ = never;  ///< never: has not begun
+  time_point contested_before_{};     ///< processes older than this ran while the majority was lost
+  bool contest_open_ = false;         ///< peers have not yet said which of our names they ran meanwhile
+  time_point rescan_at_ = never;
+  time_point drain_until_ = never;
+  std::set<link_id> drain_unheard_;  ///< peers that have not acknowledged that we drain
+  bool placement_stale_ = true;
+  bool joined_ = false;
+  bool draining_ = false;
+  bool drain_wanted_ = false;
+  bool left_ = false;
+  bool work_left_ = false;
+};
+
+}  // namespace orrery::node

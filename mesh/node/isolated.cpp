@@ -1,0 +1,50 @@
+// What this node does when it finds itself on the small side of the mesh, and when it is back.
+#include "mesh/node/impl.hpp"
+
+namespace orrery::node {
+
+void core::impl::watch_majority() {
+  if (draining_) return;
+  const bool forming = !joined_ && !isolation_.minority() && forming_until_ != never;
+  const bool majority = !members_.discovery_known() || forming || members_.count().majority();
+  apply(isolation_.majority(now_, majority));
+}
+
+void core::impl::apply(const isolation::change& change) {
+  if (change.check) out_->push_back(check_control_plane{});
+  if (change.control_plane_lost) emit("control_plane_lost", {});
+  if (change.control_plane_back) emit("control_plane_back", {});
+  if (change.isolated) {
+    const auto count = members_.count();
+    emit("isolated", {{"live", std::uint64_t{count.live}}, {"expected", std::uint64_t{count.expected}}});
+    release_parked();  // they are refused
+  }
+  if (change.regained_majority) {
+    // The others may have started names that run here: until they have said which, theirs win over older ones.
+    contested_before_ = now_;
+    contest_open_ = true;
+  }
+  if (!change.rejoined) return;
+  emit("rejoined", {});
+  refresh_placement();
+  drop_lost_names();
+}
+
+/// Names that this node ran while it was isolated and that others own: they run there, or start there when called.
+void core::impl::drop_lost_names() {
+  for (const auto& name : runtime_.names()) {
+    const node_id* owner = placement_.owner(name);
+    if (owner == nullptr || *owner == settings_.self) continue;
+    std::vector<process::handoff::waiting> mailbox;
+    discard(name, mailbox);
+    for (auto& each : mailbox) {
+      if (each.token) {
+        dispatch(*each.token);
+      } else {
+        route_cast(name, std::move(each.method), std::move(each.argument), 0);
+      }
+    }
+  }
+}
+
+}  // namespace orrery::node

@@ -1,0 +1,118 @@
+// What membership decides, carried out; and what peers say, handed to whom it concerns.
+#include "mesh/node/impl.hpp"
+
+namespace orrery::node {
+
+void core::impl::apply_membership() {
+  // Carrying out an action may ask membership for more: the list grows while it is walked.
+  for (std::size_t i = 0; i < todo_.size(); ++i) {
+    const membership::action each = std::move(todo_[i]);
+    std::visit([&](const auto& todo) { apply(todo); }, each);
+  }
+  todo_.clear();
+}
+
+void core::impl::apply(const membership::dial& todo) {
+  out_->push_back(dial{connection_id{todo.link.value}, todo.address,
+                       mesh_identity{settings_.name_space, settings_.mesh, todo.peer.value}});
+}
+
+void core::impl::apply(const membership::hang_up& todo) {
+  out_->push_back(hang_up{connection_id{todo.link.value}, todo.why});
+}
+
+void core::impl::apply(const membership::send& todo) { transmit_to(todo.link, todo.what); }
+
+void core::impl::transmit_to(link_id link, const wire::message& what) {
+  out_->push_back(transmit{connection_id{link.value}, wire::encode(what)});
+}
+
+void core::impl::apply(const membership::peer_up& seen) {
+  emit("node_up", {{"peer", seen.node.name.value}, {"boot", seen.node.boot.value}});
+  takeover_.expect(now_, seen.link, seen.node, seen.draining);
+  moves_.owe_done(seen.link);
+  moves_.rescan();
+  if (draining_) {
+    drain_unheard_.insert(seen.link);
+    transmit_to(seen.link, wire::draining{});
+  }
+  placement_stale_ = true;
+}
+
+void core::impl::apply(const membership::peer_down& seen) {
+  emit("node_down", {{"peer", seen.node.name.value}, {"boot", seen.node.boot.value}, {"reason", to_string(seen.why)}});
+  takeover_.forget(seen.link);
+  moves_.forget(seen.link);
+  drain_unheard_.erase(seen.link);
+  placement_stale_ = true;
+  fail_forwarded(seen.link, "lost " + seen.node.name.value + ": " + seen.why.context);
+  lose_gathers(seen.link);
+  watch_majority();
+  refresh_placement();  // what comes back is placed without the lost one
+  for (auto& lost : moves_.lost(seen.link))
+    keep_after_all(std::move(lost), false);
+}
+
+void core::impl::apply(const membership::peer_refused& seen) {
+  ++counted_.peers_refused;
+  emit("peer_refused", {{"peer", seen.who}, {"reason", to_string(seen.why)}});
+}
+
+void core::impl::apply(const membership::peer_draining& seen) {
+  emit("node_draining", {{"peer", seen.node.name.value}});
+  takeover_.expect(now_, seen.link, seen.node, true);
+  placement_stale_ = true;
+}
+
+void core::impl::apply(const membership::peer_heard&) {
+  moves_.rescan();  // names whose owner was quiet were passed over
+  release_parked();
+}
+
+void core::impl::refuse_frame(link_id link, error why) {
+  ++counted_.frames_refused;
+  members_.refuse(now_, link, std::move(why), todo_);
+}
+
+void core::impl::from_peer_frame(link_id link, wire::message& received) {
+  const bool about_the_link =
+      std::holds_alternative<wire::hello>(received) || std::holds_alternative<wire::welcome>(received) ||
+      std::holds_alternative<wire::goodbye>(received) || std::holds_alternative<wire::heartbeat>(received) ||
+      std::holds_alternative<wire::heartbeat_ack>(received) || std::holds_alternative<wire::draining>(received);
+  if (about_the_link) return members_.received(now_, link, received, todo_);
+  if (std::holds_alternative<wire::unknown_message>(received)) return;
+  if (!members_.find(link)) return refuse_frame(link, {errc::protocol, "a request before the handshake ended"});
+
+  if (auto* call = std::get_if<wire::call>(&received)) {
+    begin({.from = from_peer{link, call->id},
+           .name = std::move(call->name),
+           .what = ask_call{std::move(call->method), std::move(call->argument)},
+           .deadline = after(now_, call->remaining),
+           .hops = call->hops});
+  } else if (auto* cast = std::get_if<wire::cast>(&received)) {
+    route_cast(std::move(cast->name), std::move(cast->method), std::move(cast->argument), cast->hops);
+  } else if (auto* control = std::get_if<wire::control>(&received)) {
+    if (control->name) {
+      begin({.from = from_peer{link, control->id},
+             .name = std::move(*control->name),
+             .what = ask_control{control->asked, std::move(control->reason)},
+             .deadline = after(now_, control->remaining),
+             .hops = control->hops});
+    } else {
+      const std::size_t limit = std::min<std::size_t>(control->limit, list_limit_max);
+      transmit_to(link, wire::reply{control->id, local_part(control->asked, control->only, limit)});
+    }
+  } else if (auto* reply = std::get_if<wire::reply>(&received)) {
+    on_reply(link, *reply);
+  } else if (auto* handoff = std::get_if<wire::handoff>(&received)) {
+    on_handoff(link, *handoff);
+  } else if (const auto* ack = std::get_if<wire::handoff_ack>(&received)) {
+    on_handoff_ack(link, *ack);
+  } else if (std::holds_alternative<wire::handoff_done>(received)) {
+    on_handoff_done(link);
+  } else if (std::holds_alternative<wire::draining_ack>(received)) {
+    drain_unheard_.erase(link);
+  }
+}
+
+}  // namespace orrery::node

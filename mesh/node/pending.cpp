@@ -1,0 +1,130 @@
+#include "mesh/node/pending.hpp"
+
+#include "mesh/base/assert.hpp"
+
+#include <algorithm>
+
+namespace orrery::node {
+
+reply_token pending_table::open(pending entry) {
+  ORRERY_ASSERT(!full());
+  const reply_token token{++last_};
+  if (const auto* client = std::get_if<from_client>(&entry.from)) clients_[client->id] = token;
+  entry.where = pending::place::here;
+  entries_.emplace(token, std::move(entry));
+  return token;
+}
+
+pending* pending_table::find(reply_token token) {
+  const auto found = entries_.find(token);
+  return found == entries_.end() ? nullptr : &found->second;
+}
+
+void pending_table::unindex(reply_token token, const pending& entry) {
+  if (entry.where == pending::place::here) return;
+  deadlines_.erase({entry.deadline, token});
+  if (entry.where == pending::place::forwarded) {
+    const auto found = forwarded_.find(entry.peer);
+    found->second.erase(token);
+    if (found->second.empty()) forwarded_.erase(found);
+    return;
+  }
+  parked_.erase(token);
+  const auto named = parked_names_.find(entry.name);
+  named->second.erase(token);
+  if (named->second.empty()) parked_names_.erase(named);
+  retries_.erase({entry.retry_at, token});
+}
+
+std::optional<pending> pending_table::close(reply_token token) {
+  const auto found = entries_.find(token);
+  if (found == entries_.end()) return std::nullopt;
+  unindex(token, found->second);
+  if (const auto* client = std::get_if<from_client>(&found->second.from)) clients_.erase(client->id);
+  std::optional<pending> out{std::move(found->second)};
+  entries_.erase(found);
+  return out;
+}
+
+void pending_table::set_here(reply_token token) {
+  pending& entry = entries_.at(token);
+  unindex(token, entry);
+  entry.where = pending::place::here;
+}
+
+bool pending_table::set_forwarded(reply_token token, link_id peer) {
+  pending& entry = entries_.at(token);
+  auto& share = forwarded_[peer];
+  if (share.size() >= forwarded_max) return false;
+  unindex(token, entry);
+  forwarded_[peer].insert(token);
+  entry.where = pending::place::forwarded;
+  entry.peer = peer;
+  deadlines_.emplace(entry.deadline, token);
+  return true;
+}
+
+bool pending_table::set_parked(reply_token token, time_point retry_at) {
+  pending& entry = entries_.at(token);
+  if (entry.where != pending::place::parked && parked_.size() >= parked_max) return false;
+  unindex(token, entry);
+  entry.where = pending::place::parked;
+  parked_.insert(token);
+  parked_names_[entry.name].insert(token);
+  deadlines_.emplace(entry.deadline, token);
+  entry.retry_at = retry_at;
+  if (retry_at != never) retries_.emplace(retry_at, token);
+  return true;
+}
+
+std::vector<reply_token> pending_table::forwarded_to(link_id peer) const {
+  const auto found = forwarded_.find(peer);
+  if (found == forwarded_.end()) return {};
+  return {found->second.begin(), found->second.end()};
+}
+
+std::vector<reply_token> pending_table::parked() const { return {parked_.begin(), parked_.end()}; }
+
+std::vector<reply_token> pending_table::parked_for(const process_name& name) const {
+  const auto found = parked_names_.find(name);
+  if (found == parked_names_.end()) return {};
+  return {found->second.begin(), found->second.end()};
+}
+
+std::vector<reply_token> pending_table::due_retries(time_point now) {
+  std::vector<reply_token> out;
+  while (!retries_.empty() && retries_.begin()->first <= now) {
+    out.push_back(retries_.begin()->second);
+    retries_.erase(retries_.begin());
+  }
+  return out;
+}
+
+std::vector<reply_token> pending_table::expired(time_point now) const {
+  std::vector<reply_token> out;
+  for (auto each = deadlines_.begin(); each != deadlines_.end() && each->first <= now; ++each)
+    out.push_back(each->second);
+  return out;
+}
+
+time_point pending_table::next_deadline() const {
+  const time_point next = deadlines_.empty() ? never : deadlines_.begin()->first;
+  return retries_.empty() ? next : std::min(next, retries_.begin()->first);
+}
+
+std::vector<reply_token> pending_table::everything() const {
+  std::vector<reply_token> out;
+  for (const auto& [token, entry] : entries_)
+    out.push_back(token);
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
+void pending_table::forget_client(request_id id) {
+  const auto found = clients_.find(id);
+  if (found == clients_.end()) return;
+  entries_.at(found->second).from = nobody{};
+  clients_.erase(found);
+}
+
+}  // namespace orrery::node

@@ -1,0 +1,219 @@
+// Requests about one name: where they belong, their way there, and their answer.
+//
+// A request runs where its name's owner is, as the node that holds it sees the mesh; else it is forwarded. A node that
+// still runs a name that it no longer owns serves it until it has handed it over. Forwarding ends: rendezvous hashing
+// makes the owner's hash grow with every hop between views that disagree, as a view that lacks the better node passes
+// the request to one that knows it. A draining node passes requests down instead, but its peers heard that it drains
+// before anything that it forwards. hops_max is the belt to these braces.
+#include "mesh/node/impl.hpp"
+
+#include <algorithm>
+
+namespace orrery::node {
+namespace {
+
+using std::chrono::duration_cast;
+using std::chrono::microseconds;
+
+bool worth_a_retry(const error& why) {
+  return why.effect == took_effect::not_executed && (why.code == errc::unavailable || why.code == errc::draining);
+}
+
+}  // namespace
+
+bool core::impl::must_wait(const process_name& name) {
+  if (takeover_.empty() && forming_until_ == never) return false;
+  if (const auto info = runtime_.find(name)) return contest_open_ && contested(*info);
+  if (forming_until_ != never || takeover_.any_staying()) return true;
+  std::vector<node_id> with_leavers = takeover_.draining();
+  const std::vector<node_id> leavers = with_leavers;
+  with_leavers.insert(with_leavers.end(), placement_.nodes().begin(), placement_.nodes().end());
+  const membership::placement before(std::move(with_leavers));
+  return std::find(leavers.begin(), leavers.end(), *before.owner(name)) != leavers.end();
+}
+
+route core::impl::where(const process_name& name) {
+  if (isolation_.isolated()) {
+    return {route::to::nowhere,
+            {},
+            {errc::isolated, "this node reaches neither a majority of the mesh nor the API server"}};
+  }
+  const node_id* owner = placement_.owner(name);
+  if (owner != nullptr && *owner == settings_.self) {
+    return {must_wait(name) ? route::to::wait : route::to::here, {}, {}};
+  }
+  if (const auto info = runtime_.find(name); info && !(contest_open_ && contested(*info))) {
+    return {route::to::here, {}, {}};
+  }
+  if (owner == nullptr) return {route::to::nowhere, {}, {errc::draining, "every node of the mesh is draining"}};
+  const auto peer = members_.find(*owner);
+  if (!peer || members_.quiet(now_, peer->link)) return {route::to::wait, {}, {}};
+  return {route::to::there, peer, {}};
+}
+
+void core::impl::begin(pending entry) {
+  if (pending_.full()) {
+    return answer(entry.from, fail(errc::overloaded, "this node has " + std::to_string(pending_max) +
+                                                         " requests in flight; retry later"));
+  }
+  dispatch(pending_.open(std::move(entry)));
+}
+
+void core::impl::dispatch(reply_token token) {
+  const pending* entry = pending_.find(token);
+  if (entry == nullptr) return;
+  auto way = where(entry->name);
+  if (way.where == route::to::there && entry->hops >= hops_max) {
+    way = {route::to::nowhere,
+           {},
+           {errc::unavailable,
+            "forwarded " + std::to_string(hops_max) + " times: the nodes do not agree on the owner yet"}};
+  }
+  switch (way.where) {
+    case route::to::here:
+      return run_here(token);
+    case route::to::there:
+      return send_there(token, *way.peer);
+    case route::to::wait:
+      return park(token);
+    case route::to::nowhere:
+      return complete(token, fail(std::move(way.why)));
+  }
+}
+
+void core::impl::run_here(reply_token token) {
+  pending_.set_here(token);
+  pending& entry = *pending_.find(token);
+  if (const auto* call = std::get_if<ask_call>(&entry.what)) {
+    if (std::holds_alternative<from_client>(entry.from)) ++counted_.calls_local;
+    runtime_.call(now_, {entry.name, call->method, call->argument, entry.deadline, token}, ran_);
+    work_left_ = true;
+  } else if (const auto* cast = std::get_if<ask_cast>(&entry.what)) {
+    runtime_.cast(now_, entry.name, cast->method, cast->argument, ran_);
+    work_left_ = true;
+    (void)pending_.close(token);
+  } else {
+    auto outcome = control_here(entry.name, std::get<ask_control>(entry.what));
+    complete(token, std::move(outcome));
+  }
+}
+
+void core::impl::send_there(reply_token token, const membership::live_peer& peer) {
+  pending& entry = *pending_.find(token);
+  if (const auto* cast = std::get_if<ask_cast>(&entry.what)) {
+    transmit_to(peer.link, wire::cast{entry.name, cast->method, cast->argument, entry.hops + 1});
+    (void)pending_.close(token);
+    return;
+  }
+  if (!pending_.set_forwarded(token, peer.link)) {
+    return complete(token, fail(errc::overloaded, std::to_string(forwarded_max) + " requests wait for " +
+                                                      peer.node.name.value + "; retry later"));
+  }
+  const auto remaining = duration_cast<microseconds>(entry.deadline - now_);
+  if (const auto* call = std::get_if<ask_call>(&entry.what)) {
+    if (std::holds_alternative<from_client>(entry.from)) ++counted_.calls_forwarded;
+    transmit_to(peer.link,
+                wire::call{token.value, entry.name, call->method, call->argument, remaining, entry.hops + 1});
+  } else {
+    const auto& control = std::get<ask_control>(entry.what);
+    transmit_to(peer.link, wire::control{.id = token.value,
+                                         .asked = control.asked,
+                                         .name = entry.name,
+                                         .reason = control.reason,
+                                         .only = {},
+                                         .remaining = remaining,
+                                         .hops = entry.hops + 1});
+  }
+}
+
+void core::impl::park(reply_token token, time_point retry_at) {
+  if (pending_.set_parked(token, retry_at)) return;
+  if (std::holds_alternative<ask_cast>(pending_.find(token)->what)) {
+    ++counted_.casts_dropped;
+    (void)pending_.close(token);
+    return;
+  }
+  complete(token, fail(errc::overloaded, std::to_string(parked_max) + " requests wait for a change of the mesh"));
+}
+
+void core::impl::complete(reply_token token, result<value> outcome) {
+  const auto entry = pending_.close(token);
+  if (!entry) return;
+  if (std::holds_alternative<ask_cast>(entry->what)) {
+    if (!outcome) ++counted_.casts_dropped;
+    return;
+  }
+  if (!outcome && std::holds_alternative<from_client>(entry->from)) ++counted_.calls_failed;
+  answer(entry->from, std::move(outcome));
+}
+
+void core::impl::answer(const origin& to, result<value> outcome) {
+  if (const auto* client = std::get_if<from_client>(&to)) {
+    out_->push_back(respond{client->id, std::move(outcome)});
+  } else if (const auto* peer = std::get_if<from_peer>(&to)) {
+    if (members_.find(peer->link)) transmit_to(peer->link, wire::reply{peer->id, std::move(outcome)});
+  }
+}
+
+void core::impl::route_cast(process_name name, std::string method, value argument, std::uint64_t hops) {
+  const auto way = where(name);
+  if (way.where == route::to::here) {
+    runtime_.cast(now_, name, std::move(method), std::move(argument), ran_);
+    work_left_ = true;
+    return;
+  }
+  if (pending_.full()) {
+    ++counted_.casts_dropped;
+    return;
+  }
+  begin({.from = nobody{},
+         .name = std::move(name),
+         .what = ask_cast{std::move(method), std::move(argument)},
+         .deadline = after(now_, cast_parked_max),
+         .hops = hops});
+}
+
+void core::impl::on_reply(link_id link, wire::reply& received) {
+  if (gathers_.contains(received.id)) return on_gather_reply(received.id, link, received.outcome);
+  const reply_token token{received.id};
+  const pending* entry = pending_.find(token);
+  // A late reply, or one of a peer that was not asked: the deadline has answered already.
+  if (entry == nullptr || entry->where != pending::place::forwarded || entry->peer != link) return;
+  if (!received.outcome && worth_a_retry(received.outcome.error()) &&
+      std::holds_alternative<from_client>(entry->from) && now_ + retry_delay < entry->deadline) {
+    return park(token, now_ + retry_delay);
+  }
+  complete(token, std::move(received.outcome));
+}
+
+void core::impl::release_parked() {
+  for (const reply_token token : pending_.parked()) {
+    const pending* entry = pending_.find(token);
+    if (entry != nullptr && entry->retry_at == never) dispatch(token);
+  }
+}
+
+void core::impl::release_parked(const process_name& name) {
+  for (const reply_token token : pending_.parked_for(name))
+    dispatch(token);
+}
+
+void core::impl::expire_requests() {
+  for (const reply_token token : pending_.expired(now_)) {
+    const pending& entry = *pending_.find(token);
+    const bool sent = entry.where == pending::place::forwarded;
+    complete(token, fail(errc::deadline_exceeded,
+                         sent ? "no reply of " + to_string(entry.name) + " before the deadline"
+                              : to_string(entry.name) + " had no node to run on before the deadline",
+                         sent ? took_effect::unknown : took_effect::not_executed));
+  }
+  for (const reply_token token : pending_.due_retries(now_))
+    dispatch(token);
+}
+
+void core::impl::fail_forwarded(link_id link, const std::string& why) {
+  for (const reply_token token : pending_.forwarded_to(link))
+    complete(token, fail(errc::unavailable, why, took_effect::unknown));
+}
+
+}  // namespace orrery::node

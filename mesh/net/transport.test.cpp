@@ -171,7 +171,7 @@ TEST_F(transports, go_on_with_the_old_credentials_when_the_new_ones_are_broken) 
 
 TEST_F(transports, report_that_their_own_certificate_has_expired) {
   const auto b = start(pod("b"));
-  write_tls(tls_of(pod("a")), pki::issue(authority_, pod("a"), now(), 2s).value(), authority_.certificate_pem);
+  write_tls(tls_of(pod("a")), pki::issue(authority_, pod("a"), now(), 3s).value(), authority_.certificate_pem);
   const auto a = start(pod("a"));
   std::uint64_t id = 0;
   ASSERT_TRUE(until([&] {

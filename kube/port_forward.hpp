@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 
 namespace orrery::kube {
 
@@ -27,6 +28,8 @@ class port_forward {
   port_forward& operator=(const port_forward&) = delete;
 
   [[nodiscard]] std::uint16_t local_port() const noexcept;
+  /// Why a forwarded connection was cut last ("connection refused" in the pod, say); empty if none was.
+  [[nodiscard]] std::string last_error() const;
 
  private:
   struct state;

@@ -34,17 +34,17 @@ struct request {
 enum class subresource : std::uint8_t { none, status, scale };
 
 struct list_options {
-  std::string label_selector;
-  std::string field_selector;
+  std::string label_selector{};
+  std::string field_selector{};
   std::int64_t limit = 0;        ///< objects per page; 0: the server's choice (all)
   std::string continue_token{};  ///< of the page before
   std::string resource_version{};
 };
 
 struct watch_options {
-  std::string label_selector;
-  std::string field_selector;
-  std::string resource_version;
+  std::string label_selector{};
+  std::string field_selector{};
+  std::string resource_version{};
   std::chrono::seconds timeout{300};  ///< the server ends the watch then
   bool bookmarks = true;
 };

@@ -2,6 +2,7 @@
 #include "mesh/net/net_testing.hpp"
 
 #include <poll.h>
+#include <sys/resource.h>
 
 namespace orrery::net::testing {
 namespace {
@@ -218,6 +219,23 @@ TEST_F(hostile, a_peer_that_never_reads_cannot_hold_a_closing_connection) {
   node_->net->close(id);
   ASSERT_TRUE(until([&] { return node_->net->closing() == 0; }));
   EXPECT_TRUE(node_->closed.empty());
+}
+
+TEST_F(hostile, a_shortage_of_descriptors_is_reported_and_outlived) {
+  raw_peer peer(io_);
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  peer.connect(node_->net->port());
+  rlimit none = before;
+  none.rlim_cur = 3;
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  const bool reported = until([&] { return !node_->refused.empty(); });
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  ASSERT_TRUE(reported);
+  EXPECT_EQ(node_->last_refusal(), "io: cannot accept connections: Too many open files");
+  EXPECT_LE(node_->refused.size(), 2U) << "it retries without a pause";
+  const auto a = start(pod("a"));
+  connect(*a, *node_, pod("b"));
 }
 
 class hostile_server : public hostile {

@@ -1,0 +1,153 @@
+#include "cli/commands.hpp"
+#include "cli/completion.hpp"
+#include "cli/format.hpp"
+#include "cli/sse.hpp"
+#include "cli/target.hpp"
+#include "cli/views.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+namespace orrery::cli {
+namespace {
+
+using namespace std::chrono_literals;
+using nlohmann::json;
+using testing::HasSubstr;
+using testing::Not;
+
+TEST(urls, of_a_sidecar_are_http_host_and_port) {
+  EXPECT_EQ(parse_url("http://127.0.0.1:3600")->port, 3600);
+  EXPECT_EQ(parse_url("http://sidecar/")->host, "sidecar");
+  EXPECT_EQ(parse_url("http://[::1]:3600")->host, "::1");
+  for (const auto* bad :
+       {"", "127.0.0.1:3600", "https://x", "http://", "http://x:0", "http://x:y", "http://x/path", "http://a b"}) {
+    const auto parsed = parse_url(bad);
+    ASSERT_FALSE(parsed) << bad;
+    EXPECT_THAT(parsed.error().context, HasSubstr("http://HOST:PORT"));
+  }
+}
+
+TEST(timeouts, are_a_number_and_a_unit) {
+  EXPECT_EQ(*parse_timeout("500ms"), 500ms);
+  EXPECT_EQ(*parse_timeout("1.5s"), 1500ms);
+  EXPECT_EQ(*parse_timeout("2m"), 120s);
+  for (const auto* bad : {"", "5", "s", "-1s", "0s", "2h", "1us"})
+    EXPECT_FALSE(parse_timeout(bad)) << bad;
+}
+
+TEST(ages, have_two_units_at_most) {
+  EXPECT_EQ(age(0.2), "<1s");
+  EXPECT_EQ(age(12), "12s");
+  EXPECT_EQ(age(192), "3m12s");
+  EXPECT_EQ(age(3600), "1h");
+  EXPECT_EQ(age(90061), "1d1h");
+  EXPECT_EQ(short_time(0.000085), "85us");
+  EXPECT_EQ(short_time(0.0012), "1.2ms");
+}
+
+TEST(tables, align_columns_also_with_colours_and_wide_characters) {
+  table t({{"NAME"}, {"N", table::align::right}});
+  t.add({{"kv/ä"}, {"7"}});
+  t.add({{"counter/a", tone::good}, {"123"}});
+  EXPECT_EQ(t.render(false), "NAME         N\nkv/ä         7\ncounter/a  123\n");
+  EXPECT_THAT(t.render(true), HasSubstr("\x1b[32mcounter/a\x1b[0m"));
+}
+
+TEST(views, show_processes_with_ages_and_say_how_to_start_one_if_there_is_none) {
+  const json full = {{"processes",
+                      {{{"class", "counter"},
+                        {"key", "a"},
+                        {"node", "demo-1"},
+                        {"state", "running"},
+                        {"mailbox", 0},
+                        {"handled", 5},
+                        {"restarts", 1},
+                        {"ageSeconds", 192.0},
+                        {"pid", "p"},
+                        {"lastExit", nullptr}}}},
+                     {"unreachable", {"demo-2"}},
+                     {"truncated", true}};
+  const auto text = show_processes(full, {});
+  EXPECT_THAT(text, HasSubstr("counter/a"));
+  EXPECT_THAT(text, HasSubstr("3m12s"));
+  EXPECT_THAT(show_gaps(full), HasSubstr("demo-2 did not answer"));
+  EXPECT_THAT(show_gaps(full), HasSubstr("--limit"));
+  EXPECT_THAT(show_processes({{"processes", json::array()}}, {}), HasSubstr("orrery call counter/a add 1"));
+  EXPECT_EQ(show_gaps({{"unreachable", json::array()}, {"truncated", false}}), "");
+}
+
+TEST(views, survive_documents_of_any_shape) {
+  for (const auto& odd : {json(), json(3), json::array({1}), json{{"nodes", {1, "x", nullptr}}},
+                          json{{"nodes", {{{"name", 5}, {"rttSeconds", "x"}}}}}, json{{"classes", {json::object()}}},
+                          json{{"processes", {{{"lastExit", {{"reason", 1}}}}}}}}) {
+    const auto all = show_nodes(odd, {.wide = true}) + show_processes(odd, {.wide = true}) +
+                     show_classes(odd, {.wide = true}) + show_tree(odd, {}) + show_process(odd, {}) +
+                     show_event("x", odd, {});
+    EXPECT_FALSE(all.empty());
+  }
+}
+
+TEST(arguments, that_are_not_JSON_are_explained) {
+  EXPECT_FALSE(json_fault(""));
+  EXPECT_FALSE(json_fault("5"));
+  EXPECT_FALSE(json_fault(R"({"a": 1})"));
+  EXPECT_THAT(*json_fault("tea"), HasSubstr(R"('"tea"')"));
+  EXPECT_THAT(*json_fault("{a: 1}"), HasSubstr("single quotes"));
+}
+
+TEST(problems, are_read_from_an_answer_and_anything_else_is_quoted) {
+  const auto why = problem_of(
+      {404, "application/problem+json", R"({"code":"not_found","detail":"no class 'x'","effect":"not_executed"})"});
+  EXPECT_EQ(why.code, errc::not_found);
+  EXPECT_EQ(why.context, "no class 'x'");
+  EXPECT_THAT(problem_of({502, "text/html", "<html>"}).context, HasSubstr("HTTP 502"));
+}
+
+TEST(paths, encode_what_a_key_may_hold) {
+  EXPECT_EQ(path_of(*parse_process_name("kv/a/b c?ä")), "/v1/processes/kv/a%2Fb%20c%3F%C3%A4");
+}
+
+TEST(sse, is_split_into_events_however_its_bytes_are_cut) {
+  const std::string text = ":\n\nevent: node_up\ndata: {\"a\":1}\n\nevent: x\ndata: 1\ndata: 2\n\n";
+  for (std::size_t cut = 1; cut < text.size(); ++cut) {
+    sse_parser parser;
+    std::vector<sse_event> got;
+    for (std::size_t at = 0; at < text.size(); at += cut) {
+      for (auto& each : parser.feed(std::string_view(text).substr(at, cut)))
+        got.push_back(each);
+    }
+    ASSERT_EQ(got.size(), 2U) << cut;
+    EXPECT_EQ(got[0].type, "node_up");
+    EXPECT_EQ(got[0].data, "{\"a\":1}");
+    EXPECT_EQ(got[1].data, "1\n2");
+  }
+}
+
+TEST(targets, are_ready_pods_that_are_not_being_deleted) {
+  const auto pod = [](const char* name, const char* ready) {
+    return json{{"metadata", {{"name", name}}}, {"status", {{"conditions", {{{"type", "Ready"}, {"status", ready}}}}}}};
+  };
+  auto leaving = pod("leaving", "True");
+  leaving["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z";
+  EXPECT_EQ(ready_pod({pod("no", "False"), leaving, pod("yes", "True")}), "yes");
+  EXPECT_EQ(ready_pod({json::object(), pod("no", "False")}), "");
+}
+
+TEST(completion_scripts, exist_for_three_shells) {
+  for (const auto* shell : {"bash", "zsh", "fish"})
+    EXPECT_THAT(*completion(shell), HasSubstr("inspect")) << shell;
+  EXPECT_FALSE(completion("tcsh"));
+}
+
+TEST(http, a_server_that_is_not_there_is_unavailable_and_named) {
+  http_client client({"127.0.0.1", 1});
+  const auto reply = client.send({}, 1s);
+  ASSERT_FALSE(reply);
+  EXPECT_EQ(reply.error().code, errc::unavailable);
+  EXPECT_THAT(reply.error().context, HasSubstr("cannot reach http://127.0.0.1:1: Connection refused"));
+}
+
+}  // namespace
+}  // namespace orrery::cli

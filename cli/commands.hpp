@@ -1,0 +1,58 @@
+#pragma once
+// The commands of `orrery`: each asks the sidecar once (events: for ever) and prints.
+#include "cli/http_client.hpp"
+#include "mesh/base/ids.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace orrery::cli {
+
+/// What the program ends with; --help lists them.
+enum class exit_code : int { ok = 0, failed = 1, usage = 2, unreachable = 3, kubernetes = 4 };
+
+enum class output : std::uint8_t { table, wide, json };
+
+/// What every command needs.
+struct session {
+  http_client& sidecar;
+  output form = output::table;
+  bool colours = false;
+  std::optional<std::chrono::milliseconds> timeout{};
+  bool default_sidecar = false;  ///< nobody said which sidecar: the hint about --mesh may help
+};
+
+[[nodiscard]] exit_code nodes(session& with);
+[[nodiscard]] exit_code processes(session& with, const std::string& klass, std::size_t limit, bool local);
+[[nodiscard]] exit_code classes(session& with);
+[[nodiscard]] exit_code tree(session& with, bool local);
+[[nodiscard]] exit_code inspect(session& with, const std::string& name);
+/// `argument` is JSON text; empty: null; "-": standard input.
+[[nodiscard]] exit_code call(session& with, const std::string& name, const std::string& method, std::string argument);
+[[nodiscard]] exit_code cast(session& with, const std::string& name, const std::string& method, std::string argument);
+[[nodiscard]] exit_code kill(session& with, const std::string& name, const std::string& reason);
+[[nodiscard]] exit_code stop(session& with, const std::string& name);
+/// Until SIGINT or SIGTERM; connects again when the connection is lost.
+[[nodiscard]] exit_code events(session& with);
+
+struct app_options {
+  std::string klass = "counter";
+  std::size_t keys = 16;
+  std::chrono::milliseconds interval{10};
+};
+/// A small app for demonstrations: calls, and one line a second of how they went. Until SIGINT or SIGTERM.
+[[nodiscard]] exit_code app(session& with, const app_options& options);
+
+/// Prints a failure on stderr and says which exit code it is.
+exit_code complain(const error& why, const session* with = nullptr);
+
+/// "/v1/processes/counter/a%2Fb"
+[[nodiscard]] std::string path_of(const process_name& name);
+/// The problem in an answer that is not a success; what is no problem document is quoted.
+[[nodiscard]] error problem_of(const http_reply& reply);
+/// Nothing if it is JSON, else what to tell the user: how to quote a string.
+[[nodiscard]] std::optional<std::string> json_fault(const std::string& argument);
+
+}  // namespace orrery::cli

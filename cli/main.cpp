@@ -1,0 +1,164 @@
+#include "cli/commands.hpp"
+#include "cli/completion.hpp"
+#include "cli/format.hpp"
+#include "cli/target.hpp"
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <functional>
+#include <unistd.h>
+
+namespace {
+
+using namespace orrery;
+using namespace orrery::cli;
+
+constexpr const char* footer = R"(Examples:
+  orrery call counter/a add 5
+  orrery call kv/settings put '{"key": "colour", "value": "blue"}'
+  orrery processes --class counter -o wide
+  orrery --mesh demo -n default nodes        # from outside, through the Kubernetes API
+  kubectl orrery --mesh demo events
+
+Exit codes:
+  0  it was done
+  1  the operation failed; the first word on stderr after "orrery:" is the code (docs/protocol.md)
+  2  wrong usage, or an argument that is not JSON
+  3  the sidecar cannot be reached
+  4  Kubernetes refused, or has no such mesh or no ready pod of it
+
+Environment: ORRERY_SIDECAR (as --sidecar), KUBECONFIG, NO_COLOR.)";
+
+struct choices {
+  target_options target;
+  std::string form = "table";
+  std::string timeout;
+  std::string name, method, argument, klass, reason, shell;
+  std::size_t limit = 1000;
+  bool local = false;
+  app_options demo;
+  std::size_t demo_interval_ms = 10;
+};
+
+using action = std::function<exit_code(session&)>;
+
+/// Declares the commands; the one that was chosen is left in `chosen`.
+void declare(CLI::App& app, choices& given, action& chosen) {
+  const auto command = [&](const char* name, const char* about, action run) {
+    auto* sub = app.add_subcommand(name, about);
+    sub->fallthrough();
+    sub->callback([&chosen, run = std::move(run)] { chosen = run; });
+    return sub;
+  };
+  const auto process = [&](CLI::App* sub) { sub->add_option("CLASS/KEY", given.name, "The process")->required(); };
+  const auto message = [&](CLI::App* sub) {
+    process(sub);
+    sub->add_option("METHOD", given.method, "What to ask of it")->required();
+    sub->add_option("JSON", given.argument, "The argument; - reads standard input; null if left out");
+  };
+  command("nodes", "Nodes of the mesh", [](session& s) { return nodes(s); });
+  auto* list = command("processes", "Processes of the mesh",
+                       [&given](session& s) { return processes(s, given.klass, given.limit, given.local); });
+  list->add_option("--class", given.klass, "Only of this class");
+  list->add_option("--limit", given.limit, "At most so many")->check(CLI::Range(1, 10000))->capture_default_str();
+  list->add_flag("--local", given.local, "Only of the sidecar's own node");
+  command("classes", "Classes, and what is wrong with them", [](session& s) { return classes(s); });
+  command("tree", "Supervisors of each node", [&given](session& s) {
+    return tree(s, given.local);
+  })->add_flag("--local", given.local, "Only of the sidecar's own node");
+  message(command("call", "Call a process and print its reply",
+                  [&given](session& s) { return call(s, given.name, given.method, given.argument); }));
+  message(command("cast", "Send a message without waiting for an answer",
+                  [&given](session& s) { return cast(s, given.name, given.method, given.argument); }));
+  process(command("inspect", "One process in detail", [&given](session& s) { return inspect(s, given.name); }));
+  auto* killing = command("kill", "Exit a process, as a crash would; its supervisor decides what follows",
+                          [&given](session& s) { return kill(s, given.name, given.reason); });
+  process(killing);
+  killing->add_option("--reason", given.reason, "What its exit reason says");
+  process(command("stop", "Stop a process in good order; it starts afresh on its next call",
+                  [&given](session& s) { return stop(s, given.name); }));
+  command("events", "Follow what happens, until Ctrl-C", [](session& s) { return events(s); });
+  auto* demo =
+      command("app", "A small app: calls counters, and prints each second how that went", [&given](session& s) {
+        given.demo.interval = std::chrono::milliseconds{given.demo_interval_ms};
+        return cli::app(s, given.demo);
+      });
+  demo->group("Demo");
+  demo->add_option("--class", given.demo.klass, "A class with the counter's methods")->capture_default_str();
+  demo->add_option("--keys", given.demo.keys, "How many processes")
+      ->check(CLI::Range(1, 100000))
+      ->capture_default_str();
+  demo->add_option("--interval-ms", given.demo_interval_ms, "Pause between calls")
+      ->check(CLI::Range(0, 3600000))
+      ->capture_default_str();
+}
+
+void declare_globals(CLI::App& app, choices& given) {
+  app.add_option("--sidecar", given.target.sidecar, "URL of the sidecar (default http://127.0.0.1:3600)")
+      ->envname("ORRERY_SIDECAR");
+  app.add_option("--mesh", given.target.mesh, "Through the Kubernetes API, to a ready pod of this ProcessMesh");
+  app.add_option("-n,--namespace", given.target.name_space, "Namespace of the mesh");
+  app.add_option("--kubeconfig", given.target.kubeconfig, "Kubernetes access (default as kubectl)");
+  app.add_option("--context", given.target.context, "Context of the kubeconfig");
+  app.add_option("-o,--output", given.form, "table, wide or json")
+      ->check(CLI::IsMember({"table", "wide", "json"}))
+      ->capture_default_str();
+  app.add_option("--timeout", given.timeout, "Give up after this, as 500ms or 2s")->check([](const std::string& text) {
+    const auto parsed = parse_timeout(text);
+    return parsed ? std::string() : parsed.error().context;
+  });
+}
+
+exit_code run(const choices& given, const action& chosen) {
+  auto target_chosen = given.target;
+  const bool by_default = target_chosen.sidecar.empty() && target_chosen.mesh.empty();
+  if (target_chosen.sidecar.empty()) target_chosen.sidecar = "http://127.0.0.1:3600";
+  const auto reached = open_target(target_chosen);
+  if (!reached) {
+    complain(reached.error());
+    return target_chosen.mesh.empty() ? exit_code::usage : exit_code::kubernetes;
+  }
+  http_client sidecar(reached->url);
+  session with{.sidecar = sidecar, .timeout = std::nullopt, .default_sidecar = by_default};
+  if (given.form == "json") with.form = output::json;
+  if (given.form == "wide") with.form = output::wide;
+  with.colours = isatty(STDOUT_FILENO) == 1 && std::getenv("NO_COLOR") == nullptr;
+  if (!given.timeout.empty()) with.timeout = *parse_timeout(given.timeout);
+  return chosen(with);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_IGN);
+  choices given;
+  action chosen;
+  CLI::App app{"Looks into an Orrery mesh and talks to its processes.", "orrery"};
+  app.set_version_flag("--version", std::string("orrery ") + ORRERY_VERSION);
+  app.footer(footer);
+  app.require_subcommand(1);
+  declare_globals(app, given);
+  declare(app, given, chosen);
+  app.add_subcommand("completion", "A completion script: bash, zsh or fish")
+      ->add_option("SHELL", given.shell, "bash, zsh or fish")
+      ->required()
+      ->check(CLI::IsMember({"bash", "zsh", "fish"}));
+  app.add_subcommand("version", "The version");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return static_cast<int>(app.exit(e) == 0 ? exit_code::ok : exit_code::usage);
+  }
+  if (app.got_subcommand("version")) {
+    std::printf("orrery %s\n", ORRERY_VERSION);
+    return 0;
+  }
+  if (app.got_subcommand("completion")) {
+    std::fputs(completion(given.shell)->c_str(), stdout);
+    return 0;
+  }
+  return static_cast<int>(run(given, chosen));
+}

@@ -1,0 +1,35 @@
+#pragma once
+#include "cli/http_client.hpp"
+#include "kube/port_forward.hpp"
+#include "mesh/base/result.hpp"
+
+#include <memory>
+#include <string>
+
+namespace orrery::cli {
+
+inline constexpr std::uint16_t sdk_port = 3600;  ///< in every pod of a mesh, on localhost
+
+/// Which sidecar to talk to, as the command line says it.
+struct target_options {
+  std::string sidecar;  ///< a URL; used if `mesh` is empty
+  std::string mesh;
+  std::string name_space;  ///< empty: the kubeconfig's
+  std::string kubeconfig;
+  std::string context;
+};
+
+/// A sidecar that can be reached as long as this lives.
+struct target {
+  http_url url;
+  std::string pod;  ///< through which pod, if through the Kubernetes API
+  std::unique_ptr<kube::port_forward> forward;
+};
+
+/// Errors: invalid_argument (the URL); those of Kubernetes: not_found (no such mesh, or no ready pod), forbidden, ...
+[[nodiscard]] result<target> open_target(const target_options& options);
+
+/// The name of a ready pod in a list of pods; a terminating one is not ready. Empty if there is none. Pure.
+[[nodiscard]] std::string ready_pod(const std::vector<kube::json>& pods);
+
+}  // namespace orrery::cli

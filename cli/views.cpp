@@ -1,0 +1,230 @@
+#include "cli/views.hpp"
+
+#include "cli/format.hpp"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include <initializer_list>
+
+namespace orrery::cli {
+
+namespace {
+
+using nlohmann::json;
+using align = table::align;
+
+std::string text_of(const json& object, const char* key) {
+  if (!object.is_object()) return "-";
+  const auto found = object.find(key);
+  if (found == object.end() || found->is_null()) return "-";
+  return found->is_string() ? found->get<std::string>() : found->dump();
+}
+
+std::optional<double> number_of(const json& object, const char* key) {
+  if (!object.is_object()) return std::nullopt;
+  const auto found = object.find(key);
+  if (found == object.end() || !found->is_number()) return std::nullopt;
+  return found->get<double>();
+}
+
+const json& list_of(const json& object, const char* key) {
+  static const json none = json::array();
+  if (!object.is_object()) return none;
+  const auto found = object.find(key);
+  return found != object.end() && found->is_array() ? *found : none;
+}
+
+const json& part_of(const json& object, const char* key) {
+  static const json none = json::object();
+  if (!object.is_object()) return none;
+  const auto found = object.find(key);
+  return found != object.end() && found->is_object() ? *found : none;
+}
+
+tone tone_of_state(const std::string& state) {
+  if (state == "up" || state == "self" || state == "running") return tone::good;
+  if (state == "down") return tone::bad;
+  return tone::warning;
+}
+
+std::string time_or_dash(const json& object, const char* key, std::string (*show)(double)) {
+  const auto found = number_of(object, key);
+  return found ? show(*found) : "-";
+}
+
+std::string name_of(const json& process) { return text_of(process, "class") + "/" + text_of(process, "key"); }
+
+std::string last_exit_of(const json& process) {
+  const auto& last = part_of(process, "lastExit");
+  if (last.empty()) return "-";
+  return fmt::format("{} ({} ago)", text_of(last, "reason"), time_or_dash(last, "agoSeconds", age));
+}
+
+std::string intensity_of(const json& supervision) {
+  const auto period = number_of(supervision, "periodSeconds");
+  return fmt::format("{} in {}", text_of(supervision, "intensity"),
+                     period ? short_time(*period) : text_of(supervision, "period"));
+}
+
+cell restarts_of(const json& object) {
+  const auto count = number_of(object, "restarts").value_or(0);
+  return {text_of(object, "restarts"), count > 0 ? tone::warning : tone::none};
+}
+
+}  // namespace
+
+std::string show_nodes(const json& document, look how) {
+  std::vector<table::column> columns{
+      {"NAME"}, {"STATE"}, {"ADDRESS"}, {"PROCESSES", align::right}, {"RTT", align::right}, {"VERSION"}};
+  if (how.wide) columns.insert(columns.end(), {{"UID"}, {"BOOT"}});
+  table out(columns);
+  for (const auto& node : list_of(document, "nodes")) {
+    const auto state = text_of(node, "state");
+    std::vector<cell> row{{text_of(node, "name")},
+                          {state, tone_of_state(state)},
+                          {text_of(node, "address")},
+                          {text_of(node, "processes")},
+                          {time_or_dash(node, "rttSeconds", short_time)},
+                          {text_of(node, "version")}};
+    if (how.wide) row.insert(row.end(), {cell{text_of(node, "uid")}, cell{text_of(node, "boot")}});
+    out.add(std::move(row));
+  }
+  if (out.empty()) return "No nodes.\n";
+  return out.render(how.colours);
+}
+
+std::string show_processes(const json& document, look how) {
+  std::vector<table::column> columns{{"NAME"},
+                                     {"NODE"},
+                                     {"STATE"},
+                                     {"MAILBOX", align::right},
+                                     {"HANDLED", align::right},
+                                     {"RESTARTS", align::right},
+                                     {"AGE", align::right}};
+  if (how.wide) columns.insert(columns.end(), {{"PID"}, {"CLASS VERSION", align::right}, {"LAST EXIT"}});
+  table out(columns);
+  for (const auto& process : list_of(document, "processes")) {
+    const auto state = text_of(process, "state");
+    std::vector<cell> row{{name_of(process)},
+                          {text_of(process, "node")},
+                          {state, tone_of_state(state)},
+                          {text_of(process, "mailbox")},
+                          {text_of(process, "handled")},
+                          restarts_of(process),
+                          {time_or_dash(process, "ageSeconds", age)}};
+    if (how.wide) {
+      row.insert(row.end(),
+                 {cell{text_of(process, "pid")}, cell{text_of(process, "classVersion")}, cell{last_exit_of(process)}});
+    }
+    out.add(std::move(row));
+  }
+  if (out.empty()) return "No processes run. One starts on its first call, as: orrery call counter/a add 1\n";
+  return out.render(how.colours);
+}
+
+std::string show_classes(const json& document, look how) {
+  std::vector<table::column> columns{
+      {"NAME"},     {"VERSION", align::right},      {"BEHAVIOUR"}, {"RESTART"}, {"INTENSITY"},
+      {"ESCALATE"}, {"CALL TIMEOUT", align::right}, {"ERROR"}};
+  if (how.wide) columns.insert(columns.end(), {{"MAILBOX", align::right}, {"STATE BYTES", align::right}});
+  table out(columns);
+  for (const auto& klass : list_of(document, "classes")) {
+    const auto& supervision = part_of(klass, "supervision");
+    const auto& limits = part_of(klass, "limits");
+    std::vector<cell> row{{text_of(klass, "name")},
+                          {text_of(klass, "version")},
+                          {text_of(klass, "behaviour")},
+                          {text_of(supervision, "restart")},
+                          {intensity_of(supervision)},
+                          {text_of(supervision, "escalate")},
+                          {time_or_dash(klass, "callTimeoutSeconds", short_time)},
+                          {text_of(klass, "error"), text_of(klass, "error") == "-" ? tone::none : tone::bad}};
+    if (how.wide) row.insert(row.end(), {cell{text_of(limits, "mailbox")}, cell{text_of(limits, "stateBytes")}});
+    out.add(std::move(row));
+  }
+  if (out.empty()) return "No classes. Apply a ProcessClass, as: kubectl apply -f manifests/samples/counter.yaml\n";
+  return out.render(how.colours);
+}
+
+std::string show_tree(const json& document, look how) {
+  std::string out;
+  for (const auto& node : list_of(document, "nodes")) {
+    out += painted(text_of(node, "node"), tone::strong, how.colours) + "\n";
+    const auto& supervisors = list_of(node, "supervisors");
+    if (supervisors.empty()) out += "└─ (no supervisors: no process has run here)\n";
+    for (std::size_t i = 0; i < supervisors.size(); ++i) {
+      const auto& each = supervisors[i];
+      const bool gave_up = number_of(each, "gaveUp").value_or(0) > 0;
+      out += fmt::format(
+          "{} {}  v{}, {}, {}, escalates to {}: {} processes, {} restarts{}\n",
+          i + 1 == supervisors.size() ? "└─" : "├─", text_of(each, "class"), text_of(each, "classVersion"),
+          text_of(each, "strategy"), intensity_of(each), text_of(each, "escalate"), text_of(each, "children"),
+          text_of(each, "restarts"),
+          gave_up ? painted(fmt::format(", gave up {} times", text_of(each, "gaveUp")), tone::bad, how.colours) : "");
+    }
+  }
+  return out.empty() ? "No nodes.\n" : out;
+}
+
+std::string show_process(const json& document, look how) {
+  const auto state = text_of(document, "state");
+  const std::vector<std::pair<std::string, std::string>> lines{
+      {"Name", name_of(document)},
+      {"Node", text_of(document, "node")},
+      {"Pid", text_of(document, "pid")},
+      {"State", painted(state, tone_of_state(state), how.colours)},
+      {"Age", time_or_dash(document, "ageSeconds", age)},
+      {"Mailbox", text_of(document, "mailbox")},
+      {"Handled", text_of(document, "handled")},
+      {"Restarts", text_of(document, "restarts")},
+      {"Last exit", last_exit_of(document)},
+      {"Supervisor", text_of(document, "supervisor")},
+      {"Class version", text_of(document, "classVersion")}};
+  std::string out;
+  for (const auto& [title, content] : lines)
+    out += fmt::format("{:<15}{}\n", title + ":", content);
+  return out;
+}
+
+std::string show_event(const std::string& type, const json& document, look how) {
+  auto how_loud = tone::none;
+  if (type == "node_up" || type == "node_joined" || type == "rejoined" || type == "process_restarted")
+    how_loud = tone::good;
+  for (const auto* bad : {"node_down", "isolated", "escalated", "supervisor_gave_up", "class_refused", "peer_refused",
+                          "config_refused", "control_plane_lost", "dropped"}) {
+    if (type == bad) how_loud = tone::bad;
+  }
+  std::string about;
+  if (document.is_object() && document.contains("class") && document.contains("key")) about = name_of(document);
+  std::string rest;
+  if (document.is_object()) {
+    for (const auto& [key, content] : document.items()) {
+      if (key == "at" || key == "node" || key == "key" || key == "pid" || (key == "class" && !about.empty())) continue;
+      if (content.is_null()) continue;
+      if (key == "downtimeSeconds" && content.is_number()) {
+        rest += fmt::format(" downtime={}", short_time(content.get<double>()));
+        continue;
+      }
+      rest += fmt::format(" {}={}", key, content.is_string() ? content.get<std::string>() : content.dump());
+    }
+  }
+  const auto at = text_of(document, "at");
+  const auto pad = std::string(type.size() < 20 ? 20 - type.size() : 0, ' ');
+  return fmt::format("{}  {}{}  {}{}{}", painted(at, tone::faint, how.colours), painted(type, how_loud, how.colours),
+                     pad, text_of(document, "node"), about.empty() ? "" : "  " + about, rest.empty() ? "" : " " + rest);
+}
+
+std::string show_gaps(const json& document) {
+  std::string out;
+  for (const auto& node : list_of(document, "unreachable")) {
+    out += fmt::format("{} did not answer: what runs there is not shown\n",
+                       node.is_string() ? node.get<std::string>() : node.dump());
+  }
+  if (document.is_object() && document.value("truncated", false)) {
+    out += "there are more; --limit N shows up to N\n";
+  }
+  return out;
+}
+
+}  // namespace orrery::cli

@@ -109,6 +109,7 @@ def show_process_healing(mesh, pods):
     siblings = [name for name in (f"counter/sibling{n}" for n in range(300)) if sidecar.owner(name) == owner][:50]
     for name in siblings:
         sidecar.call(name, "set", 7)
+    sidecar.call("counter/visits", "get")
     before = sidecar.inspect("counter/visits")
 
     ready, found = threading.Event(), []
@@ -122,8 +123,10 @@ def show_process_healing(mesh, pods):
     answered = time.perf_counter() - start
     listener.join(5)
     after = sidecar.inspect("counter/visits")
-    if found and found[0].get("downtimeSeconds") is not None:
-        line(f"its supervisor restarted it in {bold(seconds(found[0]['downtimeSeconds']))}: {before['pid']} is now {after['pid']}")
+    if found and "downtimeSeconds" in found[0]:
+        down = found[0]["downtimeSeconds"]
+        took = f"in {bold(seconds(down))}" if down else bold("within the same turn of its node's loop, before any other message")
+        line(f"its supervisor restarted it {took}: {before['pid']} is now {after['pid']}")
     line(f"kill and next call, two HTTP requests from here: {bold(seconds(answered))}; it answers {value}, afresh (state is in memory in this form)")
     line(f"restarts {before['restarts']} -> {bold(after['restarts'])}, last exit: {after['lastExit']['reason']}")
     if after["restarts"] != before["restarts"] + 1:

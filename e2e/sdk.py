@@ -2,6 +2,7 @@
 import contextlib
 import http.client
 import json
+import re
 import socket
 import urllib.parse
 
@@ -89,8 +90,9 @@ class Sidecar:
         try:
             return self.inspect(name)["node"]
         except Refused as refused:
-            if refused.status == 404 and "node" in refused.problem:
-                return refused.problem["node"]
+            named = re.search(r"owner is node (\S+)", refused.problem.get("detail") or "")
+            if refused.status == 404 and ("node" in refused.problem or named):
+                return refused.problem.get("node") or named.group(1)
             raise
 
     def up(self):

@@ -1,4 +1,5 @@
 """Waiting for a condition with a deadline: the only way in which these tests pass time."""
+import threading
 import time
 
 
@@ -30,3 +31,39 @@ def always(check, during, what, every=0.2):
         value = check()
         assert value, f"{what}: {value!r}"
         time.sleep(every)
+
+
+class Prober:
+    """Calls something every few milliseconds in a thread, and knows when it did not answer."""
+
+    def __init__(self, call, every=0.02):
+        self.call, self.every = call, every
+        self.answered, self.errors = [], []
+        self.done = threading.Event()
+        self.thread = threading.Thread(target=self.run, daemon=True)
+
+    def run(self):
+        while not self.done.is_set():
+            try:
+                self.call()
+                self.answered.append(time.monotonic())
+            except Exception as error:
+                self.errors.append((time.monotonic(), repr(error)))
+            time.sleep(self.every)
+
+    def __enter__(self):
+        self.thread.start()
+        eventually(lambda: self.answered, 10, "the first answer")
+        return self
+
+    def __exit__(self, *_):
+        self.done.set()
+        self.thread.join()
+
+    def answers_after(self, moment, within):
+        """Seconds from a moment to the first answer after it."""
+        return eventually(lambda: next((t for t in list(self.answered) if t > moment), None), within, "an answer", every=0.02) - moment
+
+    def longest_silence(self):
+        times = list(self.answered)
+        return max((later - earlier for earlier, later in zip(times, times[1:])), default=0.0)

@@ -109,18 +109,26 @@ class Cluster:
     def kill_operator(self):
         """Ends the operator without a chance to say goodbye; the Deployment brings another at once."""
         for pod in self.items("pods", SYSTEM, "app.kubernetes.io/component=operator"):
-            for pid in self.operator_pids(pod):
+            for pid in self.pids("orrery-operator", pod):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             # Without this the kubelet would wait longer before each restart: crash loop back-off, 10 s doubled each time.
             self.kubectl("-n", SYSTEM, "delete", "pod", pod["metadata"]["name"], "--grace-period=0", "--force", "--wait=false", check=False)
 
-    def operator_pids(self, pod):
+    def kill_sidecar(self, pod):
+        """Ends the sidecar of a pod as a crash would; False where processes are out of reach."""
+        pids = self.pids("orrery-sidecar", pod)
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        return bool(pids)
+
+    def pids(self, program, pod):
+        """Processes of that name in a pod, where they run on this machine."""
         return []
 
 
-def processes(program, uid=None):
-    """Pids of running programs of that base name; uid: of the pod with that uid, by its cgroup."""
+def processes(program, belongs):
+    """Pids of running programs of that base name for which belongs(folder in /proc) holds."""
     for entry in pathlib.Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
@@ -128,7 +136,7 @@ def processes(program, uid=None):
             command = (entry / "cmdline").read_bytes().split(b"\0")
             if os.path.basename(command[0].decode(errors="replace")) != program:
                 continue
-            if uid and uid not in (entry / "cgroup").read_text():
+            if not belongs(entry):
                 continue
         except (OSError, IndexError):
             continue
@@ -185,14 +193,15 @@ class RealCluster(Cluster):
         """From inside the pod's network, as its app: with no API server in between, so it works while that is stopped."""
         uid = pod["metadata"]["uid"]
         if uid not in self.networks:
-            pid = next(processes("orrery-sidecar", uid), None)
-            if pid is None:
+            pids = self.pids("orrery-sidecar", pod)
+            if not pids:
                 raise Failed(f"no orrery-sidecar runs in pod {pod['metadata']['name']}")
-            self.networks[uid] = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY)
+            self.networks[uid] = os.open(f"/proc/{pids[0]}/ns/net", os.O_RDONLY)
         return Sidecar("127.0.0.1", 3600, lambda timeout: connect_inside(self.networks[uid], ("127.0.0.1", 3600), timeout))
 
-    def operator_pids(self, pod):
-        return list(processes("orrery-operator", pod["metadata"]["uid"]))
+    def pids(self, program, pod):
+        uid = pod["metadata"]["uid"]
+        return list(processes(program, lambda entry: uid in (entry / "cgroup").read_text()))
 
     # Hosts are named node1, node2, ... in Kubernetes and 1, 2, ... by the script.
     def stop_host(self, host):
@@ -267,12 +276,10 @@ class EmbeddedCluster(Cluster):
     def address(self, pod):
         return pod["status"].get("podIP")
 
-    def operator_pids(self, pod):
-        """Its pods are plain processes: the operator of this cluster is the one that was given its kubeconfig or files."""
-        for pid in processes("orrery-operator"):
-            with contextlib.suppress(OSError):
-                if str(self.folder).encode() in pathlib.Path(f"/proc/{pid}/environ").read_bytes():
-                    yield pid
+    def pids(self, program, pod):
+        """Its pods are plain processes, which have their pod's name in the environment."""
+        marks = {f"POD_NAME={pod['metadata']['name']}".encode()}
+        return list(processes(program, lambda entry: marks <= set((entry / "environ").read_bytes().split(b"\0"))))
 
     def api_server(self, running):
         self.process.send_signal(signal.SIGCONT if running else signal.SIGSTOP)

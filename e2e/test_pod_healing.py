@@ -1,6 +1,8 @@
 """A pod that goes is replaced; its processes answer from other pods meanwhile."""
 import time
 
+import pytest
+
 from waiting import Prober, eventually
 
 ANSWERED_AGAIN_SECONDS_MAX = 2.0
@@ -36,6 +38,26 @@ def test_a_pod_that_dies_at_once_is_replaced_and_its_processes_answer_elsewhere(
     took, silence, _ = delete_and_probe(mesh, "--grace-period=0", "--force")
     assert took <= ANSWERED_AGAIN_SECONDS_MAX + 2.0, "a silent node is down after 2 s, and then its processes start"
     assert silence <= ANSWERED_AGAIN_SECONDS_MAX + 2.0
+
+
+def test_a_sidecar_that_is_killed_outright_comes_back_in_its_pod(mesh):
+    victim, survivor, _ = mesh.pods()
+    name, sidecar = mesh.owned_by(victim, survivor), mesh.sidecar(survivor)
+    with Prober(lambda: sidecar.call(name, "get", timeout=1)) as prober:
+        if not mesh.cluster.kill_sidecar(victim):
+            pytest.skip("the processes of this cluster's pods are out of reach")
+        killed = time.monotonic()
+        took = prober.answers_after(killed + 0.05, 20)
+        eventually(lambda: restarts(mesh.pod(victim["metadata"]["name"])) == restarts(victim) + 1, 30, "the kubelet restarts it")
+        mesh.wait_meshed(3, within=60)
+    print(f"answering {took:.2f} s after SIGKILL; the longest silence was {prober.longest_silence():.2f} s, {len(prober.errors)} calls failed")
+    assert prober.longest_silence() <= ANSWERED_AGAIN_SECONDS_MAX + 2.0
+    assert victim["metadata"]["uid"] in [p["metadata"]["uid"] for p in mesh.pods()], "the pod was not replaced for it"
+
+
+def restarts(pod):
+    statuses = pod["status"].get("containerStatuses", []) + pod["status"].get("initContainerStatuses", [])
+    return next(c["restartCount"] for c in statuses if c["name"] == "orrery")
 
 
 def test_what_belonged_to_the_pod_goes_with_it(mesh):

@@ -183,7 +183,7 @@ http_response api::route(const http_request& request) {
   if (path == "/openapi/v2") {
     // An empty document in the only encoding that kubectl reads: old clients then leave validation to the server.
     http_response empty;
-    empty.content_type = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+    empty.content_type = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
     return empty;
   }
   if ((parts[0] == "api" && parts.size() > 2) || (parts[0] == "apis" && parts.size() > 3))

@@ -268,8 +268,9 @@ http_response api::log(const http_request& request, const target& at) {
                               text_at(status, {"state", "waiting", "reason"}, "ContainerCreating"))
                       .value());
   }
-  // restartCount counts lives before this one; a container in back-off shows its last life.
-  if (previous || (!started && ended_before)) life = std::max<std::int64_t>(0, life - 1);
+  // Logs are numbered by restartCount. A container in back-off has no life of its own: its last one is also the
+  // previous.
+  if (previous && started) --life;
   log_query query;
   const auto folder = options_.directory + "/pods/" + uid_of(**pod) + "/logs/" + container + "/";
   query.path = folder + std::to_string(life) + ".log";

@@ -36,6 +36,11 @@ std::uint64_t store::version() const {
   return version_;
 }
 
+std::uint64_t store::last_change(const std::string& name) const {
+  const std::lock_guard lock(mutex_);
+  return bucket(name).last;
+}
+
 reply<object_ptr> store::write(const object_key& key, const std::function<reply<decision>(const object_ptr&)>& decide) {
   const std::lock_guard lock(mutex_);
   auto& state = bucket(key.bucket);

@@ -59,6 +59,8 @@ class store {
   [[nodiscard]] object_ptr get(const object_key& key) const;
   [[nodiscard]] listing list(const std::string& bucket, const std::string& space = "") const;
   [[nodiscard]] std::uint64_t version() const;
+  /// The version of the last change in a bucket; 0 when there was none.
+  [[nodiscard]] std::uint64_t last_change(const std::string& bucket) const;
 
   /// Runs `decide` on the object (null when there is none) with the store locked; it must not call the store.
   /// Answers the object afterwards: for remove, its last state; for keep, as it was (may be null).

@@ -1,0 +1,40 @@
+#include "kube/local/kubelet/events.hpp"
+
+#include <functional>
+
+namespace orrery::local {
+
+void record_event(registry& objects, const json& pod, const std::string& type, const std::string& reason,
+                  const std::string& message) {
+  const auto space = namespace_of(pod);
+  const auto name = name_of(pod) + "." + std::to_string(std::hash<std::string>{}(uid_of(pod) + reason + message));
+  const auto now = rfc3339(objects.now());
+  const object_key key{"events", space, name};
+  if (objects.objects().get(key)) {
+    objects.edit(key, [&](json& o) {
+      o["count"] = number_at(o, {"count"}, 1) + 1;
+      o["lastTimestamp"] = now;
+    });
+    return;
+  }
+  objects.ensure("events", space,
+                 {{"metadata", {{"name", name}}},
+                  {"involvedObject",
+                   {{"apiVersion", "v1"},
+                    {"kind", "Pod"},
+                    {"namespace", space},
+                    {"name", name_of(pod)},
+                    {"uid", uid_of(pod)},
+                    {"resourceVersion", text_at(pod, {"metadata", "resourceVersion"})}}},
+                  {"type", type},
+                  {"reason", reason},
+                  {"message", message},
+                  {"count", 1},
+                  {"firstTimestamp", now},
+                  {"lastTimestamp", now},
+                  {"source", {{"component", "kubelet"}, {"host", text_at(pod, {"spec", "nodeName"})}}},
+                  {"reportingComponent", "kubelet"},
+                  {"reportingInstance", text_at(pod, {"spec", "nodeName"})}});
+}
+
+}  // namespace orrery::local

@@ -25,9 +25,10 @@ std::string age(double seconds) {
 }
 
 std::string short_time(double seconds) {
+  if (seconds < 1e-6) return "<1us";
   if (seconds < 1e-3) return fmt::format("{:.0f}us", seconds * 1e6);
   if (seconds < 1) return fmt::format("{:.1f}ms", seconds * 1e3);
-  return fmt::format("{:.1f}s", seconds);
+  return std::floor(seconds) == seconds ? fmt::format("{:.0f}s", seconds) : fmt::format("{:.1f}s", seconds);
 }
 
 result<std::chrono::milliseconds> parse_timeout(std::string_view text) {

@@ -67,6 +67,11 @@ std::string intensity_of(const json& supervision) {
                      period ? short_time(*period) : text_of(supervision, "period"));
 }
 
+std::string count_of(const json& object, const char* key, const char* one, const char* many) {
+  const auto text = text_of(object, key);
+  return fmt::format("{} {}", text, text == "1" ? one : many);
+}
+
 cell restarts_of(const json& object) {
   const auto count = number_of(object, "restarts").value_or(0);
   return {text_of(object, "restarts"), count > 0 ? tone::warning : tone::none};
@@ -157,10 +162,10 @@ std::string show_tree(const json& document, look how) {
       const auto& each = supervisors[i];
       const bool gave_up = number_of(each, "gaveUp").value_or(0) > 0;
       out += fmt::format(
-          "{} {}  v{}, {}, {}, escalates to {}: {} processes, {} restarts{}\n",
-          i + 1 == supervisors.size() ? "└─" : "├─", text_of(each, "class"), text_of(each, "classVersion"),
-          text_of(each, "strategy"), intensity_of(each), text_of(each, "escalate"), text_of(each, "children"),
-          text_of(each, "restarts"),
+          "{} {}  v{}, {}, {}, escalates to {}: {}, {}{}\n", i + 1 == supervisors.size() ? "└─" : "├─",
+          text_of(each, "class"), text_of(each, "classVersion"), text_of(each, "strategy"), intensity_of(each),
+          text_of(each, "escalate"), count_of(each, "children", "process", "processes"),
+          count_of(each, "restarts", "restart", "restarts"),
           gave_up ? painted(fmt::format(", gave up {} times", text_of(each, "gaveUp")), tone::bad, how.colours) : "");
     }
   }

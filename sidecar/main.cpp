@@ -1,19 +1,13 @@
 #include "kube/client.hpp"
 #include "sidecar/log.hpp"
+#include "sidecar/memory.hpp"
 #include "sidecar/options.hpp"
 #include "sidecar/service.hpp"
 
 #include <csignal>
-#include <malloc.h>
 #include <sys/resource.h>
 
 namespace {
-
-/// Idle memory is a budget of ours: two arenas do for one busy thread and a few that mostly sleep.
-void keep_memory_small() {
-  mallopt(M_ARENA_MAX, 2);
-  mallopt(M_TRIM_THRESHOLD, 1 << 20);
-}
 
 void raise_file_limit() {
   rlimit files{};

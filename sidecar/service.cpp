@@ -5,6 +5,7 @@
 #include "sidecar/file_watch.hpp"
 #include "sidecar/handlers.hpp"
 #include "sidecar/log.hpp"
+#include "sidecar/memory.hpp"
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
@@ -29,6 +30,7 @@ constexpr auto check_timeout = 2s;
 constexpr auto drain_slack = 1s;            ///< over drainTimeout, for the core to end by itself
 constexpr auto flush_time = 200ms;          ///< for the last answers and goodbyes to leave
 constexpr auto escalation_drain_max = 5s;   ///< a node that is to be restarted does not linger
+constexpr auto settled_after = 5;           ///< ticks until what only the start needed is given back
 constexpr auto control_plane_patience = 5;  ///< ticks without a connection before it is said to be lost
 
 /// Which events an operator of the mesh reads at which level.
@@ -77,6 +79,7 @@ class service {
   exit_code outcome_ = exit_code::drained;
   bool draining_ = false;
   bool finishing_ = false;
+  int ticks_ = 0;
   int out_of_contact_ = 0;
   bool control_plane_lost_ = false;
 
@@ -241,6 +244,7 @@ void service::arm_tick() {
 }
 
 void service::tick() {
+  if (++ticks_ == settled_after) drop_startup_pages();
   if (config_files_.changed()) reload_config();
   if (tls_files_.changed()) reload_certificates();
   if (discovery_) watch_control_plane();

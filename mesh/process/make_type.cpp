@@ -1,6 +1,7 @@
 #include "mesh/process/behaviour.hpp"
 #include "mesh/process/counter.hpp"
 #include "mesh/process/kv.hpp"
+#include "mesh/process/lua_engine.hpp"
 
 namespace orrery::process {
 
@@ -13,7 +14,7 @@ result<std::unique_ptr<behaviour_type>> make_type(const class_spec& spec) {
         return make_kv_type(spec.limits.state_bytes_max);
     }
   }
-  return fail(errc::internal, "Lua behaviours are not built yet");
+  return make_lua_type(spec);
 }
 
 }  // namespace orrery::process

@@ -1,0 +1,65 @@
+#include "mesh/process/lua_engine.hpp"
+
+namespace orrery::process {
+namespace {
+
+class lua_behaviour final : public behaviour {
+ public:
+  explicit lua_behaviour(lua_engine& engine) : engine_(engine) {}
+  ~lua_behaviour() override { engine_.forget(process_); }
+
+  std::optional<exit_reason> init(const scope& where, std::uint64_t seed) override {
+    process_.random = seeded_random(seed);
+    return engine_.init(process_, where);
+  }
+  outcome call(const scope& where, std::string_view method, const value& argument) override {
+    return engine_.handle(process_, message_kind::call, where, method, argument);
+  }
+  outcome cast(const scope& where, std::string_view method, const value& argument) override {
+    return engine_.handle(process_, message_kind::cast, where, method, argument);
+  }
+  void terminate(const scope& where, const exit_reason& reason) override { engine_.terminate(process_, where, reason); }
+  result<value> snapshot() override { return engine_.snapshot(process_); }
+  result<void> restore(const scope&, std::uint64_t seed, const value& state) override {
+    process_.random = seeded_random(seed);
+    return engine_.restore(process_, state);
+  }
+
+ private:
+  lua_engine& engine_;
+  lua_process process_;
+};
+
+class lua_type final : public behaviour_type {
+ public:
+  explicit lua_type(std::unique_ptr<lua_engine> engine) : engine_(std::move(engine)) {}
+
+  bool answers(message_kind kind, std::string_view method) const override { return engine_->answers(kind, method); }
+  std::string methods(message_kind kind) const override { return engine_->methods(kind); }
+  std::unique_ptr<behaviour> make() override { return std::make_unique<lua_behaviour>(*engine_); }
+  result<bool> upgrade(const class_spec& spec) override {
+    const auto* source = std::get_if<lua_source>(&spec.behaviour);
+    if (source == nullptr) return false;
+    if (auto replaced = engine_->replace(*source, spec.limits); !replaced) return fail(replaced.error());
+    return true;
+  }
+
+ private:
+  std::unique_ptr<lua_engine> engine_;
+};
+
+}  // namespace
+
+result<std::unique_ptr<behaviour_type>> make_lua_type(const class_spec& spec) {
+  auto engine = lua_engine::create(std::get<lua_source>(spec.behaviour), spec.limits);
+  if (!engine) return fail(engine.error());
+  return std::unique_ptr<behaviour_type>(std::make_unique<lua_type>(std::move(*engine)));
+}
+
+result<void> check_script(const lua_source& source, const limits_spec& limits) {
+  const auto engine = lua_engine::create(source, limits);
+  if (!engine) return fail(engine.error());
+  return {};
+}
+
+}  // namespace orrery::process

@@ -1,0 +1,198 @@
+#include "mesh/process/testing.hpp"
+
+#include <gmock/gmock.h>
+
+namespace orrery::process {
+namespace {
+
+using namespace testing;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+/// Each row: a body that would hurt the node, and the limit that ends it. Afterwards the process is back, its sibling
+/// never noticed, and the class works.
+struct abuse {
+  const char* name;
+  const char* body;
+  const char* limit;
+};
+void PrintTo(const abuse& row, std::ostream* out) { *out << row.name; }
+
+constexpr const char* instructions = "instructions in one callback";
+constexpr const char* memory = "bytes allocated in one callback";
+
+class lua_limit : public ::testing::TestWithParam<abuse> {};
+
+TEST_P(lua_limit, ends_that_process_alone_with_the_line) {
+  world w;
+  ASSERT_TRUE(w.rt.define(lua_class(std::string{"return { call = {\n"
+                                                "add = function(s) s.n = (s.n or 0) + 1 return s.n end,\n"
+                                                "hurt = function(state, argument) "} +
+                                    GetParam().body + "\nend } }")));
+  EXPECT_EQ(w.ask("lua/sibling", "add"), "1");
+  EXPECT_EQ(w.ask("lua/victim", "add"), "1");
+  const auto reply = w.call("lua/victim", "hurt");
+  ASSERT_FALSE(reply) << reply->json_text();
+  EXPECT_EQ(reply.error().code, errc::limit_exceeded);
+  EXPECT_EQ(reply.error().effect, took_effect::unknown);
+  EXPECT_THAT(reply.error().context, AllOf(HasSubstr("lua/victim exited, limit: line "), HasSubstr(GetParam().limit)));
+  EXPECT_EQ(w.rt.find(named("lua/victim"))->last->reason.why, exit_reason::kind::limit);
+  EXPECT_EQ(w.ask("lua/victim", "add"), "1");
+  EXPECT_EQ(w.ask("lua/sibling", "add"), "2");
+  EXPECT_TRUE(w.escalations.empty());
+}
+
+constexpr abuse abuses[] = {
+    {"endless_loop", "while true do end", instructions},
+    {"endless_goto", "::again:: goto again", instructions},
+    {"loop_in_pcall", "while true do pcall(function() while true do end end) end", instructions},
+    {"loop_in_nested_pcall", "local function f() while true do pcall(f) end end f()", instructions},
+    {"loop_in_xpcall_handler", "xpcall(error, function() while true do end end)", instructions},
+    {"loop_after_caught_limit", "pcall(function() while true do end end) while true do end", instructions},
+    {"loop_in_metamethod", "local t = setmetatable({}, { __index = function() while true do end end }) return t.x",
+     instructions},
+    {"loop_in_close", "local x <close> = setmetatable({}, { __close = function() while true do end end })",
+     instructions},
+    {"loop_in_close_after_limit",
+     "local x <close> = setmetatable({}, { __close = function() while true do end end }) while true do end",
+     instructions},
+    {"loop_in_tostring_of_error",
+     "error(setmetatable({}, { __tostring = function() while true do end end })) while true do end", nullptr},
+    {"loop_in_sort_comparison", "table.sort({ 1, 2, 3 }, function() while true do end end)", instructions},
+    {"loop_in_gsub_function", "('aaa'):gsub('a', function() while true do end end)", instructions},
+    {"deep_recursion", "local function f() return 1 + f() end return f()", memory},
+    {"deep_recursion_in_pcall", "local function f() return 1 + f() end while true do pcall(f) end", memory},
+    {"endless_tail_call", "local function f() return f() end return f()", instructions},
+    {"table_bomb", "local t = {} for i = 1, 1e9 do t[i] = { i } end", memory},
+    {"table_bomb_in_pcall", "while true do pcall(function() local t = {} for i = 1, 1e9 do t[i] = { i } end end) end",
+     memory},
+    {"string_doubling", "local s = 'x' while true do s = s .. s end", memory},
+    {"closure_bomb", "local t = {} for i = 1, 1e9 do t[#t + 1] = function() return i end end", memory},
+    {"huge_rep", "return string.rep('x', 1e12 // 1 | 0)", memory},
+    {"huge_rep_of_separators", "return string.rep('', 1 << 40, 'xx')", memory},
+    {"rep_in_pcall", "while true do pcall(string.rep, 'x', 1 << 40) end", memory},
+    {"repeated_rep", "while true do local s = string.rep('x', 100000) end", memory},
+    {"hostile_pattern", "return (('a'):rep(40)):find(('a?'):rep(40) .. ('a'):rep(40) .. 'b')", instructions},
+    {"polynomial_pattern", "return (('a'):rep(5000)):match('.-.-.-.-b')", instructions},
+    {"polynomial_gsub", "return (('a'):rep(20000)):gsub('a-b', '')", instructions},
+    {"polynomial_gmatch", "for w in (('a'):rep(20000)):gmatch('a-b') do end", instructions},
+    {"quadratic_plain_find",
+     "local h, n = ('a'):rep(300000), ('a'):rep(100000) .. 'b' while true do h:find(n, 1, true) end", instructions},
+    {"huge_concat_range", "return table.concat({}, '', 1, 1 << 60) .. table.unpack({}, 1, 1 << 60)", nullptr},
+    {"huge_unpack", "return table.unpack({}, 1, 1 << 60)", instructions},
+    {"huge_move", "return table.move({}, 1, 1 << 60, 2)", instructions},
+    {"repeated_insert_at_front", "local t = {} while true do table.insert(t, 1, 0) end", instructions},
+    {"repeated_concat", "local t = {} for i = 1, 10000 do t[i] = '' end while true do table.concat(t) end",
+     instructions},
+    {"repeated_sort", "local t = {} for i = 1, 10000 do t[i] = i end while true do table.sort(t) end", instructions},
+    {"repeated_pairs", "local t = {} for i = 1, 10000 do t['k' .. i] = i end while true do pairs(t) end", memory},
+    {"repeated_next", "local t = {} for i = 1, 10000 do t[i] = i end while true do next(t, 5000) end", instructions},
+    {"comparing_long_strings",
+     "local a, b = ('x'):rep(1000000) .. 'a', ('x'):rep(1000000) .. 'a' while true do local _ = a == b end",
+     instructions},
+    {"repeated_tonumber", "local s = (' '):rep(500000) while true do tonumber(s) end", instructions},
+    {"repeated_utf8_len", "local s = ('x'):rep(500000) while true do utf8.len(s) end", instructions},
+    {"repeated_upper", "local s = ('x'):rep(500000) while true do s:upper() end", memory},
+    {"repeated_byte", "local s = ('x'):rep(5000) while true do local _ = s:byte(1, -1) end", instructions},
+    {"cast_flood", "while true do orrery.cast('a/b', 'm') end", instructions},
+    {"cast_bytes", "local s = ('x'):rep(500000) while true do orrery.cast('a/b', 'm', s) end", memory},
+    {"table_with_len", "table.insert(setmetatable({}, { __len = function() return 1 << 60 end }), 1, 0)", nullptr},
+};
+
+INSTANTIATE_TEST_SUITE_P(each, lua_limit, ::testing::ValuesIn([] {
+                           std::vector<abuse> rows;
+                           for (const auto& row : abuses) {
+                             if (row.limit != nullptr) rows.push_back(row);
+                           }
+                           return rows;
+                         }()),
+                         [](const auto& row) { return std::string{row.param.name}; });
+
+TEST(lua_limits, abuses_that_are_plain_errors_end_as_such) {
+  for (const auto& row : abuses) {
+    if (row.limit != nullptr) continue;
+    world w;
+    ASSERT_TRUE(w.rt.define(lua_class(std::string{"return { call = { f = function() "} + row.body + " end } }")));
+    EXPECT_EQ(w.call("lua/a", "f").error().code, errc::process_exited) << row.name;
+  }
+}
+
+TEST(lua_limits, of_the_class_are_the_ones_that_count) {
+  world w;
+  auto spec = lua_class("return { call = { f = function(s, n) for i = 1, n do end return n end } }");
+  spec.limits.instructions_max = 50'000;
+  ASSERT_TRUE(w.rt.define(spec));
+  EXPECT_EQ(w.ask("lua/a", "f", "40000"), "40000");
+  EXPECT_THAT(w.ask("lua/a", "f", "60000"), HasSubstr("more than 50000 instructions"));
+  for (int i = 0; i < 100; ++i)
+    EXPECT_EQ(w.ask("lua/a", "f", "40000"), "40000") << "each callback has the whole allowance";
+  spec.version = 2;
+  spec.limits.instructions_max = 100'000;
+  ASSERT_TRUE(w.rt.define(spec));
+  EXPECT_EQ(w.ask("lua/a", "f", "60000"), "60000");
+}
+
+TEST(lua_limits, memory_counts_what_one_callback_allocates_and_not_what_the_class_holds) {
+  world w;
+  auto spec = lua_class("return { call = { fill = function(s, n) s.text = string.rep('x', n) return #s.text end } }");
+  spec.limits.memory_bytes_max = 1U << 20U;
+  ASSERT_TRUE(w.rt.define(spec));
+  for (int i = 0; i < 20; ++i)
+    EXPECT_EQ(w.ask("lua/" + std::to_string(i), "fill", "300000"), "300000");
+  EXPECT_THAT(w.ask("lua/big", "fill", "2000000"), HasSubstr("more than 1048576 bytes allocated"));
+}
+
+TEST(lua_limits, a_state_over_its_limit_is_an_exit_that_names_the_method) {
+  world w;
+  auto spec = lua_class(
+      "return { call = { grow = function(s) s[#s + 1] = string.rep('x', 100) return #s end,\n"
+      "share = function(s) local big = string.rep('x', 900) for i = 1, 1000 do s[i] = big end return 1 end,\n"
+      "laugh = function(s) local t = {} for i = 1, 60 do t = { t, t } end s.t = t return 1 end } }");
+  spec.limits.state_bytes_max = 10'000;
+  ASSERT_TRUE(w.rt.define(spec));
+  int grown = 0;
+  while (w.call("lua/a", "grow"))
+    ASSERT_LT(++grown, 200);
+  EXPECT_GT(grown, 90);
+  EXPECT_EQ(w.rt.find(named("lua/a"))->last->reason.why, exit_reason::kind::limit);
+  EXPECT_EQ(to_string(w.rt.find(named("lua/a"))->last->reason),
+            "limit: the state after 'grow' has more than 10000 bytes");
+  EXPECT_THAT(w.ask("lua/a", "share"), HasSubstr("limit_exceeded"));
+  EXPECT_THAT(w.ask("lua/a", "laugh"), HasSubstr("limit_exceeded"));
+}
+
+TEST(lua_limits, in_init_are_the_callers_error) {
+  world w;
+  ASSERT_TRUE(
+      w.rt.define(lua_class("return { init = function() while true do end end, call = { f = function() end } }")));
+  const auto reply = w.call("lua/a", "f");
+  EXPECT_EQ(reply.error().effect, took_effect::not_executed);
+  EXPECT_THAT(reply.error().context, HasSubstr("limit: line 1: more than 1000000 instructions"));
+  EXPECT_EQ(w.rt.count(), 0U);
+}
+
+TEST(lua_limits, in_terminate_do_not_keep_the_process_alive) {
+  world w;
+  ASSERT_TRUE(w.rt.define(
+      lua_class("return { terminate = function() while true do end end, call = { f = function() return 1 end } }")));
+  EXPECT_EQ(w.ask("lua/a", "f"), "1");
+  EXPECT_TRUE(w.stop("lua/a"));
+  EXPECT_EQ(w.rt.count(), 0U);
+}
+
+TEST(lua_limits, a_class_that_hits_them_a_thousand_times_stays_usable) {
+  world w;
+  auto spec = lua_class(
+      "return { call = { f = function() local t = {} while true do t[#t + 1] = { #t } end end,\n"
+      "g = function() return 1 end } }");
+  spec.supervision.intensity = 100'000;
+  spec.limits.memory_bytes_max = 100'000;
+  ASSERT_TRUE(w.rt.define(spec));
+  for (int i = 0; i < 1000; ++i)
+    EXPECT_EQ(w.call("lua/a", "f").error().code, errc::limit_exceeded);
+  EXPECT_EQ(w.ask("lua/a", "g"), "1");
+  EXPECT_EQ(w.rt.find(named("lua/a"))->restarts, 1000U);
+}
+
+}  // namespace
+}  // namespace orrery::process

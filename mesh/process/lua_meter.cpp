@@ -1,0 +1,82 @@
+#include "mesh/process/lua_meter.hpp"
+
+#include "mesh/process/lua_host.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+
+namespace orrery::process {
+
+void* lua_meter::allocate(void* meter, void* block, std::size_t old_size, std::size_t new_size) noexcept {
+  if (new_size == 0) {
+    std::free(block);
+    return nullptr;
+  }
+  auto& self = *static_cast<lua_meter*>(meter);
+  const std::size_t had = block == nullptr ? 0 : old_size;
+  if (self.active_ && new_size > had) {
+    // A little beyond the limit is granted, and the next instruction raises: refusing here would make Lua collect the
+    // garbage of the whole class first. What is far beyond is refused.
+    if (new_size - had > self.memory_left() + self.allowed_.memory_bytes + (1U << 20U)) {
+      self.trip(limit::memory);
+      return nullptr;
+    }
+    self.count(new_size - had, block == nullptr && old_size == LUA_TSTRING);
+  }
+  return std::realloc(block, new_size);
+}
+
+void lua_meter::count(std::size_t grown, bool is_string) noexcept {
+  allocated_ += grown;
+  if (allocated_ > allowed_.memory_bytes) trip(limit::memory);
+  if (is_string) largest_string_ = std::max(largest_string_, grown);
+}
+
+void lua_meter::allocated_elsewhere(std::size_t size) noexcept { count(size, false); }
+
+void lua_meter::begin(lua_State* state, allowance allowed, std::size_t largest_string) noexcept {
+  state_ = state;
+  allowed_ = allowed;
+  spent_ = 0;
+  allocated_ = 0;
+  largest_string_ = largest_string;
+  hit_ = limit::none;
+  active_ = true;
+  interval_ = static_cast<int>(std::min<std::uint64_t>(interval_max, allowed.instructions));
+  lua_sethook(state, on_count, LUA_MASKCOUNT, interval_);
+}
+
+bool lua_meter::spend(std::uint64_t instructions) noexcept {
+  if (hit_ != limit::none) return false;
+  if (instructions > instructions_left()) {
+    spent_ = allowed_.instructions;
+    trip(limit::instructions);
+    return false;
+  }
+  spent_ += instructions;
+  return true;
+}
+
+void lua_meter::trip(limit which) noexcept {
+  if (hit_ != limit::none) return;
+  hit_ = which;
+  lua_sethook(state_, on_count, LUA_MASKCOUNT, 1);
+}
+
+void lua_meter::on_count(lua_State* state, lua_Debug*) {
+  lua_meter& self = host_of(state).meter;
+  if (!self.active_) return;
+  const std::uint64_t weight = 1 + self.largest_string_ / string_unit;
+  if (!self.spend(static_cast<std::uint64_t>(self.interval_) * weight)) raise_limit(state);
+}
+
+int raise_limit(lua_State* state) {
+  lua_pushlightuserdata(state, &host_of(state).meter);
+  return lua_error(state);
+}
+
+void charge(lua_State* state, std::uint64_t instructions) {
+  if (!host_of(state).meter.spend(instructions)) raise_limit(state);
+}
+
+}  // namespace orrery::process

@@ -1,0 +1,72 @@
+#pragma once
+// What one Lua callback may use, and how it is stopped when it uses more. Three gauges feed one verdict:
+//  - VM instructions, counted by Lua's count hook;
+//  - work that C functions do without instructions (patterns, sorting, copying), charged by our own versions of them;
+//  - bytes allocated, counted by the allocator. Gross, not net: what a callback may allocate must not depend on when
+//    the garbage of its siblings is collected.
+// Once over a limit, every further instruction raises again, so no pcall of the script can go on.
+#include <lua.hpp>
+
+#include <cstddef>
+#include <cstdint>
+
+namespace orrery::process {
+
+class lua_meter {
+ public:
+  enum class limit : std::uint8_t { none, instructions, memory };
+  struct allowance {
+    std::uint64_t instructions = 0;
+    std::uint64_t memory_bytes = 0;
+  };
+
+  lua_meter() = default;
+  lua_meter(const lua_meter&) = delete;
+  lua_meter& operator=(const lua_meter&) = delete;
+
+  /// lua_newstate's allocator; `meter` is the user data.
+  static void* allocate(void* meter, void* block, std::size_t old_size, std::size_t new_size) noexcept;
+
+  /// From here on, one callback. `largest_string`: of what it is given to see, in bytes.
+  void begin(lua_State* state, allowance allowed, std::size_t largest_string) noexcept;
+  void end() noexcept { active_ = false; }
+
+  /// Charges work. False once over the limit.
+  [[nodiscard]] bool spend(std::uint64_t instructions) noexcept;
+  [[nodiscard]] std::uint64_t instructions_left() const noexcept { return allowed_.instructions - spent_; }
+  void trip(limit which) noexcept;
+  [[nodiscard]] limit hit() const noexcept { return hit_; }
+  [[nodiscard]] const allowance& allowed() const noexcept { return allowed_; }
+  /// Instructions and allocations so far as one number.
+  [[nodiscard]] std::uint64_t work() const noexcept { return spent_ + allocated_ / 8; }
+  [[nodiscard]] std::uint64_t memory_left() const noexcept {
+    return allocated_ < allowed_.memory_bytes ? allowed_.memory_bytes - allocated_ : 0;
+  }
+  /// Counts bytes that are allocated on the script's behalf outside Lua.
+  void allocated_elsewhere(std::size_t size) noexcept;
+
+ private:
+  static constexpr int interval_max = 256;  ///< instructions between two looks
+  /// Comparing or hashing a string is one instruction whatever its length: instructions count for more while the
+  /// callback can see a long one.
+  static constexpr std::size_t string_unit = 16U << 10U;
+
+  static void on_count(lua_State* state, lua_Debug* at);
+  void count(std::size_t grown, bool is_string) noexcept;
+
+  lua_State* state_ = nullptr;
+  allowance allowed_;
+  std::uint64_t spent_ = 0;
+  std::uint64_t allocated_ = 0;
+  std::size_t largest_string_ = 0;
+  int interval_ = interval_max;
+  limit hit_ = limit::none;
+  bool active_ = false;
+};
+
+/// Raises the limit error. Never returns.
+int raise_limit(lua_State* state);
+/// Charges work from a C function; raises once over the limit.
+void charge(lua_State* state, std::uint64_t instructions);
+
+}  // namespace orrery::process

@@ -1,0 +1,199 @@
+// What scripts can reach: no files, clock, entropy, code from text, coroutines, collector or debugger; nothing that
+// they could leave for each other except through messages.
+#include "mesh/process/lua_host.hpp"
+
+#include <string>
+
+namespace orrery::process {
+namespace {
+
+/// Upvalue: the library's name, or nil for the globals.
+int refuse_write(lua_State* state) {
+  lua_settop(state, 2);
+  const char* key = lua_type(state, 2) == LUA_TSTRING ? lua_tostring(state, 2) : luaL_typename(state, 2);
+  if (lua_isnil(state, lua_upvalueindex(1))) {
+    return luaL_error(
+        state,
+        "assignment to global '%s': state belongs in the state table that callbacks are given and return; "
+        "helpers are 'local function %s'",
+        key, key);
+  }
+  return luaL_error(state, "assignment to '%s.%s': libraries cannot be changed",
+                    lua_tostring(state, lua_upvalueindex(1)), key);
+}
+
+/// Replaces the table on top by an empty one that reads through to it and refuses writes.
+void make_read_only(lua_State* state, const char* library) {
+  lua_newtable(state);
+  lua_createtable(state, 0, 3);
+  lua_pushvalue(state, -3);
+  lua_setfield(state, -2, "__index");
+  library == nullptr ? lua_pushnil(state) : static_cast<void>(lua_pushstring(state, library));
+  lua_pushcclosure(state, refuse_write, 1);
+  lua_setfield(state, -2, "__newindex");
+  lua_pushboolean(state, 0);
+  lua_setfield(state, -2, "__metatable");
+  lua_setmetatable(state, -2);
+  lua_remove(state, -2);
+}
+
+constexpr std::uint64_t caught_error_cost = 200;  ///< in instructions: unwinding and a message
+
+/// lua_pcall of the function below its arguments, and what is owed after it: a limit that ended it goes on upwards, as
+/// a script must not live through it.
+bool call_protected(lua_State* state, int arguments) {
+  const int status = lua_pcall(state, arguments, LUA_MULTRET, 0);
+  if (host_of(state).meter.hit() != lua_meter::limit::none) raise_limit(state);
+  if (status != LUA_OK) charge(state, caught_error_cost);
+  luaL_checkstack(state, 1, "too many results");
+  return status == LUA_OK;
+}
+
+int protected_call(lua_State* state) {
+  luaL_checkany(state, 1);
+  const bool fine = call_protected(state, lua_gettop(state) - 1);
+  lua_pushboolean(state, fine ? 1 : 0);
+  lua_insert(state, 1);
+  return lua_gettop(state);
+}
+
+/// The handler runs after the stack is unwound, not as Lua's message handler: that one would run inside the count hook
+/// when a limit is hit, where no hook can stop it.
+int protected_call_with_handler(lua_State* state) {
+  luaL_checktype(state, 2, LUA_TFUNCTION);
+  const int arguments = lua_gettop(state) - 2;
+  lua_pushvalue(state, 1);
+  lua_copy(state, 2, 1);
+  lua_replace(state, 2);  // 1: the handler, 2: the function, then its arguments
+  const bool fine = call_protected(state, arguments);
+  if (!fine) {
+    lua_settop(state, 2);
+    lua_pushvalue(state, 1);
+    lua_insert(state, 2);
+    call_protected(state, 1);
+    lua_settop(state, 2);
+  }
+  lua_pushboolean(state, fine ? 1 : 0);
+  lua_replace(state, 1);
+  return lua_gettop(state);
+}
+
+/// Upvalue: Lua's own setmetatable.
+int guarded_setmetatable(lua_State* state) {
+  if (lua_type(state, 2) == LUA_TTABLE) {
+    for (const char* refused : {"__gc", "__mode"}) {  // both would act when the collector does: never twice the same
+      lua_pushstring(state, refused);
+      if (lua_rawget(state, 2) != LUA_TNIL) return luaL_error(state, "metatables cannot have '%s' here", refused);
+      lua_pop(state, 1);
+    }
+  }
+  return lua_tocfunction(state, lua_upvalueindex(1))(state);
+}
+
+/// Upvalue: Lua's own function. For those whose work grows with the length of their first argument.
+int metered_by_length(lua_State* state) {
+  if (lua_type(state, 1) == LUA_TSTRING) charge(state, lua_rawlen(state, 1) / 16 + 1);
+  return lua_tocfunction(state, lua_upvalueindex(1))(state);
+}
+
+void copy_field(lua_State* state, const char* name) {
+  lua_getfield(state, -2, name);
+  lua_setfield(state, -2, name);
+}
+
+void wrap_field(lua_State* state, const char* name, lua_CFunction wrapper) {
+  lua_getfield(state, -2, name);
+  lua_pushcclosure(state, wrapper, 1);
+  lua_setfield(state, -2, name);
+}
+
+void push_math_library(lua_State* state) {
+  luaL_requiref(state, LUA_MATHLIBNAME, luaopen_math, 0);
+  lua_pushnil(state);
+  lua_setfield(state, -2, "randomseed");
+  lua_pushcfunction(state, lua_process_random);
+  lua_setfield(state, -2, "random");
+}
+
+void push_utf8_library(lua_State* state) {
+  luaL_requiref(state, LUA_UTF8LIBNAME, luaopen_utf8, 0);
+  lua_newtable(state);
+  for (const char* name : {"char", "charpattern", "codes"})
+    copy_field(state, name);
+  for (const char* name : {"codepoint", "len", "offset"})
+    wrap_field(state, name, metered_by_length);
+  lua_remove(state, -2);
+}
+
+void add_library(lua_State* state, const char* name, void (*push)(lua_State*)) {
+  push(state);
+  make_read_only(state, name);
+  lua_setfield(state, -2, name);
+}
+
+void make_array_metatable(lua_State* state) {
+  auto& host = host_of(state);
+  lua_createtable(state, 0, 1);
+  lua_pushliteral(state, "array");
+  lua_setfield(state, -2, "__metatable");
+  host.array_metatable = lua_topointer(state, -1);
+  host.array_metatable_ref = luaL_ref(state, LUA_REGISTRYINDEX);
+}
+
+}  // namespace
+
+int current_line(lua_State* state) {
+  lua_Debug frame{};
+  for (int level = 0; lua_getstack(state, level, &frame) != 0; ++level) {
+    lua_getinfo(state, "l", &frame);
+    if (frame.currentline > 0) return frame.currentline;
+  }
+  return 0;
+}
+
+int raise_message(lua_State* state) {
+  const auto& text = host_of(state).message;
+  luaL_where(state, 1);
+  lua_pushlstring(state, text.data(), text.size());
+  lua_concat(state, 2);
+  return lua_error(state);
+}
+
+void mark_array(lua_State* state) {
+  lua_rawgeti(state, LUA_REGISTRYINDEX, host_of(state).array_metatable_ref);
+  lua_setmetatable(state, -2);
+}
+
+void open_sandbox(lua_State* state) {
+  make_array_metatable(state);
+  lua_pushcfunction(state, luaopen_base);
+  lua_call(state, 0, 1);
+  lua_newtable(state);
+  for (const char* name :
+       {"assert", "error", "getmetatable", "ipairs", "rawequal", "rawget", "rawlen", "select", "type"})
+    copy_field(state, name);
+  wrap_field(state, "setmetatable", guarded_setmetatable);
+  wrap_field(state, "tonumber", lua_metered_tonumber);
+  static constexpr luaL_Reg ours[] = {{"next", lua_ordered_next},
+                                      {"pairs", lua_ordered_pairs},
+                                      {"pcall", protected_call},
+                                      {"tostring", lua_plain_tostring},
+                                      {"xpcall", protected_call_with_handler},
+                                      {nullptr, nullptr}};
+  luaL_setfuncs(state, ours, 0);
+  lua_remove(state, -2);
+  add_library(state, "math", push_math_library);
+  add_library(state, "orrery", push_orrery_module);
+  add_library(state, "string", push_string_library);
+  add_library(state, "table", push_table_library);
+  add_library(state, "utf8", push_utf8_library);
+  make_read_only(state, nullptr);
+  lua_pushvalue(state, -1);
+  host_of(state).environment_ref = luaL_ref(state, LUA_REGISTRYINDEX);
+  // Lua's own globals and list of loaded libraries are reached by no name any more; drop them all the same.
+  lua_rawseti(state, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
+  lua_pushnil(state);
+  lua_setfield(state, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+}
+
+}  // namespace orrery::process

@@ -220,6 +220,16 @@ TEST_F(sidecar_mesh, bad_requests_get_problems_and_cost_the_node_nothing) {
   EXPECT_EQ(mesh_->ask_admin(0, "/healthz").status, 200);
 }
 
+TEST_F(sidecar_mesh, garbage_on_the_mesh_port_is_counted_and_changes_nothing) {
+  form(2);
+  for (int i = 0; i < 20; ++i) {
+    static_cast<void>(mesh_->send_raw(0, "GET / HTTP/1.1\r\n\r\n" + std::string(10'000, '\x16'), 5s, 3601));
+  }
+  EXPECT_THAT(mesh_->ask_admin(0, "/metrics").body, HasSubstr("\norrery_inbound_refused_total 20"));
+  EXPECT_EQ(mesh_->ask_admin(0, "/readyz").status, 200);
+  EXPECT_EQ(call(1, "counter/a", "add", "1"), 1);
+}
+
 TEST_F(sidecar_mesh, events_tell_what_happens) {
   form(1);
   call(0, "counter/a", "add", "1");

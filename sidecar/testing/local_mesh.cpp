@@ -229,8 +229,9 @@ reply local_mesh::ask_admin(std::size_t node, const std::string& target) const {
   return exchange(ip(node), 3602, "GET", target, {}, std::chrono::seconds{5});
 }
 
-std::string local_mesh::send_raw(std::size_t node, const std::string& bytes, milliseconds timeout) const {
-  const socket_fd socket(ip(node), 3600);
+std::string local_mesh::send_raw(std::size_t node, const std::string& bytes, milliseconds timeout,
+                                 std::uint16_t port) const {
+  const socket_fd socket(ip(node), port);
   if (!socket.connected()) return {};
   socket.write(bytes);
   return socket.read_all(steady_clock::now() + timeout);

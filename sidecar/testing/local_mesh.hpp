@@ -58,8 +58,8 @@ class local_mesh {
                           std::chrono::milliseconds timeout = std::chrono::seconds{5}) const;
   [[nodiscard]] reply ask_admin(std::size_t node, const std::string& target) const;
   /// The bytes as they are; what came back until the server closed, or `timeout`.
-  [[nodiscard]] std::string send_raw(std::size_t node, const std::string& bytes,
-                                     std::chrono::milliseconds timeout) const;
+  [[nodiscard]] std::string send_raw(std::size_t node, const std::string& bytes, std::chrono::milliseconds timeout,
+                                     std::uint16_t port = 3600) const;
 
   /// Rewrites every node's config.yaml; they notice within a second or two.
   void write_config(const std::string& classes);

@@ -66,9 +66,11 @@ result<response> client::send_raw(const request& what, const call_options& call)
       transport_->refresh_credentials();
       continue;
     }
-    const bool asked_to_wait = (answer->status == 429 || answer->status == 503) && parse_status(*answer).retry_after;
+    // 429 was not executed. A 5xx may have been, so what must be sent once is not sent again.
+    const auto status = parse_status(*answer);
+    const bool asked_to_wait = status.retry_after && (status.code == 429 || (status.retriable() && !what.send_once));
     if (!asked_to_wait || retries++ >= options_.retries_max) return answer;
-    const auto wait = std::max(*parse_status(*answer).retry_after, std::chrono::seconds{1});
+    const auto wait = std::max(*status.retry_after, std::chrono::seconds{1});
     if (wait > options_.retry_after_max || clock::now() + wait >= deadline) return answer;
     if (!pause(wait, call.stop)) return fail(errc::cancelled, "given up while waiting to retry");
   }

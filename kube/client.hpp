@@ -26,7 +26,7 @@ class request_observer {
 struct client_options {
   request_observer* observer = nullptr;
   std::int64_t page_size = 500;              ///< objects per page of list_all
-  std::size_t retries_max = 5;               ///< of one call that is answered 429 or 503 with Retry-After
+  std::size_t retries_max = 5;               ///< of one call whose answer says to retry later
   std::chrono::seconds retry_after_max{30};  ///< longer waits are the caller's to decide
   std::string user_agent{"orrery"};
 };
@@ -49,8 +49,8 @@ using line_handler = std::function<bool(std::string_view line)>;
 /// A blocking client of one API server. Thread-safe. No call takes longer than its call_options say.
 ///
 /// Errors are those of transport and of to_error(); `effect` is honest: `unknown` means that a write may have happened,
-/// so read again before deciding. 429 and 503 with Retry-After are retried within the timeout (bounded by
-/// client_options); a 401 is retried once with fresh credentials. A context reads
+/// so read again before deciding. 429, and 5xx but for creates, with a time to retry after are retried within
+/// the timeout (bounded by client_options); a 401 is retried once with fresh credentials. A context reads
 /// "create pods default/demo-x: pods "demo-x" already exists".
 class client {
  public:

@@ -11,8 +11,8 @@ namespace orrery::kube {
 /// PEM text given inline, or the file that holds it. A file is read again for each new connection, so that a rotated
 /// certificate applies without a restart. Both empty: not given.
 struct pem_source {
-  std::string data;
-  std::string file;
+  std::string data{};
+  std::string file{};
 
   [[nodiscard]] bool given() const noexcept { return !data.empty() || !file.empty(); }
   /// The PEM text. Errors: io naming the file; invalid_argument when there is no "-----BEGIN" in it.
@@ -21,28 +21,28 @@ struct pem_source {
 
 /// A program that prints credentials (client.authentication.k8s.io v1 and v1beta1), as EKS, GKE and others use.
 struct exec_plugin {
-  std::string api_version;
-  std::string command;
-  std::vector<std::string> args;
-  std::vector<std::pair<std::string, std::string>> env;
-  std::string install_hint;
+  std::string api_version{};
+  std::string command{};
+  std::vector<std::string> args{};
+  std::vector<std::pair<std::string, std::string>> env{};
+  std::string install_hint{};
   bool provide_cluster_info = false;
 };
 
 /// How to reach one API server and as whom. A plain value: no file is kept open and nothing is connected.
 struct cluster_config {
-  std::string server;           ///< "https://host:port", without a trailing slash; "http://" is accepted
-  std::string tls_server_name;  ///< verify the certificate against this name instead of the host of `server`
-  std::string proxy_url;        ///< an HTTP proxy to go through; empty: none
-  pem_source ca;                ///< who may sign the server's certificate; not given: the system's roots
-  bool insecure = false;        ///< do not verify the server's certificate
-  pem_source client_certificate;
-  pem_source client_key;
-  std::string token;       ///< a bearer token, if given inline
-  std::string token_file;  ///< or the file that holds it, re-read as it rotates
-  std::optional<exec_plugin> exec;
+  std::string server{};           ///< "https://host:port", without a trailing slash; "http://" is accepted
+  std::string tls_server_name{};  ///< verify the certificate against this name instead of the host of `server`
+  std::string proxy_url{};        ///< an HTTP proxy to go through; empty: none
+  pem_source ca{};                ///< who may sign the server's certificate; not given: the system's roots
+  bool insecure = false;          ///< do not verify the server's certificate
+  pem_source client_certificate{};
+  pem_source client_key{};
+  std::string token{};       ///< a bearer token, if given inline
+  std::string token_file{};  ///< or the file that holds it, re-read as it rotates
+  std::optional<exec_plugin> exec{};
   std::string default_namespace = "default";
-  std::string origin;  ///< where this came from, for messages: "/root/.kube/config, context 'c'"
+  std::string origin{};  ///< where this came from, for messages: "/root/.kube/config, context 'c'"
 };
 
 /// Reads one context of a kubeconfig file (`context` empty: its current-context). Relative file names in it are taken

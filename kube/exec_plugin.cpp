@@ -60,16 +60,19 @@ std::vector<std::string> environment_for(const cluster_config& config) {
     if (!config.tls_server_name.empty()) info["spec"]["cluster"]["tls-server-name"] = config.tls_server_name;
   }
   std::vector<std::string> all;
-  const auto overridden = [&plugin](std::string_view entry) {
+  const auto overridden_by_plugin = [&plugin](std::string_view entry) {
     const auto name = entry.substr(0, entry.find('='));
-    if (name == "KUBERNETES_EXEC_INFO" || is_our_tls_variable(name)) return true;
     for (const auto& pair : plugin.env) {
       if (pair.first == name) return true;
     }
-    return false;
+    return name == "KUBERNETES_EXEC_INFO";
   };
   for (char** at = environ; *at != nullptr; ++at) {
-    if (!overridden(*at)) all.emplace_back(*at);
+    const std::string_view entry{*at};
+    if (!overridden_by_plugin(entry) && !is_our_tls_variable(entry.substr(0, entry.find('=')))) all.emplace_back(entry);
+  }
+  for (auto& entry : users_tls_variables()) {
+    if (!overridden_by_plugin(entry)) all.push_back(std::move(entry));
   }
   for (const auto& [name, value] : plugin.env) {
     all.push_back(name + "=" + value);

@@ -10,7 +10,7 @@
 namespace orrery::kube {
 
 struct port_forward_options {
-  object_key pod;
+  object_key pod{};
   std::uint16_t pod_port = 0;
   std::uint16_t local_port = 0;  ///< 0: any free one
 };

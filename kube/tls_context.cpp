@@ -80,11 +80,12 @@ int verify(X509_STORE_CTX* chain, void* report) {
   const int verified = X509_verify_cert(chain);
   if (verified == 1) return 1;
   const int reason = X509_STORE_CTX_get_error(chain);
+  // The callback that checks the name gives no reason.
+  const bool wrong_name = reason == X509_V_OK || reason == X509_V_ERR_UNSPECIFIED;
   static_cast<tls_report*>(report)->set(
-      reason == X509_V_OK
-          ? "the server's certificate is for another name than the one it was called by"
-          : std::string{"the server's certificate does not verify: "} + X509_verify_cert_error_string(reason));
-  if (reason == X509_V_OK) X509_STORE_CTX_set_error(chain, X509_V_ERR_HOSTNAME_MISMATCH);
+      wrong_name ? "the server's certificate is for another name than the one it was called by"
+                 : std::string{"the server's certificate does not verify: "} + X509_verify_cert_error_string(reason));
+  if (wrong_name) X509_STORE_CTX_set_error(chain, X509_V_ERR_HOSTNAME_MISMATCH);
   return verified;
 }
 

@@ -4,36 +4,54 @@
 
 #include <cstdlib>
 #include <mutex>
+#include <optional>
 
 namespace orrery::kube {
 namespace {
 
-std::once_flag pointed;
-bool ours = false;
+constexpr const char* file_variable = "SSL_CERT_FILE";
+constexpr const char* directory_variable = "SSL_CERT_DIR";
 
-const char* user_value(const char* name) {
-  return std::getenv(name);  // NOLINT(concurrency-mt-unsafe): called once, first thing in main
+struct users_values {
+  std::optional<std::string> file;
+  std::optional<std::string> directory;
+};
+
+std::once_flag pointed;
+std::optional<users_values> saved;  // set once, by the call below
+
+std::optional<std::string> value_of(const char* name) {
+  const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): first thing in main
+  return value ? std::optional<std::string>{value} : std::nullopt;
 }
+
+users_values users() { return saved ? *saved : users_values{value_of(file_variable), value_of(directory_variable)}; }
 
 }  // namespace
 
 void point_openssl_defaults_to_nothing() {
   std::call_once(pointed, [] {
-    if (user_value("SSL_CERT_FILE") || user_value("SSL_CERT_DIR")) return;
-    ::setenv("SSL_CERT_FILE", "/dev/null", 0);    // NOLINT(concurrency-mt-unsafe)
-    ::setenv("SSL_CERT_DIR", "/nonexistent", 0);  // NOLINT(concurrency-mt-unsafe)
-    ours = true;
+    saved = users_values{value_of(file_variable), value_of(directory_variable)};
+    ::setenv(file_variable, "/dev/null", 1);          // NOLINT(concurrency-mt-unsafe)
+    ::setenv(directory_variable, "/nonexistent", 1);  // NOLINT(concurrency-mt-unsafe)
   });
 }
 
 system_roots system_trust() {
-  const auto value = [](const char* name, const char* otherwise) -> std::string {
-    const char* set = ours ? nullptr : user_value(name);
-    return set ? set : otherwise;
-  };
-  return {value("SSL_CERT_FILE", X509_get_default_cert_file()), value("SSL_CERT_DIR", X509_get_default_cert_dir())};
+  const auto set = users();
+  return {set.file.value_or(X509_get_default_cert_file()), set.directory.value_or(X509_get_default_cert_dir())};
 }
 
-bool is_our_tls_variable(std::string_view name) { return ours && (name == "SSL_CERT_FILE" || name == "SSL_CERT_DIR"); }
+bool is_our_tls_variable(std::string_view name) {
+  return saved && (name == file_variable || name == directory_variable);
+}
+
+std::vector<std::string> users_tls_variables() {
+  std::vector<std::string> entries;
+  if (!saved) return entries;
+  if (saved->file) entries.push_back(std::string{file_variable} + "=" + *saved->file);
+  if (saved->directory) entries.push_back(std::string{directory_variable} + "=" + *saved->directory);
+  return entries;
+}
 
 }  // namespace orrery::kube

@@ -1,6 +1,7 @@
 #pragma once
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace orrery::kube {
 
@@ -10,16 +11,17 @@ struct system_roots {
   std::string directory;
 };
 
-/// cpprestsdk makes OpenSSL read the system's whole trust store for each new connection (87 ms; 5.5 ms without), with
-/// no way to ask it not to. This points OpenSSL's default paths to nothing, once per process; connections get their
-/// certificates by system_trust() or from the cluster's CA instead. Changes the environment: see initialize().
-/// Leaves alone what the user has set.
+/// cpprestsdk makes OpenSSL read the system's whole trust store for each new connection (tens of milliseconds), with no
+/// way to ask it not to. This points OpenSSL's default paths to nothing, once per process; connections get what they
+/// trust from the cluster's CA, or from system_trust(). Changes the environment: see initialize().
 void point_openssl_defaults_to_nothing();
 
 /// As they were before point_openssl_defaults_to_nothing().
 [[nodiscard]] system_roots system_trust();
 
-/// True for a variable that point_openssl_defaults_to_nothing() has set: not to be inherited by programs that we start.
+/// For programs that we start: true for a variable that they must not inherit from us,
 [[nodiscard]] bool is_our_tls_variable(std::string_view name);
+/// and the "NAME=value" entries that the user had set instead.
+[[nodiscard]] std::vector<std::string> users_tls_variables();
 
 }  // namespace orrery::kube

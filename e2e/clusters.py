@@ -247,7 +247,9 @@ class EmbeddedCluster(Cluster):
         with open(self.folder / "orrery-local.log", "wb") as log:
             self.process = subprocess.Popen(
                 [self.programs / "orrery-local", "--dir", self.folder,
-                 "--image", f"{OPERATOR_IMAGE}={self.programs}", "--image", f"{SIDECAR_IMAGE}={self.programs}"],
+                 "--image", f"{OPERATOR_IMAGE}={self.programs}/orrery-operator",
+                 "--image", f"{SIDECAR_IMAGE}={self.programs}/orrery-sidecar",
+                 "--image", f"localhost/orrery:dev={self.programs}/orrery"],  # the sidecar image's other program, found by its name
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         eventually(self.serves, 15, f"the embedded cluster serves (its log: {self.folder}/orrery-local.log)")
 

@@ -1,0 +1,162 @@
+#include "operator/plan/concerns.hpp"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include <chrono>
+
+namespace orrery::plan {
+
+namespace {
+
+using std::chrono::milliseconds;
+
+struct verdict {
+  std::string reason;
+  std::string why;
+};
+
+std::optional<verdict> check_duration(const json& object, std::initializer_list<std::string_view> path,
+                                      std::string_view name, milliseconds most, milliseconds& into) {
+  const auto text = kube::text_at(object, path);
+  if (text.empty()) return std::nullopt;
+  const auto parsed = parse_duration(text);
+  if (!parsed) return verdict{"InvalidField", fmt::format("{}: {}", name, parsed.error().context)};
+  if (*parsed < milliseconds{1} || *parsed > most) {
+    return verdict{"InvalidField",
+                   fmt::format("{}: {} is out of range: 1ms to {} are accepted", name, text, to_text(most))};
+  }
+  into = *parsed;
+  return std::nullopt;
+}
+
+std::string behaviour_of(const json& klass) {
+  if (const auto builtin = kube::text_at(klass, {"spec", "behaviour", "builtin"}); !builtin.empty()) {
+    return std::string(builtin);
+  }
+  return "lua";
+}
+
+/// The class as config.yaml has it, or what is wrong with it.
+std::optional<verdict> build_entry(const class_view& one, json& entry) {
+  const auto& klass = *one.object;
+  if (!one.script_error.empty()) return verdict{"ScriptInvalid", "spec.behaviour.lua.script: " + one.script_error};
+  milliseconds period{5000};
+  milliseconds call_timeout{5000};
+  if (auto bad = check_duration(klass, {"spec", "supervision", "period"}, "spec.supervision.period",
+                                std::chrono::hours{24}, period)) {
+    return bad;
+  }
+  if (auto bad =
+          check_duration(klass, {"spec", "callTimeout"}, "spec.callTimeout", std::chrono::hours{1}, call_timeout)) {
+    return bad;
+  }
+  const auto text = [&](std::string_view field, std::string_view otherwise) {
+    const auto found = kube::text_at(klass, {"spec", "supervision", field});
+    return std::string(found.empty() ? otherwise : found);
+  };
+  const auto limit = [&](std::string_view field, std::int64_t otherwise) {
+    return kube::integer_at(klass, {"spec", "limits", field}, otherwise);
+  };
+  const auto* behaviour = kube::find(klass, {"spec", "behaviour"});
+  if (behaviour == nullptr || !behaviour->is_object()) {
+    return verdict{"InvalidField", "spec.behaviour: is missing: give builtin or lua"};
+  }
+  entry = {{"name", kube::name_of(klass)},
+           {"version", kube::generation_of(klass)},
+           {"behaviour", *behaviour},
+           {"supervision",
+            {{"strategy", text("strategy", "OneForOne")},
+             {"restart", text("restart", "Permanent")},
+             {"intensity", kube::integer_at(klass, {"spec", "supervision", "intensity"}, 3)},
+             {"period", to_text(period)},
+             {"escalate", text("escalate", "Parent")}}},
+           {"limits",
+            {{"mailbox", limit("mailbox", 10'000)},
+             {"instructions", limit("instructions", 1'000'000)},
+             {"memoryBytes", limit("memoryBytes", 8 << 20)},
+             {"stateBytes", limit("stateBytes", 1 << 20)}}},
+           {"callTimeout", to_text(call_timeout)}};
+  return std::nullopt;
+}
+
+json build_class_status(const json& klass, const std::optional<verdict>& refused, std::int64_t accepted_generation,
+                        std::string_view delivered_to, const std::string& message, wall_time now) {
+  json status{{"observedGeneration", kube::generation_of(klass)},
+              {"behaviour", behaviour_of(klass)},
+              {"acceptedGeneration", accepted_generation},
+              {"meshes", json::array()},
+              {"conditions", json::array()}};
+  if (!delivered_to.empty()) status["meshes"].push_back(delivered_to);
+  add_condition(status["conditions"], kube::find(klass, {"status", "conditions"}), "Accepted",
+                refused ? "False" : "True", refused ? refused->reason : "Accepted", message, kube::generation_of(klass),
+                now);
+  return status;
+}
+
+const json* find_entry(const json& entries, std::string_view name) {
+  for (const auto& one : entries) {
+    if (kube::text_at(one, {"name"}) == name) return &one;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+judged_classes judge_classes(const observed& seen, wall_time now) {
+  judged_classes out;
+  out.accepted = json::array();
+  const auto before = delivered_classes(seen);
+  const auto mesh = kube::name_of(*seen.mesh);
+  std::size_t bytes = 0;
+  for (const auto& one : seen.classes) {
+    const auto& klass = *one.object;
+    if (kube::is_deleting(klass)) continue;
+    const std::string name(kube::name_of(klass));
+    ++out.total;
+    json entry;
+    auto refused = build_entry(one, entry);
+    std::string consequence;
+    if (refused) {
+      const auto* last = find_entry(before, name);
+      entry = last != nullptr ? *last : json{};
+      consequence = last != nullptr ? fmt::format("; mesh {} goes on with generation {}", mesh,
+                                                  kube::integer_at(*last, {"version"}))
+                                    : fmt::format("; mesh {} does not have the class", mesh);
+    }
+    const auto size = entry.is_null() ? 0 : entry.dump().size();
+    if (bytes + size > classes_bytes_max) {
+      refused = verdict{"TooLarge", fmt::format("the classes of mesh {} are over {} bytes together with this one", mesh,
+                                                classes_bytes_max)};
+      consequence = fmt::format("; mesh {} does not have the class", mesh);
+      entry = json{};
+    }
+    const auto generation = entry.is_null() ? 0 : kube::integer_at(entry, {"version"});
+    if (!entry.is_null()) {
+      bytes += size;
+      out.accepted.push_back(entry);
+    }
+    if (refused) {
+      ++out.refused;
+      out.refusals += fmt::format("{}{}: {}", out.refusals.empty() ? "" : "; ", name, refused->why);
+    }
+    const auto message =
+        refused ? refused->why + consequence : fmt::format("in order, and in the configuration of mesh {}", mesh);
+    out.statuses.push_back(
+        {one.object, build_class_status(klass, refused, generation, entry.is_null() ? "" : mesh, message, now)});
+  }
+  return out;
+}
+
+std::vector<class_status> judge_orphan_classes(const std::vector<class_view>& classes, wall_time now) {
+  std::vector<class_status> out;
+  for (const auto& one : classes) {
+    const auto mesh = kube::text_at(*one.object, {"spec", "meshRef", "name"});
+    const verdict refused{"MeshNotFound", fmt::format("spec.meshRef.name: there is no ProcessMesh {} in namespace {}",
+                                                      mesh, kube::namespace_of(*one.object))};
+    out.push_back({one.object, build_class_status(*one.object, refused, 0, "", refused.why, now)});
+  }
+  return out;
+}
+
+}  // namespace orrery::plan

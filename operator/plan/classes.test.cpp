@@ -1,0 +1,128 @@
+#include "operator/plan/testing.hpp"
+
+#include <yaml-cpp/yaml.h>
+
+namespace orrery::plan::testing {
+
+namespace {
+
+YAML::Node config_of(const world& w) {
+  return YAML::Load(std::string(kube::text_at(w.config_maps.at("demo-config"), {"data", "config.yaml"})));
+}
+json lua(const std::string& script) { return {{"behaviour", {{"lua", {{"script", script}}}}}}; }
+
+}  // namespace
+
+TEST(classes, they_are_delivered_by_name_with_their_generation) {
+  world w;
+  w.add_class("kv", {{"behaviour", {{"builtin", "kv"}}}}, "", 7);
+  w.add_class("counter", {{"behaviour", {{"builtin", "counter"}}}, {"callTimeout", "1m30s"}});
+  w.settle();
+  const auto classes = config_of(w)["classes"];
+  ASSERT_EQ(classes.size(), 2U);
+  EXPECT_EQ(classes[0]["name"].Scalar(), "counter");
+  EXPECT_EQ(classes[0]["callTimeout"].Scalar(), "90s");
+  EXPECT_EQ(classes[0]["supervision"]["restart"].Scalar(), "Permanent");
+  EXPECT_EQ(classes[0]["limits"]["mailbox"].as<int>(), 10000);
+  EXPECT_EQ(classes[1]["version"].as<int>(), 7);
+  EXPECT_EQ(w.condition("ClassesAccepted", "message"), "2 delivered");
+}
+
+TEST(classes, a_script_comes_through_to_the_letter) {
+  for (const std::string script :
+       {"return {}\n", "  indented\nreturn {}", "a\n\n\n", "tab\there\n", "quote \" and \\ \n x",
+        "-- ümlaut\nreturn {}\n", "no newline", "# not a comment\n: - x\n", "\n leading\n"}) {
+    world w;
+    w.add_class("cart", lua(script));
+    w.settle();
+    EXPECT_EQ(config_of(w)["classes"][0]["behaviour"]["lua"]["script"].Scalar(), script);
+  }
+}
+
+TEST(classes, a_broken_one_is_left_out_and_said_so) {
+  world w;
+  w.add_class("cart", lua("return {"), "line 1: unexpected symbol");
+  w.settle();
+  EXPECT_EQ(config_of(w)["classes"].size(), 0U);
+  const auto what = w.think();
+  ASSERT_EQ(what.class_statuses.size(), 1U);
+  const auto& condition = what.class_statuses[0].status["conditions"][0];
+  EXPECT_EQ(condition["status"], "False");
+  EXPECT_EQ(condition["reason"], "ScriptInvalid");
+  EXPECT_NE(condition["message"].get<std::string>().find("line 1"), std::string::npos);
+  EXPECT_EQ(w.condition("ClassesAccepted"), "False");
+}
+
+TEST(classes, one_that_breaks_later_goes_on_as_it_was_last_accepted) {
+  world w;
+  w.add_class("cart", lua("return {}\n"), "", 1);
+  w.settle();
+  w.add_class("cart", lua("return {"), "line 1: unexpected symbol", 2);
+  w.settle();
+  const auto klass = config_of(w)["classes"][0];
+  EXPECT_EQ(klass["version"].as<int>(), 1);
+  EXPECT_EQ(klass["behaviour"]["lua"]["script"].Scalar(), "return {}\n");
+  EXPECT_EQ(w.think().class_statuses[0].status["acceptedGeneration"], 1);
+  w.add_class("cart", lua("return {}\n"), "", 3);
+  w.settle();
+  EXPECT_EQ(config_of(w)["classes"][0]["version"].as<int>(), 3);
+}
+
+TEST(classes, a_change_reaches_running_pods_without_replacing_them) {
+  world w;
+  w.form();
+  const auto names = w.pod_names();
+  w.add_class("counter", {{"behaviour", {{"builtin", "counter"}}}});
+  const auto what = w.think();
+  EXPECT_EQ(only<touch_pod>(what).size(), 3U);
+  w.settle();
+  EXPECT_EQ(w.pod_names(), names);
+  EXPECT_TRUE(w.think().actions.empty());
+}
+
+TEST(classes, more_than_a_config_map_holds_are_refused_by_name) {
+  world w;
+  for (int i = 0; i < 5; ++i)
+    w.add_class(fmt::format("c{}", i), lua(std::string(120'000, 'x') + "\n"));
+  w.settle();
+  EXPECT_EQ(config_of(w)["classes"].size(), 3U);
+  const auto statuses = w.think().class_statuses;
+  EXPECT_EQ(statuses[4].status["conditions"][0]["reason"], "TooLarge");
+}
+
+TEST(classes, durations_out_of_range_are_refused_with_their_field) {
+  world w;
+  w.add_class("counter", {{"behaviour", {{"builtin", "counter"}}}, {"supervision", {{"period", "48h"}}}});
+  const auto status = w.think().class_statuses[0].status["conditions"][0];
+  EXPECT_EQ(status["reason"], "InvalidField");
+  EXPECT_NE(status["message"].get<std::string>().find("spec.supervision.period"), std::string::npos);
+}
+
+TEST(classes, one_without_a_mesh_is_told_so) {
+  world w;
+  w.add_class("counter", {{"behaviour", {{"builtin", "counter"}}}});
+  const auto statuses = judge_orphan_classes({w.classes.at("counter")}, w.now);
+  EXPECT_EQ(statuses[0].status["conditions"][0]["reason"], "MeshNotFound");
+}
+
+TEST(durations, are_read_and_written) {
+  EXPECT_EQ(*parse_duration("1m30s"), 90s);
+  EXPECT_EQ(*parse_duration("500ms"), 500ms);
+  for (const auto* bad : {"", "5", "s", "5x", "-1s", "99999999999999999999h", "1h 2m"}) {
+    EXPECT_FALSE(parse_duration(bad)) << bad;
+  }
+  EXPECT_EQ(to_text(90s), "90s");
+  EXPECT_EQ(to_text(24h), "24h");
+  EXPECT_EQ(to_text(1500ms), "1500ms");
+  EXPECT_EQ(to_text(0ms), "0s");
+}
+
+TEST(covers, ignores_what_the_server_adds_and_sees_what_was_changed) {
+  const json wanted{{"a", 1}, {"list", json::array({{{"x", 1}}})}, {"none", json::object()}};
+  EXPECT_TRUE(covers({{"a", 1}, {"b", 2}, {"list", json::array({{{"x", 1}, {"y", 2}}})}}, wanted));
+  EXPECT_FALSE(covers({{"a", 2}, {"list", json::array({{{"x", 1}}})}}, wanted));
+  EXPECT_FALSE(covers({{"a", 1}, {"list", json::array()}}, wanted));
+  EXPECT_FALSE(covers({{"a", 1}, {"list", json::array({{{"x", 1}}, {{"x", 2}}})}}, wanted));
+}
+
+}  // namespace orrery::plan::testing

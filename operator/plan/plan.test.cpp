@@ -1,0 +1,439 @@
+#include "operator/plan/testing.hpp"
+
+namespace orrery::plan::testing {
+
+// ---- forming ----
+
+TEST(plan, a_new_mesh_gets_all_it_needs_and_its_pods) {
+  world w;
+  w.settle();
+  EXPECT_EQ(w.present(), 3);
+  EXPECT_TRUE(w.config_maps.contains("demo-config"));
+  EXPECT_TRUE(w.config_maps.contains("demo-genesis"));
+  EXPECT_TRUE(w.secrets.contains("demo-ca"));
+  for (const auto* kind : {"ServiceAccount", "Role", "RoleBinding", "Service", "PodDisruptionBudget"}) {
+    EXPECT_EQ(w.others[kind].size(), 1U) << kind;
+  }
+  EXPECT_EQ(w.phase(), "Forming");
+  EXPECT_EQ(w.condition("Ready"), "False");
+  w.join_all();
+  w.settle();
+  EXPECT_EQ(w.phase(), "Ready");
+  EXPECT_EQ(w.status()["joined"], "3/3");
+  EXPECT_EQ(w.condition("Ready"), "True");
+  EXPECT_TRUE(w.told("MeshReady"));
+}
+
+TEST(plan, everything_carries_the_mesh_label_the_recommended_labels_and_its_owner) {
+  world w;
+  w.settle();
+  const auto check = [](const json& object) {
+    EXPECT_EQ(kube::label_of(object, "orrery.dev/mesh"), "demo") << object.dump();
+    EXPECT_EQ(kube::label_of(object, "app.kubernetes.io/name"), "orrery");
+    EXPECT_EQ(kube::label_of(object, "app.kubernetes.io/instance"), "demo");
+    EXPECT_EQ(kube::label_of(object, "app.kubernetes.io/managed-by"), "orrery-operator");
+    EXPECT_FALSE(kube::label_of(object, "app.kubernetes.io/component").empty());
+    ASSERT_TRUE(kube::controller_of(object));
+    EXPECT_EQ(kube::controller_of(object)->uid, "mesh-uid");
+  };
+  for (const auto* map : {&w.pods, &w.secrets, &w.config_maps}) {
+    for (const auto& [name, object] : *map)
+      check(object);
+  }
+  for (const auto& [kind, map] : w.others) {
+    for (const auto& [name, object] : map)
+      check(object);
+  }
+}
+
+TEST(plan, the_first_pods_are_those_of_genesis_and_later_ones_are_not) {
+  world w;
+  w.form();
+  const auto first = members_of(w.config_maps.at("demo-genesis"));
+  auto names = w.pod_names();
+  EXPECT_EQ(std::set(first.begin(), first.end()), std::set(names.begin(), names.end()));
+  w.pods.erase(names[0]);
+  w.settle();
+  names = w.pod_names();
+  EXPECT_EQ(std::count_if(names.begin(), names.end(),
+                          [&](const auto& one) { return std::find(first.begin(), first.end(), one) != first.end(); }),
+            2);
+}
+
+TEST(plan, an_operator_killed_between_genesis_and_the_pods_makes_the_pods_of_genesis) {
+  world w;
+  for (int i = 0; i < 30 && w.pods.empty(); ++i)
+    w.act(w.think(), 1 + static_cast<std::size_t>(i) / 3);
+  w.settle();
+  const auto first = members_of(w.config_maps.at("demo-genesis"));
+  const auto names = w.pod_names();
+  EXPECT_EQ(std::set(first.begin(), first.end()), std::set(names.begin(), names.end()));
+}
+
+TEST(plan, pod_names_are_short_and_of_letters_that_make_no_words) {
+  seeded_random random{7};
+  const object_names names{std::string(mesh_name_bytes_max, 'm')};
+  for (int i = 0; i < 200; ++i) {
+    const auto name = names.pod(random);
+    EXPECT_LE(name.size(), 63U - std::string_view("-tls").size());
+    EXPECT_EQ(name.find_first_of("aeiouy013", mesh_name_bytes_max), std::string::npos) << name;
+  }
+}
+
+// ---- the pod ----
+
+TEST(plan, a_pod_has_the_sidecar_first_and_tells_the_app_where_it_is) {
+  world w(json{{"template", {{"spec", {{"containers", json::array({{{"name", "app"}, {"image", "app:1"}}})}}}}}});
+  w.settle();
+  const auto& spec = w.pods.begin()->second["spec"];
+  EXPECT_EQ(spec["containers"][0]["name"], "orrery");
+  EXPECT_EQ(spec["containers"][0]["image"], "orrery-sidecar:test");
+  EXPECT_EQ(spec["containers"][1]["name"], "app");
+  EXPECT_EQ(spec["containers"][1]["env"],
+            json::array({{{"name", "ORRERY_SIDECAR"}, {"value", "http://127.0.0.1:3600"}}}));
+  EXPECT_EQ(spec["automountServiceAccountToken"], false);
+  EXPECT_GE(spec["terminationGracePeriodSeconds"].get<int>(), 30);
+}
+
+TEST(plan, where_the_server_has_native_sidecars_the_sidecar_is_one) {
+  world w(json{{"template", {{"spec", {{"containers", json::array({{{"name", "app"}, {"image", "app:1"}}})}}}}}});
+  w.server.native_sidecars = true;
+  w.settle();
+  const auto& spec = w.pods.begin()->second["spec"];
+  EXPECT_EQ(spec["initContainers"][0]["name"], "orrery");
+  EXPECT_EQ(spec["initContainers"][0]["restartPolicy"], "Always");
+  EXPECT_EQ(spec["containers"].size(), 1U);
+}
+
+TEST(plan, the_grace_period_covers_the_drain_and_the_users_own_wish) {
+  world w(json{{"drainTimeout", "90s"}});
+  w.settle();
+  EXPECT_EQ(w.pods.begin()->second["spec"]["terminationGracePeriodSeconds"], 100);
+  world longer(json{{"template", {{"spec", {{"terminationGracePeriodSeconds", 300}}}}}});
+  longer.settle();
+  EXPECT_EQ(longer.pods.begin()->second["spec"]["terminationGracePeriodSeconds"], 300);
+}
+
+TEST(plan, the_disruption_budget_follows_the_server_and_is_not_made_for_one_pod) {
+  world w;
+  w.settle();
+  EXPECT_EQ(w.others["PodDisruptionBudget"]["demo"]["apiVersion"], "policy/v1beta1");
+  world newer;
+  newer.server.policy_v1 = true;
+  newer.settle();
+  EXPECT_EQ(newer.others["PodDisruptionBudget"]["demo"]["apiVersion"], "policy/v1");
+  w.join_all();
+  w.set_spec("/replicas", 1);
+  w.settle();
+  EXPECT_TRUE(w.others["PodDisruptionBudget"].empty());
+}
+
+TEST(plan, what_somebody_changed_or_deleted_is_put_back) {
+  world w;
+  w.form();
+  w.others["Service"]["demo"]["spec"]["selector"] = {{"app", "other"}};
+  w.others["Role"].clear();
+  w.config_maps["demo-config"]["data"]["config.yaml"] = "mesh: {}";
+  w.settle();
+  EXPECT_EQ(w.others["Service"]["demo"]["spec"]["selector"]["orrery.dev/role"], "node");
+  EXPECT_EQ(w.others["Role"].size(), 1U);
+  EXPECT_NE(kube::text_at(w.config_maps["demo-config"], {"data", "config.yaml"}).find("selector"), std::string::npos);
+}
+
+// ---- numbers of pods ----
+
+TEST(plan, scaling_up_adds_and_scaling_down_takes_what_has_not_joined_then_the_youngest) {
+  world w;
+  w.form();
+  const auto old = w.pod_names();
+  w.now += 1min;
+  w.set_spec("/replicas", 6);
+  w.settle();
+  EXPECT_EQ(w.present(), 6);
+  EXPECT_EQ(w.phase(), "Scaling");
+  EXPECT_TRUE(w.told("Scaled"));
+  w.join_all();
+  w.settle();
+  EXPECT_EQ(w.phase(), "Ready");
+  w.pods.at(old[1])["status"]["containerStatuses"][0]["ready"] = false;
+  w.set_spec("/replicas", 2);
+  w.settle();
+  w.finish_deletions();
+  w.settle();
+  EXPECT_EQ(w.pod_names(), (std::vector{old[0], old[2]}));
+  EXPECT_EQ(w.phase(), "Ready");
+}
+
+TEST(plan, scaled_to_nothing_it_is_empty_and_keeps_its_identity) {
+  world w;
+  w.form();
+  const auto id = w.status()["meshID"];
+  w.set_spec("/replicas", 0);
+  w.settle();
+  w.finish_deletions();
+  w.settle();
+  EXPECT_EQ(w.phase(), "Empty");
+  w.set_spec("/replicas", 2);
+  w.form();
+  EXPECT_EQ(w.status()["meshID"], id);
+  EXPECT_EQ(w.status()["joined"], "2/2");
+}
+
+TEST(plan, a_pod_that_is_being_deleted_is_replaced_at_once) {
+  world w;
+  w.form();
+  w.pods.begin()->second["metadata"]["deletionTimestamp"] = pki::to_text(w.now + 30s);
+  w.settle();
+  EXPECT_EQ(w.present(), 3);
+  EXPECT_EQ(w.pods.size(), 4U);
+  EXPECT_EQ(w.status()["terminatingReplicas"], 1);
+  EXPECT_EQ(w.phase(), "Degraded");
+}
+
+TEST(plan, a_pod_that_ended_is_removed_and_replaced) {
+  world w;
+  w.form();
+  w.pods.begin()->second["status"]["phase"] = "Failed";
+  w.present_max = 4;  // one that failed, and its successor
+  w.settle();
+  w.finish_deletions();
+  EXPECT_EQ(w.present(), 3);
+  EXPECT_EQ(w.status()["lastReplacement"]["reason"], "its phase is Failed");
+}
+
+TEST(plan, a_crash_looping_pod_is_left_to_the_kubelet_and_reported) {
+  world w;
+  w.form();
+  auto& status = w.pods.begin()->second["status"];
+  status["containerStatuses"] = json::array({{{"name", "orrery"},
+                                              {"ready", false},
+                                              {"restartCount", 4},
+                                              {"state", {{"waiting", {{"reason", "CrashLoopBackOff"}}}}}}});
+  w.settle();
+  EXPECT_EQ(w.pods.size(), 3U);
+  EXPECT_EQ(w.phase(), "Degraded");
+  EXPECT_NE(w.condition("Ready", "message").find("CrashLoopBackOff"), std::string::npos);
+  EXPECT_EQ(w.status()["members"][0]["restarts"], 4);
+}
+
+// ---- lost hosts ----
+
+TEST(plan, a_pod_on_a_lost_host_is_given_up_after_its_time_and_not_before) {
+  world w;
+  w.form();
+  const auto victim = w.pod_names()[0];
+  w.put_on_host(victim, "node2");
+  w.hosts["node2"] = {false, w.now};
+  auto what = w.settle();
+  EXPECT_EQ(w.pods.size(), 3U);
+  EXPECT_EQ(w.status()["joined"], "2/3");
+  ASSERT_TRUE(what.again_at);
+  EXPECT_LE(*what.again_at, w.now + 32s);
+  w.now += 31s;
+  const auto deletions = only<delete_pod>(w.think());
+  ASSERT_EQ(deletions.size(), 1U);
+  EXPECT_TRUE(deletions[0].force);
+  EXPECT_EQ(deletions[0].reason, "NodeLost");
+  w.settle();
+  EXPECT_FALSE(w.pods.contains(victim));
+  EXPECT_EQ(w.present(), 3);
+}
+
+TEST(plan, when_no_host_answers_it_is_the_control_plane_that_is_blind) {
+  world w;
+  w.form();
+  for (auto& [name, host] : w.hosts)
+    host = {false, w.now};
+  w.now += 10min;
+  EXPECT_TRUE(only<delete_pod>(w.think()).empty());
+}
+
+TEST(plan, a_pod_stuck_in_deletion_on_a_lost_host_is_removed_by_force_once_its_grace_is_over) {
+  world w;
+  w.form();
+  const auto victim = w.pod_names()[0];
+  w.put_on_host(victim, "node2");
+  w.hosts["node2"] = {false, w.now - 1min};
+  w.pods.at(victim)["metadata"]["deletionTimestamp"] = pki::to_text(w.now + 30s);
+  w.settle();
+  EXPECT_TRUE(w.pods.contains(victim));
+  w.now += 32s;
+  w.settle();
+  EXPECT_FALSE(w.pods.contains(victim));
+}
+
+TEST(plan, without_the_right_to_read_hosts_nothing_is_forced) {
+  world w;
+  w.form();
+  w.hosts_known = false;
+  w.hosts.clear();
+  auto& status = w.pods.begin()->second["status"];
+  status["conditions"] =
+      json::array({{{"type", "Ready"}, {"status", "False"}, {"lastTransitionTime", pki::to_text(w.now)}},
+                   {{"type", "ContainersReady"}, {"status", "True"}}});
+  w.settle();
+  EXPECT_EQ(w.status()["joined"], "2/3");
+  w.now += 31s;
+  const auto deletions = only<delete_pod>(w.think());
+  ASSERT_EQ(deletions.size(), 1U);
+  EXPECT_FALSE(deletions[0].force);
+}
+
+// ---- updates ----
+
+TEST(plan, a_template_change_replaces_one_pod_at_a_time_and_waits_for_its_successor) {
+  world w;
+  w.form();
+  w.set_spec("/sidecar/image", "orrery-sidecar:next");
+  for (int replaced = 1; replaced <= 3; ++replaced) {
+    w.settle();
+    EXPECT_EQ(w.status()["terminatingReplicas"], 1);
+    EXPECT_EQ(w.status()["updatedReplicas"], replaced);
+    w.settle();
+    EXPECT_EQ(w.status()["updatedReplicas"], replaced) << "the next must wait for the successor";
+    w.join_all();
+    w.settle();
+    EXPECT_EQ(w.status()["updatedReplicas"], replaced) << "the next must wait until the last one is gone";
+    w.finish_deletions();
+  }
+  w.settle();
+  EXPECT_EQ(w.phase(), "Ready");
+  EXPECT_TRUE(w.told("RolloutStarted"));
+  EXPECT_TRUE(w.told("RolloutFinished"));
+}
+
+TEST(plan, a_template_that_the_server_refuses_deletes_nothing_and_says_what_it_said) {
+  world w;
+  w.form();
+  const auto before = w.pod_names();
+  w.refuse_template = "spec.containers[1].image: Required value";
+  w.set_spec("/template/spec/priority", "high");
+  w.settle();
+  EXPECT_EQ(w.pod_names(), before);
+  EXPECT_EQ(w.condition("TemplateValid"), "False");
+  EXPECT_NE(w.condition("TemplateValid", "message").find("spec.containers[1].image"), std::string::npos);
+  EXPECT_EQ(w.phase(), "Invalid");
+  EXPECT_TRUE(w.told("RolloutBlocked"));
+  w.refuse_template.clear();
+  w.now += 31s;
+  w.settle();
+  EXPECT_EQ(w.condition("TemplateValid"), "True");
+  EXPECT_EQ(w.status()["terminatingReplicas"], 1);
+}
+
+TEST(plan, a_paused_update_waits_and_healing_goes_on) {
+  world w;
+  w.form();
+  w.set_spec("/update/paused", true);
+  w.set_spec("/sidecar/image", "orrery-sidecar:next");
+  w.settle();
+  EXPECT_EQ(w.status()["terminatingReplicas"], 0);
+  EXPECT_EQ(w.condition("Progressing", "reason"), "UpdatePaused");
+  w.pods.erase(w.pods.begin());
+  w.settle();
+  EXPECT_EQ(w.present(), 3);
+}
+
+TEST(plan, a_rollout_that_went_wrong_is_replaced_by_the_next_without_taking_a_pod_that_serves) {
+  world w;
+  w.form();
+  w.set_spec("/sidecar/image", "orrery-sidecar:broken");
+  w.settle();
+  w.finish_deletions();
+  w.settle();
+  EXPECT_EQ(w.status()["joined"], "2/3");
+  w.set_spec("/sidecar/image", "orrery-sidecar:good");
+  w.settle();
+  w.finish_deletions();
+  w.settle();
+  EXPECT_EQ(w.status()["joined"], "2/3");
+  for (int i = 0; i < 4; ++i) {
+    w.join_all();
+    w.settle();
+    w.finish_deletions();
+  }
+  w.settle();
+  EXPECT_EQ(w.status()["joined"], "3/3");
+  EXPECT_EQ(w.status()["updatedReplicas"], 3);
+}
+
+// ---- bad specs ----
+
+TEST(plan, a_spec_that_cannot_be_followed_is_named_by_its_field_and_changes_nothing) {
+  struct row {
+    const char* pointer;
+    json value;
+    const char* field;
+  };
+  const std::vector<row> table{
+      {"/failureDetection/downAfter", "600ms", "spec.failureDetection.downAfter"},
+      {"/failureDetection/heartbeatInterval", "1h", "spec.failureDetection.heartbeatInterval"},
+      {"/drainTimeout", "eternity", "spec.drainTimeout"},
+      {"/security/caTTL", "48h", "spec.security.caTTL"},
+      {"/network/adminPort", 3601, "spec.network"},
+      {"/network/meshPort", 4601, "spec.network.meshPort"},
+      {"/template/spec/restartPolicy", "Never", "spec.template.spec.restartPolicy"},
+      {"/template/spec/containers", json::array({{{"name", "orrery"}}}), "spec.template.spec.containers[0].name"},
+      {"/template/spec/containers", "app", "spec.template.spec.containers"},
+      {"/template/spec/containers", json::array({{{"name", "a"}, {"ports", json::array({{{"containerPort", 3602}}})}}}),
+       "spec.template.spec.containers[0].ports[0].containerPort"},
+      {"/template/spec/volumes", json::array({{{"name", "orrery-tls"}}}), "spec.template.spec.volumes[0].name"},
+  };
+  for (const auto& one : table) {
+    world w;
+    w.form();
+    const auto before = w.pod_names();
+    w.set_spec("/replicas", 5);
+    w.set_spec(one.pointer, one.value);
+    w.settle();
+    EXPECT_EQ(w.pod_names(), before) << one.pointer;
+    EXPECT_EQ(w.condition("SpecValid"), "False") << one.pointer;
+    EXPECT_EQ(w.condition("SpecValid", "message").find(std::string(one.field) + ":"), 0U)
+        << one.pointer << ": " << w.condition("SpecValid", "message");
+    EXPECT_EQ(w.phase(), "Invalid");
+    EXPECT_TRUE(w.told("SpecInvalid"));
+  }
+}
+
+TEST(plan, certificates_are_renewed_even_while_the_spec_is_broken) {
+  world w;
+  w.form();
+  w.set_spec("/drainTimeout", "eternity");
+  w.now += 20h;
+  EXPECT_EQ(only<issue_certificate>(w.think()).size(), 3U);
+}
+
+// ---- killed anywhere ----
+
+TEST(plan, an_operator_killed_at_any_action_converges_without_a_pod_too_many_or_a_certificate_missing) {
+  for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+    seeded_random dice{seed};
+    world w;
+    for (int step = 0; step < 40; ++step) {
+      if (dice.below(6) == 0) w.set_spec("/replicas", 1 + dice.below(6));
+      if (dice.below(10) == 0) w.set_spec("/sidecar/image", fmt::format("sidecar:{}", dice.below(3)));
+      if (dice.below(4) == 0) w.join_all();
+      if (dice.below(4) == 0) w.finish_deletions();
+      if (dice.below(8) == 0 && !w.pods.empty()) w.pods.erase(w.pods.begin());
+      const auto what = w.think();
+      w.act(what, dice.below(what.actions.size() + 2));
+      if (::testing::Test::HasFatalFailure()) return;
+      for (const auto& [name, pod] : w.pods) {
+        ASSERT_TRUE(w.secrets.contains(certificate_secret(name))) << "seed " << seed << ": no certificate";
+      }
+      w.now += 1s;
+    }
+    for (int i = 0; i < 8; ++i) {
+      w.settle();
+      w.join_all();
+      w.finish_deletions();
+      w.now += 61s;
+    }
+    w.settle();
+    EXPECT_EQ(w.phase(), "Ready") << "seed " << seed;
+    EXPECT_EQ(w.present(), w.replicas()) << "seed " << seed;
+    EXPECT_EQ(w.secrets.size(), w.pods.size() + 1) << "seed " << seed << ": certificates of pods that are gone";
+  }
+}
+
+}  // namespace orrery::plan::testing

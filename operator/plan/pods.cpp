@@ -1,0 +1,206 @@
+#include "operator/plan/concerns.hpp"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <set>
+#include <tuple>
+
+namespace orrery::plan {
+
+namespace {
+
+using std::chrono::duration_cast;
+using std::chrono::seconds;
+
+bool has_ended(const pod_view& pod) { return pod.phase == "Failed" || pod.phase == "Succeeded"; }
+
+/// If not one host is ready, it is the control plane that cannot see, not the hosts that are gone.
+bool hosts_can_be_judged(const situation& now) {
+  if (!now.seen.hosts_known) return true;
+  return std::any_of(now.seen.hosts.begin(), now.seen.hosts.end(), [](const auto& one) { return one.second.ready; });
+}
+
+bool is_lost(const situation& now, const pod_view& pod) {
+  const auto since = unreachable_since(now, pod);
+  return since && hosts_can_be_judged(now) && *since + now.spec.node_lost_after <= now.now;
+}
+
+bool is_joined(const situation& now, const pod_view& pod) {
+  return pod.sidecar_ready && !pod.delete_by && !unreachable_since(now, pod);
+}
+
+bool is_present(const situation& now, const pod_view& pod) {
+  return !pod.delete_by && !has_ended(pod) && !is_lost(now, pod);
+}
+
+/// Which pods are the least loss: first in the list. Ties by name, so that every operator decides alike.
+std::vector<const pod_view*> least_loss_first(const situation& now, std::vector<const pod_view*> pods, bool youngest) {
+  const auto rank = [&](const pod_view* pod) {
+    const auto age = pod->created.time_since_epoch().count();
+    return std::make_tuple(is_joined(now, *pod), pod->template_hash == now.wanted.hash, youngest ? -age : age,
+                           std::string_view(pod->name));
+  };
+  std::sort(pods.begin(), pods.end(), [&](const auto* a, const auto* b) { return rank(a) < rank(b); });
+  return pods;
+}
+
+class pods_planner {
+ public:
+  pods_planner(const situation& now, decision& out) : now_(now), out_(out), state_(count_pods(now)) {
+    for (const auto& pod : now.pods) {
+      if (is_present(now, pod)) present_.push_back(&pod);
+    }
+  }
+
+  void remove_the_dead() {
+    for (const auto& pod : now_.pods) {
+      const auto since = unreachable_since(now_, pod);
+      if (is_lost(now_, pod)) {
+        // Its kubelet does not answer, so nobody would ever confirm a graceful deletion.
+        const bool overdue = pod.delete_by && *pod.delete_by + seconds{1} <= now_.now;
+        if (!pod.delete_by || (overdue && now_.seen.hosts_known)) {
+          remove(pod, now_.seen.hosts_known, "NodeLost",
+                 fmt::format("host {} has not answered for {}s", pod.host,
+                             duration_cast<seconds>(now_.now - *since).count()));
+        } else {
+          out_.look_again(*pod.delete_by + seconds{2});
+        }
+      } else if (since) {
+        out_.look_again(*since + now_.spec.node_lost_after + seconds{1});
+      }
+      if (has_ended(pod) && !pod.delete_by && !is_lost(now_, pod)) {
+        remove(pod, false, "PodEnded", fmt::format("its phase is {}", pod.phase));
+      }
+    }
+  }
+
+  void scale_down() {
+    const auto excess = static_cast<std::int64_t>(present_.size()) - now_.spec.replicas;
+    if (excess <= 0) return;
+    const auto order = least_loss_first(now_, present_, true);
+    for (std::int64_t i = 0; i < excess; ++i) {
+      remove(*order[static_cast<std::size_t>(i)], false, "ScaledDown",
+             fmt::format("{} pods are wanted, and there are {}", now_.spec.replicas, present_.size()));
+    }
+  }
+
+  /// Returns how many pods are missing.
+  std::int64_t missing() const {
+    return std::max<std::int64_t>(0, now_.spec.replicas - static_cast<std::int64_t>(present_.size()));
+  }
+
+  /// One pod at a time (maxUnavailable): the next goes when the last one's successor has joined and it is gone itself.
+  void replace_outdated() {
+    if (!state_.rolling || now_.spec.update_paused) return;
+    std::vector<const pod_view*> outdated;
+    for (const auto* pod : present_) {
+      if (pod->template_hash != now_.wanted.hash) outdated.push_back(pod);
+    }
+    auto joined = state_.joined;
+    auto leaving = state_.terminating;
+    for (const auto* pod : least_loss_first(now_, outdated, false)) {
+      if (leaving >= now_.spec.update_max_unavailable) return;
+      const bool serves = is_joined(now_, *pod);
+      if (serves && now_.spec.replicas - joined >= now_.spec.update_max_unavailable) return;
+      remove(*pod, false, "Updated", "the pod template changed");
+      ++leaving;
+      if (serves) --joined;
+    }
+  }
+
+  pods_state& state() { return state_; }
+
+ private:
+  void remove(const pod_view& pod, bool force, std::string reason, std::string why) {
+    state_.replaced_pod = pod.name;
+    state_.replaced_why = why;
+    out_.actions.emplace_back(delete_pod{
+        .name = pod.name, .uid = pod.uid, .force = force, .reason = std::move(reason), .why = std::move(why)});
+  }
+
+  const situation& now_;
+  decision& out_;
+  pods_state state_;
+  std::vector<const pod_view*> present_;
+};
+
+std::vector<std::string> choose_names(const situation& now, const std::vector<std::string>& first_names,
+                                      std::int64_t count, seeded_random& random) {
+  std::set<std::string, std::less<>> taken;
+  for (const auto& pod : now.pods)
+    taken.insert(pod.name);
+  std::vector<std::string> out;
+  const auto take = [&](std::string name) {
+    if (static_cast<std::int64_t>(out.size()) < count && taken.insert(name).second) out.push_back(std::move(name));
+  };
+  for (const auto& name : first_names)
+    take(name);
+  while (static_cast<std::int64_t>(out.size()) < count)
+    take(now.names.pod(random));
+  return out;
+}
+
+}  // namespace
+
+std::optional<wall_time> unreachable_since(const situation& now, const pod_view& pod) {
+  if (pod.host.empty()) return std::nullopt;
+  if (!now.seen.hosts_known) return pod.status_is_stale ? std::optional{pod.stale_since} : std::nullopt;
+  const auto host = now.seen.hosts.find(pod.host);
+  if (host == now.seen.hosts.end()) return pod.created;
+  return host->second.ready ? std::nullopt : std::optional{host->second.since};
+}
+
+pods_state count_pods(const situation& now) {
+  pods_state out;
+  for (const auto& pod : now.pods) {
+    if (pod.delete_by) ++out.terminating;
+    if (unreachable_since(now, pod)) ++out.unreachable;
+    if (!is_present(now, pod)) continue;
+    ++out.present;
+    if (is_joined(now, pod)) ++out.joined;
+    if (pod.template_hash == now.wanted.hash) ++out.updated;
+    if (pod.crash_looping) ++out.crash_looping;
+    if (out.trouble.empty() && !pod.trouble.empty()) out.trouble = fmt::format("pod {}: {}", pod.name, pod.trouble);
+  }
+  const bool outdated = out.updated < out.present;
+  out.rolling = outdated && !now.spec.update_paused;
+  out.held_back = outdated && now.spec.update_paused;
+  return out;
+}
+
+pods_state plan_pods(const situation& now, bool may_create, const std::string& config,
+                     const std::vector<std::string>& first_names, seeded_random& random, decision& out) {
+  pods_planner planner(now, out);
+  planner.remove_the_dead();
+  planner.scale_down();
+  const auto missing = planner.missing();
+  const bool wants_template = missing > 0 || planner.state().rolling;
+  const bool checked = now.seen.check && now.seen.check->hash == now.wanted.hash;
+  if (!wants_template) return planner.state();
+  constexpr std::chrono::seconds ask_again{30};
+  if (!checked || (!now.seen.check->accepted && now.seen.check->at + ask_again <= now.now)) {
+    // Nothing is deleted for a template before the API server has said that it would take the new pod.
+    out.actions.emplace_back(
+        check_template{now.wanted.hash, build_pod(now.wanted, now.names.pod(random), "0000000000000000")});
+    return planner.state();
+  }
+  if (!now.seen.check->accepted) {
+    out.look_again(now.seen.check->at + ask_again);
+    return planner.state();
+  }
+  if (!may_create) return planner.state();
+  if (missing == 0) planner.replace_outdated();
+  for (const auto& name : choose_names(now, first_names, missing, random)) {
+    out.actions.emplace_back(create_pod{
+        .name = name,
+        .pod = build_pod(now.wanted, name, ""),
+        .config = config,
+        .certificate_valid_for = duration_cast<seconds>(now.spec.certificate_ttl),
+        .why = fmt::format("{} pods are wanted, and there are {}", now.spec.replicas, now.spec.replicas - missing)});
+  }
+  return planner.state();
+}
+
+}  // namespace orrery::plan

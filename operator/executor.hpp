@@ -1,0 +1,49 @@
+#pragma once
+#include "kube/client.hpp"
+#include "operator/plan/plan.hpp"
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace orrery::op {
+
+/// Does what was decided, one action at a time. Every action may be done again after a crash, or is refused by the API
+/// server when the world has moved on.
+class executor {
+ public:
+  struct hooks {
+    std::function<bool()> may_act;  ///< false once another operator leads
+    /// Something that `kubectl describe` should tell.
+    std::function<void(const plan::json& mesh, bool warning, std::string_view reason, const std::string& message)> tell;
+    /// What the API server said of a template's pods.
+    std::function<void(const plan::json& mesh, plan::template_check said)> checked;
+  };
+
+  executor(kube::client& api, hooks given);
+
+  /// Errors: what the API server answered; cancelled when this operator does not lead any more.
+  [[nodiscard]] result<void> run(const plan::json& mesh, const plan::action& what);
+  [[nodiscard]] static std::string_view name_of(const plan::action& what);
+  /// What it is done to: "Service demo", "Pod demo-x7k2p".
+  [[nodiscard]] static std::string object_of(const plan::action& what);
+
+ private:
+  result<void> apply(const plan::json& mesh, const plan::apply_object& what);
+  result<void> create_once(const plan::create_once& what);
+  result<void> remove_object(const plan::delete_object& what);
+  result<void> make_authority(const plan::json& mesh, const plan::make_authority& what);
+  result<void> promote(const plan::json& mesh, const plan::promote_authority& what);
+  /// Returns the Secret.
+  result<plan::json> issue(const plan::json& mesh, const std::string& pod, std::chrono::seconds valid_for);
+  result<void> check(const plan::json& mesh, const plan::check_template& what);
+  result<void> create_pod(const plan::json& mesh, const plan::create_pod& what);
+  result<void> delete_pod(const plan::json& mesh, const plan::delete_pod& what);
+  result<void> touch(const plan::json& mesh, const plan::touch_pod& what);
+
+  kube::client& api_;
+  hooks hooks_;
+};
+
+}  // namespace orrery::op

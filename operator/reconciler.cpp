@@ -1,0 +1,265 @@
+#include "operator/reconciler.hpp"
+
+#include "mesh/process/runtime.hpp"
+#include "operator/log.hpp"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include <random>
+
+namespace orrery::op {
+
+namespace {
+
+using plan::json;
+
+constexpr int rounds_max = 8;
+constexpr std::size_t remembered_max = 10'000;  // templates and scripts that were judged
+
+std::uint64_t seed() {
+  std::random_device entropy;
+  return (std::uint64_t{entropy()} << 32U) | entropy();
+}
+
+std::string check_class_script(const json& klass) {
+  const auto script = kube::text_at(klass, {"spec", "behaviour", "lua", "script"});
+  if (script.empty()) return {};
+  process::limits_spec limits;
+  limits.instructions_max = static_cast<std::uint64_t>(
+      kube::integer_at(klass, {"spec", "limits", "instructions"}, static_cast<std::int64_t>(limits.instructions_max)));
+  limits.memory_bytes_max = static_cast<std::uint64_t>(
+      kube::integer_at(klass, {"spec", "limits", "memoryBytes"}, static_cast<std::int64_t>(limits.memory_bytes_max)));
+  const auto checked = process::check_script({std::string(script)}, limits);
+  return checked ? std::string{} : checked.error().context;
+}
+
+/// Failures that pass by themselves are for the log; of the others people must know.
+bool is_worth_telling(const error& failure) {
+  return failure.code == errc::invalid_argument || failure.code == errc::forbidden || failure.code == errc::internal ||
+         (failure.code == errc::conflict && failure.context.find("does not belong") != std::string::npos);
+}
+
+/// A merge patch that leaves nothing of the old status behind.
+json replacing(const json& status, const json* before) {
+  json out = status;
+  if (before == nullptr || !before->is_object()) return out;
+  for (const auto& [key, value] : before->items()) {
+    if (!out.contains(key)) out[key] = nullptr;
+  }
+  return out;
+}
+
+}  // namespace
+
+reconciler::reconciler(parts given)
+    : parts_(std::move(given)),
+      executor_(parts_.api, {.may_act = parts_.may_act,
+                             .tell = [this](const json& mesh, bool warning, std::string_view reason,
+                                            const std::string& message) { tell(mesh, warning, reason, message); },
+                             .checked =
+                                 [this](const json& mesh, plan::template_check said) {
+                                   const std::lock_guard lock(mutex_);
+                                   if (checks_.size() >= remembered_max) checks_.clear();
+                                   checks_[std::string(kube::uid_of(mesh))] = std::move(said);
+                                 }}),
+      random_(seed()) {}
+
+plan::object_ptr reconciler::newest(std::map<kube::object_key, own_write>& writes, plan::object_ptr copy) {
+  const auto found = writes.find(kube::key_of(*copy));
+  if (found == writes.end()) return copy;
+  const bool stale = found->second.stale_versions.contains(std::string(kube::resource_version_of(*copy))) &&
+                     kube::uid_of(*copy) == kube::uid_of(*found->second.object);
+  if (stale) return found->second.object;
+  writes.erase(found);
+  return copy;
+}
+
+void reconciler::remember(std::map<kube::object_key, own_write>& writes, const json& before, json written) {
+  if (kube::resource_version_of(before) == kube::resource_version_of(written)) return;  // nothing changed
+  auto& entry = writes[kube::key_of(written)];
+  entry.stale_versions.insert(std::string(kube::resource_version_of(before)));
+  entry.object = std::make_shared<const json>(std::move(written));
+}
+
+plan::observed reconciler::with_memory(plan::observed seen) {
+  for (auto& klass : seen.classes) {
+    {
+      const std::lock_guard lock(mutex_);
+      klass.object = newest(class_writes_, klass.object);
+    }
+    const std::string uid(kube::uid_of(*klass.object));
+    const auto generation = kube::generation_of(*klass.object);
+    {
+      const std::lock_guard lock(mutex_);
+      if (const auto known = script_verdicts_.find(uid);
+          known != script_verdicts_.end() && known->second.first == generation) {
+        klass.script_error = known->second.second;
+        continue;
+      }
+    }
+    klass.script_error = check_class_script(*klass.object);
+    const std::lock_guard lock(mutex_);
+    if (script_verdicts_.size() >= remembered_max) script_verdicts_.clear();
+    script_verdicts_[uid] = {generation, klass.script_error};
+  }
+  if (seen.mesh) {
+    const std::lock_guard lock(mutex_);
+    const auto known = checks_.find(std::string(kube::uid_of(*seen.mesh)));
+    if (known != checks_.end()) seen.check = known->second;
+  }
+  return seen;
+}
+
+result<plan::decision> reconciler::decide(const kube::object_key& key, bool afresh) {
+  plan::observed seen;
+  if (afresh) {
+    auto now = parts_.view.read_now(key);
+    if (!now) return fail(now.error());
+    seen = with_memory(std::move(*now));
+  } else {
+    seen = parts_.view.remembered(key);
+    if (seen.mesh) {
+      const std::lock_guard lock(mutex_);
+      seen.mesh = newest(mesh_writes_, seen.mesh);
+    }
+    seen = with_memory(std::move(seen));
+  }
+  const auto now = std::chrono::system_clock::now();
+  if (!seen.mesh || kube::is_deleting(*seen.mesh)) {
+    plan::decision out;
+    if (!seen.mesh) out.class_statuses = plan::judge_orphan_classes(seen.classes, now);
+    const std::lock_guard lock(mutex_);
+    meshes_.erase(key);
+    mesh_writes_.erase(key);
+    return out;
+  }
+  const std::lock_guard lock(mutex_);
+  meshes_[key] = seen.mesh;
+  return plan::decide(seen, parts_.settings, now, random_);
+}
+
+result<bool> reconciler::act(const json& mesh, const plan::decision& what) {
+  bool again = false;
+  for (const auto& one : what.actions) {
+    const auto name = executor::name_of(one);
+    auto done = executor_.run(mesh, one);
+    parts_.numbers.on_action(name, done.has_value());
+    const auto object = executor::object_of(one);
+    if (done) {
+      operator_log::info("did", {{"action", name},
+                                 {"object", object},
+                                 {"namespace", kube::namespace_of(mesh)},
+                                 {"mesh", kube::name_of(mesh)}});
+    } else {
+      operator_log::warn("could not", {{"action", name},
+                                       {"object", object},
+                                       {"namespace", kube::namespace_of(mesh)},
+                                       {"mesh", kube::name_of(mesh)},
+                                       {"error", to_string(done.error())}});
+      return fail(done.error());
+    }
+    again = again || std::holds_alternative<plan::make_authority>(one) ||
+            std::holds_alternative<plan::promote_authority>(one) || std::holds_alternative<plan::check_template>(one);
+  }
+  return again;
+}
+
+void reconciler::tell(const json& mesh, bool warning, std::string_view reason, const std::string& message) {
+  parts_.events.record(kube::resources::process_meshes, mesh,
+                       warning ? kube::event_type::warning : kube::event_type::normal, reason, message);
+  parts_.numbers.on_event(reason);
+  operator_log::write(warning ? operator_log::level::warn : operator_log::level::info, message,
+                      {{"reason", reason}, {"namespace", kube::namespace_of(mesh)}, {"mesh", kube::name_of(mesh)}});
+}
+
+result<void> reconciler::report_class(const plan::class_status& one) {
+  const auto* before = kube::find(*one.object, {"status"});
+  if (before != nullptr && *before == one.status) return {};
+  const auto key = kube::key_of(*one.object);
+  auto written = parts_.api.patch_status(kube::resources::process_classes, key, replacing(one.status, before));
+  if (!written) return written.error().code == errc::not_found ? result<void>{} : fail(written.error());
+  {
+    const std::lock_guard lock(mutex_);
+    remember(class_writes_, *one.object, std::move(*written));
+  }
+  const auto& accepted = one.status.at("conditions").front();
+  const auto reason = kube::text_at(accepted, {"reason"});
+  const bool good = kube::text_at(accepted, {"status"}) == "True";
+  const std::string message(kube::text_at(accepted, {"message"}));
+  parts_.events.record(kube::resources::process_classes, *one.object,
+                       good ? kube::event_type::normal : kube::event_type::warning, reason, message);
+  parts_.numbers.on_event(reason);
+  operator_log::write(good ? operator_log::level::info : operator_log::level::warn, message,
+                      {{"reason", reason}, {"namespace", key.ns}, {"class", key.name}});
+  return {};
+}
+
+result<void> reconciler::report_classes(const plan::decision& what) {
+  for (const auto& one : what.class_statuses) {
+    if (!parts_.may_act()) return fail(errc::cancelled, "another operator leads");
+    if (auto reported = report_class(one); !reported) return reported;
+  }
+  return {};
+}
+
+result<void> reconciler::report_mesh(const kube::object_key& key, const json& mesh, const plan::decision& what) {
+  const auto& status = what.status;
+  parts_.numbers.on_mesh(key, kube::integer_at(status, {"desiredReplicas"}),
+                         kube::integer_at(status, {"readyReplicas"}),
+                         kube::text_at(status.at("conditions").front(), {"status"}) == "True");
+  const auto* before = kube::find(mesh, {"status"});
+  if (before != nullptr && *before == status) return {};
+  if (!parts_.may_act()) return fail(errc::cancelled, "another operator leads");
+  auto written = parts_.api.patch_status(kube::resources::process_meshes, key, replacing(status, before));
+  if (!written) return fail(written.error());
+  {
+    const std::lock_guard lock(mutex_);
+    remember(mesh_writes_, mesh, std::move(*written));
+  }
+  for (const auto& note : what.notes)
+    tell(mesh, note.warning, note.reason, note.message);
+  return {};
+}
+
+result<std::optional<pki::wall_time>> reconciler::reconcile(const kube::object_key& key) {
+  bool afresh = false;
+  for (int round = 0; round < rounds_max; ++round) {
+    auto decided = decide(key, afresh);
+    if (decided && !afresh && decided->is_consequential()) {
+      afresh = true;  // never make or delete pods by a copy that may be old
+      decided = decide(key, afresh);
+    }
+    if (!decided) {
+      if (decided.error().code == errc::not_found) return std::optional<pki::wall_time>{};  // the mesh went meanwhile
+      return fail(decided.error());
+    }
+    plan::object_ptr mesh;
+    {
+      const std::lock_guard lock(mutex_);
+      if (const auto found = meshes_.find(key); found != meshes_.end()) mesh = found->second;
+    }
+    if (!mesh) {
+      parts_.numbers.on_mesh_gone(key);
+      if (auto reported = report_classes(*decided); !reported) return fail(reported.error());
+      return std::optional<pki::wall_time>{};
+    }
+    const auto acted = act(*mesh, *decided);
+    if (acted && *acted) {
+      afresh = true;
+      continue;
+    }
+    if (!acted && is_worth_telling(acted.error())) {
+      tell(*mesh, true, "ReconcileFailed", acted.error().context);
+    }
+    // What went wrong is no reason to say nothing of what is.
+    auto reported = report_mesh(key, *mesh, *decided);
+    if (reported) reported = report_classes(*decided);
+    if (!acted) return fail(acted.error());
+    if (!reported) return fail(reported.error());
+    return decided->again_at;
+  }
+  return fail(errc::internal, fmt::format("mesh {} did not settle in {} rounds", kube::to_string(key), rounds_max));
+}
+
+}  // namespace orrery::op

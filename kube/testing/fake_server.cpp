@@ -97,9 +97,10 @@ class connection final : public fake_connection {
     return (wait.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0 || ::recv(fd_, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
   }
 
-  void keep_against_the_rules() override { keep_ = true; }
+  void keep_against_the_rules() override { close_asked_ = false; }
+  [[nodiscard]] bool closes() const override { return close_asked_; }
+  void ask_close(bool asked) { close_asked_ = asked; }
   [[nodiscard]] bool dropped() const { return dropped_; }
-  [[nodiscard]] bool keeps_against_the_rules() const { return keep_; }
 
   bool read_more(std::string& into) {
     std::array<char, 16384> buffer{};
@@ -114,7 +115,7 @@ class connection final : public fake_connection {
   int fd_;
   ssl_ptr ssl_{nullptr, &SSL_free};
   std::atomic<bool> dropped_{false};
-  bool keep_ = false;
+  bool close_asked_ = false;
 };
 
 std::string lower(std::string text) {
@@ -161,7 +162,8 @@ std::optional<fake_request> read_request(connection& from, std::string& rest) {
 
 void fake_connection::answer(int status, const std::string& body, const std::string& headers) {
   write("HTTP/1.1 " + std::to_string(status) + " -\r\nContent-Type: application/json\r\n" + headers +
-        "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
+        (closes() ? "Connection: close\r\n" : "") + "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" +
+        body);
 }
 
 void fake_connection::begin_chunks(int status) {
@@ -217,10 +219,10 @@ struct fake_server::state {
         const std::lock_guard lock{mutex};
         requests.push_back(*request);
       }
-      handle(*request, at);
       const auto wanted = request->headers.find("connection");
-      const bool close = wanted != request->headers.end() && lower(wanted->second).find("close") != std::string::npos;
-      if (close && !at.keeps_against_the_rules()) break;
+      at.ask_close(wanted != request->headers.end() && lower(wanted->second).find("close") != std::string::npos);
+      handle(*request, at);
+      if (at.closes()) break;
     }
     at.drop();
   }

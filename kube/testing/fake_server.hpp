@@ -35,6 +35,7 @@ class fake_connection {
   [[nodiscard]] virtual bool peer_left() = 0;
   /// Keeps the connection after "Connection: close", against the rules.
   virtual void keep_against_the_rules() = 0;
+  [[nodiscard]] virtual bool closes() const = 0;  ///< the request asked to close the connection after the answer
 
   void answer(int status, const std::string& body, const std::string& headers = {});  ///< headers end in \r\n each
   void begin_chunks(int status = 200);

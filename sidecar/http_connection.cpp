@@ -128,10 +128,10 @@ void http_connection::dispatch() {
                              .orrery_timeout = text(message["Orrery-Timeout"])};
   const auto self = shared_from_this();
   owner_->handle(request, self);
-  if (phase_ == phase::working) watch_for_close();
 }
 
-// While the answer is awaited nobody reads; so ask the kernel whether the client hung up.
+// While the answer is awaited nobody reads; so ask the kernel whether the client hung up. Only for answers that take
+// longer than a tick: for each call it would cost two system calls.
 void http_connection::watch_for_close() {
   if (watching_) return;
   watching_ = true;
@@ -243,9 +243,10 @@ void http_connection::write_stream() {
 
 void http_connection::tick(std::chrono::steady_clock::time_point now) {
   switch (phase_) {
-    case phase::working:
     case phase::closed:
       return;
+    case phase::working:
+      return watch_for_close();
     case phase::reading:
       if (now < deadline_ || timed_out_) return;
       timed_out_ = true;

@@ -160,8 +160,6 @@ TEST_F(sidecar_mesh, a_new_class_is_there_without_a_restart_and_a_broken_configu
 
 TEST_F(sidecar_mesh, a_script_that_crashes_or_loops_ends_its_own_process_only) {
   form(2, script_class);
-  if (mesh_->log(0).find("Lua behaviours are not built yet") != std::string::npos)
-    GTEST_SKIP() << "no Lua in this build";
   EXPECT_EQ(call(0, "cart/a", "add", "2"), 2);
   const auto crash = call(0, "cart/a", "crash");
   EXPECT_GE(last_status_, 500);

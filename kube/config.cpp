@@ -268,7 +268,9 @@ result<cluster_config> in_cluster(const std::string& directory) {
     return fail(errc::not_found, "not in a pod: KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set");
   }
   cluster_config config;
-  config.server = "https://" + (host.find(':') == std::string::npos ? host : "[" + host + "]") + ":" + port;
+  // The HTTP library takes no IPv6 addresses; every cluster's API server has this name, too.
+  const bool ipv6 = host.find(':') != std::string::npos;
+  config.server = "https://" + (ipv6 ? "kubernetes.default.svc" : host) + ":" + port;
   config.ca.file = directory + "/ca.crt";
   config.token_file = directory + "/token";
   config.origin = "the pod's service account (" + directory + ")";

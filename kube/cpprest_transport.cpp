@@ -40,6 +40,8 @@
 //  follows redirects with credentials  off
 //  no keep-alive probes                asked for on the socket where the server is an IP address, as it is in a pod
 //  drops OpenSSL's reason              tls_report keeps it
+//  resolves "[::1]", brackets and all  IPv6 addresses are refused with a remedy; in pods the service's name is used
+//  instead
 
 namespace orrery::kube {
 namespace {
@@ -158,11 +160,12 @@ class cpprest_transport final : public transport {
     credentials_->invalidate();
     const auto& config = credentials_->config();
     if (!config.client_certificate.given() && !config.exec) return;
-    // Kept connections were made with the old certificate, so new clients, with new connections, take over.
-    auto fresh = make_clients();
+    const auto material = credentials_->tls();
     const std::lock_guard lock{mutex_};
-    clients_.swap(fresh);
-    park(std::move(fresh));
+    if (!material || material->certificate == certificate_) return;
+    // Kept connections were made with the old certificate, so new clients, with new connections, take over.
+    certificate_ = material->certificate;
+    park(std::exchange(clients_, make_clients()));
   }
 
  private:
@@ -314,6 +317,7 @@ class cpprest_transport final : public transport {
   std::shared_ptr<credentials> credentials_;
   std::string user_agent_;
   std::mutex mutex_;
+  std::string certificate_;  // of clients_' latest connections, as far as we were told to look
   std::shared_ptr<http_clients> clients_;
 };
 
@@ -335,6 +339,11 @@ result<std::unique_ptr<transport>> make_cpprest_transport(const cluster_config& 
   initialize();
   if (!config.server.starts_with("https://") && !config.server.starts_with("http://")) {
     return fail(errc::invalid_argument, "server '" + config.server + "' is no https:// or http:// address");
+  }
+  if (config.server.find("://[") != std::string::npos) {
+    return fail(errc::invalid_argument, "server '" + config.server +
+                                            "': an IPv6 address is not supported; a name that resolves to it is " +
+                                            "(with tls-server-name, if the certificate is for another name)");
   }
   try {
     return std::make_unique<cpprest_transport>(config, user_agent);

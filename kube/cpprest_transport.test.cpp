@@ -157,6 +157,17 @@ TEST(cpprest_transport, a_server_that_is_not_there_has_executed_nothing) {
   EXPECT_NE(answer.error().context.find(std::to_string(port)), std::string::npos) << answer.error().context;
 }
 
+TEST(cpprest_transport, addresses_that_cannot_work_are_refused_with_what_would) {
+  const auto ipv6 = make_cpprest_transport({.server = "https://[fd00::1]:6443"}, "test");
+  ASSERT_FALSE(ipv6);
+  EXPECT_NE(ipv6.error().context.find("a name that resolves to it"), std::string::npos) << ipv6.error().context;
+  for (const char* wrong : {"", "10.0.0.1:6443", "ftp://x", "https://a b"}) {
+    const auto made = make_cpprest_transport({.server = wrong}, "test");
+    ASSERT_FALSE(made) << wrong;
+    EXPECT_EQ(made.error().code, errc::invalid_argument) << wrong;
+  }
+}
+
 TEST(cpprest_transport, a_read_on_a_kept_connection_that_died_is_sent_again) {
   fake_server server{[](const fake_request& asked, fake_connection& at) {
     if (asked.path == "/second" && asked.connection == 1) return at.drop();

@@ -102,6 +102,12 @@ TEST_F(tls, a_rotated_client_certificate_applies_when_the_old_one_is_refused) {
   write("tls.key", new_one.key);
   carrier->refresh_credentials();
   EXPECT_EQ(carrier->send(read, {})->status, 201);
+  const auto connections = server.connections();
+  for (int i = 0; i < 5; ++i) {
+    carrier->refresh_credentials();
+    EXPECT_EQ(carrier->send(read, {})->status, 201);
+  }
+  EXPECT_LE(server.connections(), connections + 2) << "a certificate that did not change costs no new connections";
 }
 
 TEST_F(tls, a_key_that_is_not_the_certificates_is_named) {

@@ -1,7 +1,6 @@
 // Round trips of a frame between two nodes over mutual TLS on loopback, each node on its own thread; and frames a
-// second one way. Budget: 40 us at the median, 90 us at the 99th percentile, for 100 bytes.
-//
-//   net_bench [payload bytes] [round trips]
+// second one way.
+#include "bench/report.hpp"
 #include "mesh/net/transport.hpp"
 #include "mesh/pki/authority.hpp"
 
@@ -11,9 +10,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 
-#include <algorithm>
 #include <chrono>
-#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -22,11 +19,10 @@
 #include <thread>
 #include <vector>
 
+namespace orrery::bench {
 namespace {
 
-using namespace orrery;
 using namespace std::chrono_literals;
-using clock_type = std::chrono::steady_clock;
 
 constexpr std::size_t warm_up = 2000;
 constexpr std::size_t one_way_frames = 500'000;
@@ -37,10 +33,7 @@ constexpr std::uint16_t acknowledgement = 3;
 
 template <class T>
 T must(result<T> outcome) {
-  if (!outcome) {
-    std::fprintf(stderr, "net_bench: %s\n", to_string(outcome.error()).c_str());
-    std::exit(1);
-  }
+  if (!outcome) give_up(to_string(outcome.error()));
   return std::move(*outcome);
 }
 
@@ -55,10 +48,7 @@ std::string write_credentials(const std::string& directory, const pki::credentia
   return to;
 }
 
-[[noreturn]] void unexpected(const error& why) {
-  std::fprintf(stderr, "net_bench: the connection failed: %s\n", to_string(why).c_str());
-  std::_Exit(1);
-}
+[[noreturn]] void unexpected(const error& why) { give_up("the connection failed: " + to_string(why)); }
 
 /// Answers pings, and acknowledges every window of a stream.
 struct echo {
@@ -96,12 +86,12 @@ struct driver {
   }
 
   void send_ping() {
-    sent = clock_type::now();
+    sent = stopwatch::now();
     transport->send(2, frame);
   }
   void on_pong() {
-    const auto now = clock_type::now();
-    if (seen++ >= warm_up) took.push_back(std::chrono::duration<double, std::micro>(now - sent).count());
+    const auto now = stopwatch::now();
+    if (seen++ >= warm_up) took.push_back(microseconds(now - sent));
     if (took.size() < round_trips) return send_ping();
     sent = now;
     send_window();
@@ -114,7 +104,7 @@ struct driver {
   void on_acknowledgement() {
     acknowledged += one_way_window;
     if (acknowledged < one_way_frames) return send_window();
-    one_way = clock_type::now() - sent;
+    one_way = stopwatch::now() - sent;
     done.set_value();
     done = {};
     acknowledged = 0;
@@ -125,23 +115,18 @@ struct driver {
   std::size_t round_trips;
   std::size_t seen = 0;
   std::size_t acknowledged = 0;
-  clock_type::time_point sent;
+  stopwatch::time_point sent;
   std::vector<double> took;
-  clock_type::duration one_way{};
+  stopwatch::duration one_way{};
   std::promise<void> done;
   std::unique_ptr<net::transport> transport;
 };
 
 }  // namespace
 
-int main(int argc, char** argv) {
-  const std::size_t payload_bytes = argc > 1 ? std::strtoul(argv[1], nullptr, 10) : 100;
-  const std::size_t round_trips = argc > 2 ? std::max(1UL, std::strtoul(argv[2], nullptr, 10)) : 20'000;
-  std::string directory = (std::filesystem::temp_directory_path() / "orrery-net-bench-XXXXXX").string();
-  if (payload_bytes > wire::payload_bytes_max || mkdtemp(directory.data()) == nullptr) {
-    std::fprintf(stderr, "usage: net_bench [payload bytes, at most %zu] [round trips]\n", wire::payload_bytes_max);
-    return 2;
-  }
+void measure_connections(const report& to, std::size_t payload_bytes, std::size_t round_trips) {
+  std::string directory = (std::filesystem::temp_directory_path() / "orrery-bench-XXXXXX").string();
+  if (mkdtemp(directory.data()) == nullptr) give_up("no temporary directory at " + directory);
   const auto authority = must(pki::make_authority("bench", "bench", std::chrono::system_clock::now(), 1h));
   const mesh_identity a{"bench", "bench", "a"};
   const mesh_identity b{"bench", "bench", "b"};
@@ -168,15 +153,13 @@ int main(int argc, char** argv) {
   echo_thread.join();
   driver_thread.join();
 
-  auto& took = driving.took;
-  std::sort(took.begin(), took.end());
-  const auto at = [&](double share) {
-    return took[static_cast<std::size_t>(share * static_cast<double>(took.size() - 1))];
-  };
-  std::printf("round trip of %zu bytes over mutual TLS, %zu times: p50 %.1f us, p99 %.1f us, p99.9 %.1f us\n",
-              payload_bytes, took.size(), at(0.5), at(0.99), at(0.999));
+  const auto size = std::to_string(payload_bytes) + " bytes";
+  to.add({"net/round_trip", "us", summary(driving.took), size + " there and back over mutual TLS on loopback"});
   const double seconds = std::chrono::duration<double>(driving.one_way).count();
-  std::printf("one way: %.0f frames/s, %.0f MB/s\n", static_cast<double>(one_way_frames) / seconds,
-              static_cast<double>(one_way_frames * payload_bytes) / seconds / 1e6);
-  return 0;
+  to.add({"net/one_way",
+          "1/s",
+          {{"rate", static_cast<double>(one_way_frames) / seconds}},
+          "frames of " + size + ", one way, a window of " + std::to_string(2 * one_way_window)});
 }
+
+}  // namespace orrery::bench

@@ -1,6 +1,7 @@
 #include "kube/local/schema.hpp"
 
 #include "kube/local/builtin_types.hpp"
+#include "kube/local/pattern.hpp"
 #include "kube/local/selector.hpp"
 #include "kube/local/table.hpp"
 
@@ -90,6 +91,15 @@ TEST(schema, of_a_definition_must_be_structural) {
   EXPECT_THAT(check_structural(widget, "x"), IsEmpty());
   EXPECT_EQ(check_structural(json::parse(R"({"type": "object", "properties": {"a": {}}})"), "x").at(0).field,
             "x.properties[a].type");
+}
+
+TEST(matches_pattern, takes_the_syntax_that_definitions_use) {
+  EXPECT_TRUE(matches_pattern("1m30s", R"(^(?:\d+(\.\d+)?(ns|us|ms|s|m|h))+$)"));
+  EXPECT_FALSE(matches_pattern("1x", R"(^(?:\d+(\.\d+)?(ns|us|ms|s|m|h))+$)"));
+  EXPECT_TRUE(matches_pattern("a-b_c.d", R"(^[\w\-.]+$)"));
+  EXPECT_FALSE(matches_pattern("a b", R"(^[^\s]+$)"));
+  EXPECT_TRUE(matches_pattern("a]b", R"(^[ab\]]+$)"));
+  EXPECT_TRUE(matches_pattern("anything", "(unclosed"));
 }
 
 TEST(builtin_types, know_the_merge_keys_of_pods) {

@@ -5,7 +5,6 @@
 
 #include <chrono>
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <string>
 
@@ -22,8 +21,6 @@ struct session {
   output form = output::table;
   bool colours = false;
   std::optional<std::chrono::milliseconds> timeout{};
-  /// Finds a sidecar anew when the one that was used is lost: set where it is one of many.
-  std::function<result<void>()> find_again{};
   bool default_sidecar = false;  ///< nobody said which sidecar: the hint about --mesh may help
 };
 

@@ -244,7 +244,18 @@ result<plan::observed> cluster_view::read_now(const object_key& mesh) {
   return out;
 }
 
-std::vector<object_key> cluster_view::meshes() const { return state_->keys(); }
+std::vector<object_key> cluster_view::meshes() const {
+  auto out = state_->keys();
+  state_->each(place::classes, [&](const watched& one) {
+    for (const auto& klass : one.copy->list()) {
+      const auto mesh = kube::text_at(*klass, {"spec", "meshRef", "name"});
+      if (!mesh.empty()) out.push_back({std::string(kube::namespace_of(*klass)), std::string(mesh)});
+    }
+  });
+  std::sort(out.begin(), out.end());
+  out.erase(std::unique(out.begin(), out.end()), out.end());
+  return out;
+}
 
 std::vector<std::pair<std::string, kube::informer_health>> cluster_view::health() const {
   std::vector<std::pair<std::string, kube::informer_health>> out;

@@ -31,6 +31,7 @@ class cluster_view {
   [[nodiscard]] plan::observed remembered(const kube::object_key& mesh) const;
   /// The same, with the mesh, its pods, Secrets and ConfigMaps read from the API server now.
   [[nodiscard]] result<plan::observed> read_now(const kube::object_key& mesh);
+  /// All meshes, and those that classes name and that do not exist: their classes are to be told so.
   [[nodiscard]] std::vector<kube::object_key> meshes() const;
   [[nodiscard]] std::vector<std::pair<std::string, kube::informer_health>> health() const;
 

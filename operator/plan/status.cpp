@@ -52,9 +52,11 @@ outcome judge_template(const situation& now) {
     return {"Unknown", "NotChecked", "no pod had to be made of this template yet"};
   }
   if (now.seen.check->accepted) return {"True", "Accepted", "the API server accepts the template's pods"};
+  const bool counts_containers = now.seen.check->message.find("ontainers[") != std::string::npos;
   return {"False", "Refused",
-          fmt::format("the API server refuses the template's pods: {}; running pods are left alone",
-                      now.seen.check->message)};
+          fmt::format("the API server refuses the template's pods: {}{}; running pods are left alone",
+                      now.seen.check->message,
+                      counts_containers ? " (the first container is the sidecar, then come the template's)" : "")};
 }
 
 outcome judge_ready(const situation& now, const pods_state& pods) {

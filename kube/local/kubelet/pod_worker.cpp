@@ -254,7 +254,7 @@ void pod_worker::advance() {
       try_start(*one);
       return;
     }
-    if (one->running || !one->last || wants_restart(*one)) try_start(*one);
+    try_start(*one);
     if (!initialized_ && !(one->running && one->startup_passed)) return;
   }
   initialized_ = true;

@@ -27,8 +27,7 @@ void print(const std::string& text) {
 }
 
 /// Sends, and turns whatever is not a success into an error.
-result<json> ask(session& with, http_question asked, std::chrono::milliseconds otherwise) {
-  const auto timeout = with.timeout ? *with.timeout + timeout_slack : otherwise;
+result<json> ask(session& with, const http_question& asked, std::chrono::milliseconds timeout) {
   const auto reply = with.sidecar.send(asked, timeout);
   if (!reply) return fail(reply.error());
   if (reply->status < 200 || reply->status > 299) return fail(problem_of(*reply));
@@ -40,7 +39,8 @@ result<json> ask(session& with, http_question asked, std::chrono::milliseconds o
 }
 
 exit_code show(session& with, const std::string& target, std::string (*view)(const json&, look)) {
-  const auto document = ask(with, {.method = "GET", .target = target, .body = {}, .headers = {}}, ask_timeout);
+  const auto document =
+      ask(with, {.method = "GET", .target = target, .body = {}, .headers = {}}, with.timeout.value_or(ask_timeout));
   if (!document) return complain(document.error(), &with);
   if (with.form == output::json) {
     print(document->dump(2) + "\n");
@@ -62,7 +62,7 @@ exit_code change(session& with, const std::string& name, const char* method, con
   }
   const auto document =
       ask(with, {.method = method, .target = path_of(*parsed) + suffix, .body = std::move(body), .headers = {}},
-          ask_timeout);
+          with.timeout.value_or(ask_timeout));
   if (!document) return complain(document.error(), &with);
   print(with.form == output::json ? document->dump(2) + "\n" : done + " " + name + "\n");
   return exit_code::ok;
@@ -85,7 +85,7 @@ exit_code message(session& with, const char* kind, const std::string& name, cons
                       .body = std::move(argument),
                       .headers = {}};
   if (with.timeout) asked.headers.emplace_back("Orrery-Timeout", fmt::format("{}ms", with.timeout->count()));
-  const auto reply = ask(with, std::move(asked), call_timeout);
+  const auto reply = ask(with, asked, with.timeout ? *with.timeout + timeout_slack : call_timeout);
   if (!reply) return complain(reply.error(), &with);
   if (std::string_view(kind) == "call") print(reply->dump() + "\n");
   return exit_code::ok;

@@ -2,7 +2,6 @@
 
 #include "sidecar/address.hpp"
 #include "sidecar/discovery.hpp"
-#include "sidecar/file_watch.hpp"
 #include "sidecar/handlers.hpp"
 #include "sidecar/log.hpp"
 #include "sidecar/memory.hpp"
@@ -46,7 +45,10 @@ log_level level_of(std::string_view type) {
 class service {
  public:
   service(const options& chosen, inputs from)
-      : options_(chosen), config_(std::move(from.settings)), genesis_(std::move(from.birth)) {}
+      : options_(chosen),
+        config_(std::move(from.settings)),
+        genesis_(std::move(from.birth)),
+        config_files_(std::move(from.config_files)) {}
 
   exit_code run();
 
@@ -90,7 +92,7 @@ class service {
   std::unique_ptr<http_server> sdk_;
   std::unique_ptr<http_server> admin_;
   std::unique_ptr<pod_discovery> discovery_;
-  file_watch config_files_{{options_.config_path}};
+  file_watch config_files_;
   file_watch tls_files_{
       {options_.tls_directory + "/tls.crt", options_.tls_directory + "/tls.key", options_.tls_directory + "/ca.crt"}};
   asio::steady_timer ticker_{io_};
@@ -373,6 +375,7 @@ exit_code service::run() {
 }  // namespace
 
 result<inputs> load_inputs(const options& chosen) {
+  file_watch config_files({chosen.config_path});
   auto settings = load_config(chosen.config_path);
   if (!settings) return fail(settings.error());
   auto birth = load_genesis(chosen.genesis_path);
@@ -381,7 +384,7 @@ result<inputs> load_inputs(const options& chosen) {
     return fail(errc::invalid_argument, fmt::format("{}: mesh.namespace: is '{}', but the pod is in '{}'",
                                                     chosen.config_path, settings->name_space, chosen.pod_namespace));
   }
-  return inputs{*std::move(settings), *std::move(birth)};
+  return inputs{std::move(config_files), *std::move(settings), *std::move(birth)};
 }
 
 exit_code run(const options& chosen, inputs from) { return service(chosen, std::move(from)).run(); }

@@ -1,11 +1,13 @@
 #pragma once
 #include "sidecar/config.hpp"
+#include "sidecar/file_watch.hpp"
 #include "sidecar/options.hpp"
 
 namespace orrery::sidecar {
 
 /// What start-up needs from files.
 struct inputs {
+  file_watch config_files;  ///< looked before the file was read, so that no change falls in between
   config settings;
   genesis birth;
 };

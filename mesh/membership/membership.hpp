@@ -155,6 +155,8 @@ class table {
   [[nodiscard]] head_count count() const;
   /// An expected member that is not up and has not been given up: "demo-x7k2p (connecting)".
   [[nodiscard]] std::optional<std::string> waiting_for(time_point now) const;
+  /// A terminating member that has not been tried in vain: it may still run what this node will own.
+  [[nodiscard]] bool unreached_leaver() const;
   [[nodiscard]] std::vector<peer_view> view() const;
 
  private:
@@ -198,6 +200,7 @@ class table {
   void back_off(time_point now, peer& missed);
   void forget_strangers();
   [[nodiscard]] wire::hello our_hello(std::uint64_t attempt) const;
+  [[nodiscard]] bool is_up(const peer& known) const { return known.current && links_.at(*known.current).up; }
   [[nodiscard]] bool we_dial(const node_name& name) const { return settings_.self.name < name; }
 
   settings settings_;

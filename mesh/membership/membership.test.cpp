@@ -103,14 +103,23 @@ TEST_F(membership_of_b, dials_only_the_greater_names_and_all_at_once) {
   EXPECT_EQ(dials[0].link.value % 2, 0U);
 }
 
-TEST_F(membership_of_b, does_not_dial_a_terminating_pod_or_one_without_an_address) {
-  auto leaving = pod("c");
-  leaving.terminating = true;
+TEST_F(membership_of_b, does_not_dial_or_wait_for_a_pod_without_an_address) {
   auto unplaced = pod("d");
   unplaced.address.clear();
-  b.expect(now, {pod("b"), leaving, unplaced}, done);
+  b.expect(now, {pod("b"), unplaced}, done);
   EXPECT_TRUE(all<dial>(done).empty());
   EXPECT_FALSE(b.waiting_for(now));
+}
+
+TEST_F(membership_of_b, a_terminating_pod_is_dialled_as_it_may_have_to_hand_over_but_is_not_needed_to_join) {
+  auto leaving = pod("c");
+  leaving.terminating = true;
+  b.expect(now, {pod("b"), leaving}, done);
+  ASSERT_EQ(all<dial>(done).size(), 1U);
+  EXPECT_FALSE(b.waiting_for(now));
+  EXPECT_TRUE(b.unreached_leaver());
+  b.closed(now, all<dial>(done)[0].link, {errc::unavailable, "refused"}, done);
+  EXPECT_FALSE(b.unreached_leaver());
 }
 
 TEST_F(membership_of_b, redials_with_growing_jittered_delays_and_at_once_after_a_change_of_address) {

@@ -60,7 +60,7 @@ void table::expect(time_point now, const std::vector<member>& members, actions& 
 void table::dial_missing(time_point now, actions& out) {
   if (left_) return;
   for (auto& [name, known] : peers_) {
-    const bool wanted = known.expected && !known.expected->terminating && !known.expected->address.empty();
+    const bool wanted = known.expected && !known.expected->address.empty();
     if (!wanted || known.current || !we_dial(name) || now < known.redial_at) continue;
     const link_id id{next_link_};
     next_link_ += 2;
@@ -124,7 +124,7 @@ time_point table::wake_at() const {
     if (link.unexpected_since != never) next = std::min(next, link.unexpected_since + provisional_max);
   }
   for (const auto& [name, known] : peers_) {
-    if (left_ || !known.expected || known.expected->terminating || known.expected->address.empty()) continue;
+    if (left_ || !known.expected || known.expected->address.empty()) continue;
     if (!known.current && we_dial(name)) next = std::min(next, known.redial_at);
   }
   return next;
@@ -163,18 +163,25 @@ head_count table::count() const {
   for (const auto& [name, known] : peers_) {
     if (!known.expected || known.expected->terminating) continue;
     ++out.expected;
-    if (known.current && links_.at(*known.current).up) ++out.live;
+    if (is_up(known)) ++out.live;
   }
   return out;
 }
 
 std::optional<std::string> table::waiting_for(time_point now) const {
   for (const auto& [name, known] : peers_) {
-    if (!known.expected || known.expected->terminating || known.expected->address.empty()) continue;
-    if (known.current && links_.at(*known.current).up) continue;
+    if (!known.expected || known.expected->terminating || known.expected->address.empty() || is_up(known)) continue;
     if (now - known.unreached_since < unreached_max) return name.value + " (connecting)";
   }
   return std::nullopt;
+}
+
+bool table::unreached_leaver() const {
+  return std::any_of(peers_.begin(), peers_.end(), [&](const auto& each) {
+    const peer& known = each.second;
+    return known.expected && known.expected->terminating && !known.expected->address.empty() && !is_up(known) &&
+           known.failures == 0;
+  });
 }
 
 std::vector<peer_view> table::view() const {
@@ -183,7 +190,7 @@ std::vector<peer_view> table::view() const {
                  processes_, std::nullopt, ORRERY_VERSION});
   for (const auto& [name, known] : peers_) {
     peer_view each{.name = name, .uid = {}, .boot = known.last_boot, .address = {}, .rtt = {}, .software = {}};
-    const bool up = known.current && links_.at(*known.current).up;
+    const bool up = is_up(known);
     if (known.expected) {
       each.uid = known.expected->uid;
       each.address = known.expected->address;

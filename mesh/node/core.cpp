@@ -107,9 +107,13 @@ void core::impl::see_whether_joined() {
     contest_open_ = false;
     release_parked();
   }
+  const bool formed = members_.discovery_known() && !members_.waiting_for(now_) && !members_.unreached_leaver();
+  if (forming_until_ != never && formed) {
+    forming_until_ = never;
+    release_parked();
+  }
   if (joined_ || !members_.discovery_known() || members_.waiting_for(now_) || !takeover_.empty()) return;
   joined_ = true;
-  forming_until_ = never;
   emit("node_joined", {{"peers", static_cast<std::uint64_t>(members_.live().size())},
                        {"seconds", std::chrono::duration<double>(now_ - started_at_).count()}});
   release_parked();
@@ -122,7 +126,7 @@ time_point core::impl::wake_at() const {
                               runtime_.next_deadline(), forming_until_, rescan_at_, drain_until_});
   for (const auto& [id, each] : gathers_)
     next = std::min(next, each.deadline);
-  if (!joined_) next = std::min(next, after(now_, joining_poll));
+  if (!joined_ || drain_wanted_) next = std::min(next, after(now_, joining_poll));
   return next;
 }
 
@@ -190,6 +194,9 @@ void core::impl::take(const woken&) {}
 
 void core::impl::take(client_request& seen) {
   if (left_) return answer(from_client{seen.id}, fail(errc::draining, "this node has left the mesh"));
+  if (drain_wanted_ && handed_over()) {  // else a busy client would keep it from leaving
+    return answer(from_client{seen.id}, fail(errc::draining, "this node has handed over and is about to leave"));
+  }
   ask_client(seen.id, seen.asked);
 }
 

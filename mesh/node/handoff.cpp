@@ -17,24 +17,21 @@ using std::chrono::microseconds;
 }  // namespace
 
 void core::impl::hand_over_some() {
-  std::size_t looked_at = 0;
-  while (moves_.scanning() && moves_.may_send() && looked_at < scan_names_max) {
-    const auto batch = runtime_.list({}, moves_.after(), 32);
-    if (batch.empty()) {
-      moves_.scanned_all();
-      break;
-    }
-    for (const auto& info : batch) {
-      if (!moves_.may_send()) break;
-      moves_.scanned_to(info.name);
-      ++looked_at;
-      const node_id* owner = placement_.owner(info.name);
-      if (owner == nullptr || *owner == settings_.self) continue;
-      const auto peer = members_.find(*owner);
-      if (peer && !members_.quiet(now_, peer->link)) hand_over(info, *peer);
+  if (moves_.needs_names()) moves_.scan(runtime_.names());
+  for (std::size_t looked_at = 0; looked_at < scan_names_max && moves_.scanning() && moves_.may_send(); ++looked_at) {
+    const auto name = moves_.next();
+    if (!name) break;
+    const node_id* owner = placement_.owner(*name);
+    if (owner == nullptr || *owner == settings_.self) continue;
+    const auto peer = members_.find(*owner);
+    if (!peer || members_.quiet(now_, peer->link)) {
+      moves_.pass_over();
+    } else if (const auto info = runtime_.find(*name)) {
+      hand_over(*info, *peer);
     }
   }
-  if (!moves_.settled()) return;
+  // What drains may pass its processes through this node to one that does not know it: that one waits for our word.
+  if (!moves_.settled() || (!draining_ && takeover_.any_draining())) return;
   for (const link_id link : moves_.take_owed())
     transmit_to(link, wire::handoff_done{});
 }
@@ -156,6 +153,7 @@ void core::impl::on_handoff_ack(link_id link, const wire::handoff_ack& received)
   if (!arrived) return;
   if (received.refused) return keep_after_all(std::move(*arrived), true);
   acknowledge(arrived->acknowledge, received.superseded);
+  release_parked(arrived->what.name);
 }
 
 void core::impl::on_handoff_done(link_id link) {

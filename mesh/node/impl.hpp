@@ -132,6 +132,7 @@ struct core::impl {
   // ---- drain.cpp ----
   void announce_drain();
   void finish_drain();
+  [[nodiscard]] bool handed_over() const { return moves_.settled() && drain_unheard_.empty(); }
   [[nodiscard]] bool may_leave() const;
   void leave();
 
@@ -164,6 +165,7 @@ struct core::impl {
   pending_table pending_;
   takeover takeover_;
   moves moves_;
+  std::vector<move> lost_moves_;
   isolation isolation_;
   std::map<std::uint64_t, gather> gathers_;
   std::map<class_name, declared_class> classes_;

@@ -4,7 +4,6 @@
 namespace orrery::node {
 
 void core::impl::watch_majority() {
-  if (draining_) return;
   const bool forming = !joined_ && !isolation_.minority() && forming_until_ != never;
   const bool majority = !members_.discovery_known() || forming || members_.count().majority();
   apply(isolation_.majority(now_, majority));

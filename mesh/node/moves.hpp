@@ -4,6 +4,7 @@
 #include "mesh/process/runtime.hpp"
 #include "mesh/wire/messages.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -38,24 +39,44 @@ class moves {
   /// The placement changed: look at every name again.
   void rescan() noexcept {
     scanning_ = true;
-    after_.reset();
+    listed_ = false;
+    passed_over_ = false;
   }
+  /// A name could not be sent now as its owner is quiet: worth another scan when it is heard.
+  void pass_over() noexcept { passed_over_ = true; }
+  [[nodiscard]] bool passed_over() const noexcept { return passed_over_; }
   [[nodiscard]] bool scanning() const noexcept { return scanning_; }
   [[nodiscard]] bool may_send() const noexcept {
     return in_flight_.size() < handoffs_in_flight_max && bytes_ < handoff_bytes_in_flight_max;
   }
-  [[nodiscard]] const std::optional<process_name>& after() const noexcept { return after_; }
-  void scanned_to(const process_name& name) { after_ = name; }
-  void scanned_all() noexcept { scanning_ = false; }
+  /// A scan begins with the names of now: none can come to run at a node that does not own it without a new scan.
+  [[nodiscard]] bool needs_names() const noexcept { return scanning_ && !listed_; }
+  void scan(std::vector<process_name> names) {
+    names_ = std::move(names);
+    std::reverse(names_.begin(), names_.end());
+    listed_ = true;
+  }
+  /// The next name to look at; nothing when the scan is complete.
+  [[nodiscard]] std::optional<process_name> next() {
+    if (names_.empty()) {
+      scanning_ = false;
+      names_.shrink_to_fit();
+      return std::nullopt;
+    }
+    std::optional<process_name> out{std::move(names_.back())};
+    names_.pop_back();
+    return out;
+  }
 
   void sent(wire::correlation id, move what) {
     bytes_ += what.bytes;
+    names_in_flight_.insert(what.what.name);
     in_flight_.emplace(id, std::move(what));
   }
   [[nodiscard]] std::optional<move> arrived(wire::correlation id, membership::link_id from) {
     const auto found = in_flight_.find(id);
     if (found == in_flight_.end() || found->second.to != from) return std::nullopt;
-    bytes_ -= found->second.bytes;
+    forget(found->second);
     std::optional<move> out{std::move(found->second)};
     in_flight_.erase(found);
     return out;
@@ -64,7 +85,7 @@ class moves {
     std::vector<move> out;
     for (auto each = in_flight_.begin(); each != in_flight_.end();) {
       if (each->second.to == peer) {
-        bytes_ -= each->second.bytes;
+        forget(each->second);
         out.push_back(std::move(each->second));
         each = in_flight_.erase(each);
       } else {
@@ -73,6 +94,8 @@ class moves {
     }
     return out;
   }
+  /// Neither here nor surely there: it must not be started afresh.
+  [[nodiscard]] bool in_flight(const process_name& name) const { return names_in_flight_.contains(name); }
   void owe_done(membership::link_id peer) { owed_.insert(peer); }
   void forget(membership::link_id peer) { owed_.erase(peer); }
   /// Everything has been looked at and everything sent has arrived.
@@ -85,9 +108,17 @@ class moves {
   }
 
  private:
+  void forget(const move& gone) {
+    bytes_ -= gone.bytes;
+    names_in_flight_.erase(names_in_flight_.find(gone.what.name));
+  }
+
   bool scanning_ = false;
-  std::optional<process_name> after_;
+  bool listed_ = false;
+  bool passed_over_ = false;
+  std::vector<process_name> names_;  ///< still to look at, last first
   std::map<wire::correlation, move> in_flight_;
+  std::multiset<process_name> names_in_flight_;
   std::size_t bytes_ = 0;
   std::set<membership::link_id> owed_;
 };

@@ -10,6 +10,13 @@ void core::impl::apply_membership() {
     std::visit([&](const auto& todo) { apply(todo); }, each);
   }
   todo_.clear();
+  if (lost_moves_.empty()) return;
+  watch_majority();
+  refresh_placement();  // what comes back is placed without the lost peer
+  std::vector<move> lost;
+  lost.swap(lost_moves_);
+  for (auto& each : lost)
+    keep_after_all(std::move(each), false);
 }
 
 void core::impl::apply(const membership::dial& todo) {
@@ -29,9 +36,8 @@ void core::impl::transmit_to(link_id link, const wire::message& what) {
 
 void core::impl::apply(const membership::peer_up& seen) {
   emit("node_up", {{"peer", seen.node.name.value}, {"boot", seen.node.boot.value}});
-  takeover_.expect(now_, seen.link, seen.node, seen.draining);
+  takeover_.came_up(now_, seen.link, seen.node, seen.draining);
   moves_.owe_done(seen.link);
-  moves_.rescan();
   if (draining_) {
     drain_unheard_.insert(seen.link);
     transmit_to(seen.link, wire::draining{});
@@ -47,10 +53,9 @@ void core::impl::apply(const membership::peer_down& seen) {
   placement_stale_ = true;
   fail_forwarded(seen.link, "lost " + seen.node.name.value + ": " + seen.why.context);
   lose_gathers(seen.link);
-  watch_majority();
-  refresh_placement();  // what comes back is placed without the lost one
+  // Decided when all actions are carried out: a new connection of the same peer may be among them.
   for (auto& lost : moves_.lost(seen.link))
-    keep_after_all(std::move(lost), false);
+    lost_moves_.push_back(std::move(lost));
 }
 
 void core::impl::apply(const membership::peer_refused& seen) {
@@ -60,12 +65,12 @@ void core::impl::apply(const membership::peer_refused& seen) {
 
 void core::impl::apply(const membership::peer_draining& seen) {
   emit("node_draining", {{"peer", seen.node.name.value}});
-  takeover_.expect(now_, seen.link, seen.node, true);
+  takeover_.drains(now_, seen.link, seen.node);
   placement_stale_ = true;
 }
 
 void core::impl::apply(const membership::peer_heard&) {
-  moves_.rescan();  // names whose owner was quiet were passed over
+  if (moves_.passed_over()) moves_.rescan();
   release_parked();
 }
 

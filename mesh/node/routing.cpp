@@ -22,9 +22,10 @@ bool worth_a_retry(const error& why) {
 }  // namespace
 
 bool core::impl::must_wait(const process_name& name) {
+  if (moves_.in_flight(name)) return true;
   if (takeover_.empty() && forming_until_ == never) return false;
   if (const auto info = runtime_.find(name)) return contest_open_ && contested(*info);
-  if (forming_until_ != never || takeover_.any_staying()) return true;
+  if (forming_until_ != never || takeover_.any_name()) return true;
   std::vector<node_id> with_leavers = takeover_.draining();
   const std::vector<node_id> leavers = with_leavers;
   with_leavers.insert(with_leavers.end(), placement_.nodes().begin(), placement_.nodes().end());
@@ -45,6 +46,7 @@ route core::impl::where(const process_name& name) {
   if (const auto info = runtime_.find(name); info && !(contest_open_ && contested(*info))) {
     return {route::to::here, {}, {}};
   }
+  if (owner == nullptr && members_.waiting_for(now_)) return {route::to::wait, {}, {}};
   if (owner == nullptr) return {route::to::nowhere, {}, {errc::draining, "every node of the mesh is draining"}};
   const auto peer = members_.find(*owner);
   if (!peer || members_.quiet(now_, peer->link)) return {route::to::wait, {}, {}};

@@ -16,8 +16,12 @@ inline constexpr duration handover_silence_max = std::chrono::seconds{2};
 /// drain, until they say handoff_done. Meanwhile such names are not started afresh here.
 class takeover {
  public:
-  void expect(time_point now, membership::link_id peer, const node_id& node, bool draining) {
-    waiting_[peer] = {node, draining, now + handover_silence_max};
+  void came_up(time_point now, membership::link_id peer, const node_id& node, bool draining) {
+    waiting_[peer] = {node, true, draining, now + handover_silence_max};
+  }
+  void drains(time_point now, membership::link_id peer, const node_id& node) {
+    const bool any = waiting_.contains(peer) && waiting_.at(peer).any_name;
+    waiting_[peer] = {node, any, true, now + handover_silence_max};
   }
   /// A handoff arrived: the peer is at it.
   void progress(time_point now, membership::link_id peer) {
@@ -38,11 +42,14 @@ class takeover {
       next = std::min(next, each.until);
     return next;
   }
-  /// A peer that is not draining may run any of our names, as it placed them without us.
-  [[nodiscard]] bool any_staying() const {
-    return std::any_of(waiting_.begin(), waiting_.end(), [](const auto& each) { return !each.second.draining; });
+  /// A peer that has just come up may run any of our names, as it placed them without us.
+  [[nodiscard]] bool any_name() const {
+    return std::any_of(waiting_.begin(), waiting_.end(), [](const auto& each) { return each.second.any_name; });
   }
-  /// Those that drain still own names in the placement that counts them in.
+  [[nodiscard]] bool any_draining() const {
+    return std::any_of(waiting_.begin(), waiting_.end(), [](const auto& each) { return each.second.draining; });
+  }
+  /// Those that drain, but had handed over before: they run what they own in the placement that counts them in.
   [[nodiscard]] std::vector<node_id> draining() const {
     std::vector<node_id> out;
     for (const auto& [peer, each] : waiting_) {
@@ -59,6 +66,7 @@ class takeover {
  private:
   struct entry {
     node_id node;
+    bool any_name = false;
     bool draining = false;
     time_point until{};
   };

@@ -1,0 +1,86 @@
+#pragma once
+#include "mesh/node/node.hpp"
+#include "mesh/sim/agenda.hpp"
+#include "mesh/sim/network.hpp"
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace orrery::sim {
+
+/// Pods, their lives, and what discovery tells them of each other. Drives each node::core as the sidecar does.
+class cluster {
+ public:
+  /// Called for every answer to ask().
+  using on_response = std::function<void(node::request_id id, result<value> answer)>;
+  /// A life ended; its open requests will not be answered. `drained`: it left by itself.
+  using on_end = std::function<void(const std::string& node, std::uint64_t boot, bool drained)>;
+
+  cluster(std::uint64_t seed, bool verbose);
+
+  agenda time;
+  seeded_random random;
+  network net;
+  on_response responded;
+  on_end ended;
+  /// How long discovery lags, at most.
+  duration discovery_lag_max = std::chrono::milliseconds{300};
+
+  std::string add_pod();               ///< creates it and starts its sidecar soon
+  void start(const std::string& pod);  ///< a new life
+  void crash(const std::string& pod, bool silently);
+  void drain(const std::string& pod, duration term_lag);  ///< deletes the pod: terminating, SIGTERM, gone when drained
+  void delete_now(const std::string& pod);                ///< the pod object and its process vanish
+  void set_control_plane(bool reachable) { control_plane_ = reachable; }
+  void define(std::vector<process::class_spec> classes) { classes_ = std::move(classes); }
+
+  [[nodiscard]] bool alive(const std::string& pod) const;
+  [[nodiscard]] bool leaving(const std::string& pod) const;
+  [[nodiscard]] std::vector<std::string> pods() const;    ///< that exist
+  [[nodiscard]] std::vector<std::string> living() const;  ///< that run and are not leaving
+  [[nodiscard]] const node::core& core_of(const std::string& pod) const { return *nodes_.at(pod).core; }
+  [[nodiscard]] node_id id_of(const std::string& pod) const;
+
+  /// Asks a living node; the answer goes to `responded` with the id that is returned.
+  node::request_id ask(const std::string& pod, node::operation what);
+
+  [[nodiscard]] std::uint64_t log_hash() const noexcept { return log_hash_; }
+  void note(const std::string& line);
+
+ private:
+  struct pod_state {
+    node::expected_member member;
+    std::uint64_t boot = 0;
+    std::unique_ptr<node::core> core;
+    bool deleted = false;
+    std::uint64_t discovery_seen = 0;
+    time_point wake = never;
+    std::size_t wakes_at_once = 0;
+  };
+
+  void step(const std::string& name, node::event happened);
+  void carry_out(const std::string& name, std::uint64_t boot, node::effects& todo);
+  void arrange_wake(const std::string& name);
+  void announce();
+  void announce_to(const std::string& name);
+  [[nodiscard]] endpoint_id endpoint(const std::string& name) const { return {name, nodes_.at(name).boot}; }
+  [[nodiscard]] pod_state* living_at(const endpoint_id& where);
+  [[nodiscard]] duration up_to(duration most);
+
+  std::map<std::string, pod_state> nodes_;
+  std::vector<process::class_spec> classes_;
+  std::uint64_t seed_;
+  std::uint64_t next_pod_ = 0;
+  std::uint64_t next_boot_ = 0;
+  std::uint64_t next_request_ = 0;
+  std::uint64_t discovery_version_ = 0;
+  std::uint64_t log_hash_ = 0;
+  bool control_plane_ = true;
+  bool verbose_ = false;
+};
+
+}  // namespace orrery::sim

@@ -1,0 +1,36 @@
+#pragma once
+#include "mesh/base/time.hpp"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace orrery::sim {
+
+enum class trouble : std::uint8_t {
+  planned,  ///< pods join and drain; nothing breaks: nothing may be lost and nobody sees an error
+  chaos,    ///< crashes, silent deaths, restarts, cuts, slow links, lagging discovery, no control plane
+};
+
+struct scenario {
+  std::uint64_t seed = 1;
+  std::size_t nodes = 3;
+  duration lasting = std::chrono::seconds{30};
+  trouble kind = trouble::planned;
+  bool verbose = false;
+};
+
+struct outcome {
+  std::uint64_t log_hash = 0;
+  std::size_t answered = 0;
+  std::size_t failed = 0;
+  duration simulated{};
+  std::vector<std::string> wrong;
+};
+
+/// The seed decides size, length and kind.
+[[nodiscard]] scenario from_seed(std::uint64_t seed);
+/// Forms a mesh, troubles it while clients call, lets it heal, and checks that everything is as it should be.
+[[nodiscard]] outcome run(const scenario& chosen);
+
+}  // namespace orrery::sim

@@ -157,6 +157,8 @@ class table {
   [[nodiscard]] std::optional<std::string> waiting_for(time_point now) const;
   /// A terminating member that has not been tried in vain: it may still run what this node will own.
   [[nodiscard]] bool unreached_leaver() const;
+  /// A peer that we have welcomed may take us for up, though we have not heard its welcome.
+  [[nodiscard]] bool half_up() const;
   [[nodiscard]] std::vector<peer_view> view() const;
 
  private:

@@ -21,7 +21,7 @@ bool core::impl::may_leave() const {
   // The last node waits for a newcomer that is on its way: otherwise all that it runs would be lost.
   if (placement_.nodes().empty() && runtime_.count() > 0 && members_.waiting_for(now_)) return false;
   // A peer that has acknowledged sends no more calls after it; those that it had sent are in pending_ by then.
-  return handed_over() && pending_.size() == 0 && gathers_.empty() && !work_left_;
+  return handed_over() && !members_.half_up() && pending_.size() == 0 && gathers_.empty() && !work_left_;
 }
 
 void core::impl::finish_drain() {

@@ -33,7 +33,7 @@ void core::impl::hand_over_some() {
   // What drains may pass its processes through this node to one that does not know it: that one waits for our word.
   if (!moves_.settled() || (!draining_ && takeover_.any_draining())) return;
   for (const link_id link : moves_.take_owed())
-    transmit_to(link, wire::handoff_done{});
+    transmit_to(link, wire::handoff_done{placement_.nodes()});
 }
 
 void core::impl::hand_over(const process::process_info& info, const membership::live_peer& to) {
@@ -156,7 +156,10 @@ void core::impl::on_handoff_ack(link_id link, const wire::handoff_ack& received)
   release_parked(arrived->what.name);
 }
 
-void core::impl::on_handoff_done(link_id link) {
+void core::impl::on_handoff_done(link_id link, const wire::handoff_done& received) {
+  for (const auto& node : received.nodes) {
+    if (node.name != settings_.self.name && !members_.find(node)) takeover_.rumoured(now_, node);
+  }
   if (takeover_.forget(link)) release_parked();
 }
 

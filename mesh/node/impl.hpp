@@ -121,7 +121,7 @@ struct core::impl {
                     std::optional<move::upstream> acknowledge);
   void on_handoff(link_id link, wire::handoff& received);
   void on_handoff_ack(link_id link, const wire::handoff_ack& received);
-  void on_handoff_done(link_id link);
+  void on_handoff_done(link_id link, const wire::handoff_done& received);
   void keep_after_all(move what, bool refused);
   void install_here(process::handoff what, link_id from, wire::correlation id);
   void queue_mailbox(const process_name& name, std::vector<process::handoff::waiting> mailbox);

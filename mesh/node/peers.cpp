@@ -113,8 +113,8 @@ void core::impl::from_peer_frame(link_id link, wire::message& received) {
     on_handoff(link, *handoff);
   } else if (const auto* ack = std::get_if<wire::handoff_ack>(&received)) {
     on_handoff_ack(link, *ack);
-  } else if (std::holds_alternative<wire::handoff_done>(received)) {
-    on_handoff_done(link);
+  } else if (const auto* done = std::get_if<wire::handoff_done>(&received)) {
+    on_handoff_done(link, *done);
   } else if (std::holds_alternative<wire::draining_ack>(received)) {
     drain_unheard_.erase(link);
   }

@@ -143,6 +143,15 @@ field_writer put(const handoff_ack& m) {
   return out;
 }
 
+field_writer put(const handoff_done& m) {
+  std::vector<field_writer> nodes(std::min(m.nodes.size(), nodes_named_max));
+  for (std::size_t i = 0; i < nodes.size(); ++i)
+    nodes[i].text("node", m.nodes[i].name.value).number("boot", m.nodes[i].boot.value);
+  field_writer out;
+  out.maps("nodes", nodes);
+  return out;
+}
+
 template <class Message>
 constexpr kind kind_of() {
   if constexpr (std::is_same_v<Message, hello>) return kind::hello;
@@ -273,6 +282,16 @@ void take(field_reader& in, handoff& m) {
 void take(field_reader& in, handoff_ack& m) {
   in.number("id", m.id).flag("superseded", m.superseded);
   if (in.has("error")) m.refused = take_error(in);
+}
+
+void take(field_reader& in, handoff_done& m) {
+  std::vector<field_reader> nodes;
+  in.maps("nodes", nodes, nodes_named_max);
+  for (auto& each : nodes) {
+    auto& node = m.nodes.emplace_back();
+    each.text("node", node.name.value, name_bytes_max).number("boot", node.boot.value);
+    if (each.refusal()) return in.refuse("nodes", "holds a wrong entry: " + each.refusal()->context);
+  }
 }
 
 template <class Message>

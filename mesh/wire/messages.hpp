@@ -21,6 +21,7 @@ inline constexpr std::uint64_t protocol_version = 1;
 inline constexpr std::size_t method_bytes_max = 255;
 inline constexpr std::size_t reason_bytes_max = 4096;  ///< texts for people: refusals, exit reasons, errors
 inline constexpr std::size_t handoff_waiting_max = 10'000;
+inline constexpr std::size_t nodes_named_max = 2000;
 /// What one handoff frame may hold beside the state; the rest of a mailbox follows as ordinary calls and casts.
 inline constexpr std::size_t handoff_mailbox_bytes_max = 2U << 20U;
 
@@ -114,8 +115,11 @@ struct handoff_ack {
   std::optional<error> refused;
   bool superseded = false;
 };
-/// "I run nothing any more that you own."
-struct handoff_done {};
+/// "I run nothing any more that you own." With the nodes among which the sender places names: one that the receiver
+/// does not see yet may have been given some of its names.
+struct handoff_done {
+  std::vector<node_id> nodes;
+};
 /// A type that this version does not know: ignored.
 struct unknown_message {
   std::uint16_t type = 0;

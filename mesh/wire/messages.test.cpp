@@ -103,7 +103,8 @@ TEST(messages, the_others_survive_the_trip) {
   (void)round_trip(welcome{});
   (void)round_trip(draining{});
   (void)round_trip(draining_ack{});
-  (void)round_trip(handoff_done{});
+  const node_id other{node_name{"demo-c"}, boot_number{8}};
+  EXPECT_EQ(round_trip(handoff_done{{other}}).nodes, std::vector{other});
 }
 
 TEST(messages, unknown_fields_of_a_newer_peer_are_ignored) {

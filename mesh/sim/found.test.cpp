@@ -1,0 +1,60 @@
+// Whole runs: a few of each kind, and those seeds that once found a bug, by what they found.
+#include "mesh/sim/scenario.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace orrery::sim {
+namespace {
+
+using ::testing::IsEmpty;
+
+std::vector<std::string> wrong_with(std::uint64_t seed) { return run(from_seed(seed)).wrong; }
+
+TEST(simulation, the_same_seed_gives_the_same_log_and_another_seed_another) {
+  const auto first = run(from_seed(3)).log_hash;
+  EXPECT_EQ(run(from_seed(3)).log_hash, first);
+  EXPECT_NE(run(from_seed(5)).log_hash, first);
+}
+
+TEST(simulation, joins_and_drains_lose_nothing_and_show_clients_no_error) {
+  for (const std::uint64_t seed : {2, 4, 86, 112}) {
+    const auto done = run(from_seed(seed));
+    EXPECT_THAT(done.wrong, IsEmpty()) << "seed " << seed;
+    EXPECT_GT(done.answered, 1000U);
+  }
+}
+
+TEST(simulation, crashes_cuts_and_lag_end_in_a_whole_mesh_with_every_request_answered_once) {
+  for (const std::uint64_t seed : {1, 5, 9, 47})
+    EXPECT_THAT(wrong_with(seed), IsEmpty()) << "seed " << seed;
+}
+
+TEST(found_by_simulation, a_draining_node_without_a_majority_does_not_spin) { EXPECT_THAT(wrong_with(7), IsEmpty()); }
+
+TEST(found_by_simulation, a_node_does_not_leave_while_a_peer_that_it_welcomed_may_take_it_for_up) {
+  EXPECT_THAT(wrong_with(10), IsEmpty());
+}
+
+TEST(found_by_simulation, a_newcomer_waits_for_processes_that_a_leaver_passes_on_through_a_third_node) {
+  EXPECT_THAT(wrong_with(60), IsEmpty());
+}
+
+TEST(found_by_simulation, a_process_on_its_way_to_a_node_that_drains_is_not_started_afresh) {
+  EXPECT_THAT(wrong_with(96), IsEmpty());
+}
+
+TEST(found_by_simulation, the_last_node_does_not_leave_before_a_newcomer_has_connected) {
+  EXPECT_THAT(wrong_with(102), IsEmpty());
+}
+
+TEST(found_by_simulation, a_cast_that_no_node_can_take_is_refused_and_not_dropped) {
+  EXPECT_THAT(wrong_with(152), IsEmpty());
+}
+
+TEST(found_by_simulation, of_two_newcomers_the_one_that_does_not_know_the_other_waits_for_it) {
+  EXPECT_THAT(wrong_with(164), IsEmpty());
+}
+
+}  // namespace
+}  // namespace orrery::sim

@@ -1,0 +1,257 @@
+// Scenarios on a small mesh: what an SRE would try.
+#include "mesh/membership/placement.hpp"
+#include "mesh/sim/cluster.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+
+namespace orrery::sim {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using ::testing::HasSubstr;
+
+class small_mesh : public ::testing::Test {
+ protected:
+  small_mesh() {
+    process::class_spec counter;
+    counter.name = class_name{"counter"};
+    world.define({counter});
+    world.responded = [this](node::request_id id, result<value> answer) {
+      EXPECT_FALSE(answers.contains(id.value)) << "answered twice";
+      answers.emplace(id.value, std::move(answer));
+      answered_at[id.value] = world.time.now();
+    };
+    world.ended = [](const std::string&, std::uint64_t, bool) {};
+  }
+
+  void form(int pods) {
+    for (int i = 0; i < pods; ++i)
+      world.add_pod();
+    pass(seconds{3});
+    for (const auto& pod : world.pods())
+      EXPECT_TRUE(world.core_of(pod).current().joined) << world.core_of(pod).current().reason;
+  }
+  void pass(duration span) { world.time.run_until(world.time.now() + span); }
+
+  node::request_id call(const std::string& at, const process_name& name, std::string_view method,
+                        duration timeout = seconds{5}) {
+    return world.ask(at, node::call_op{name, std::string{method}, value{}, timeout});
+  }
+  result<value> answer_of(node::request_id id, duration wait = seconds{6}) {
+    const auto end = world.time.now() + wait;
+    while (!answers.contains(id.value) && world.time.now() < end)
+      pass(milliseconds{1});
+    if (!answers.contains(id.value)) return fail(errc::internal, "no answer");
+    return answers.at(id.value);
+  }
+  result<value> ask(const std::string& at, node::operation what) { return answer_of(world.ask(at, std::move(what))); }
+
+  /// A name that `pod` owns.
+  process_name owned_by(const std::string& pod) const {
+    std::vector<node_id> ids;
+    for (const auto& each : world.living())
+      ids.push_back(world.id_of(each));
+    const membership::placement placement(ids);
+    for (int i = 0;; ++i) {
+      const process_name name{class_name{"counter"}, process_key{"n" + std::to_string(i)}};
+      if (placement.owner(name)->name.value == pod) return name;
+    }
+  }
+
+  cluster world{1, false};
+  std::map<std::uint64_t, result<value>> answers;
+  std::map<std::uint64_t, time_point> answered_at;
+};
+
+TEST_F(small_mesh, forms_within_a_second_of_the_last_start_and_every_node_sees_every_other) {
+  form(3);
+  for (const auto& pod : world.pods()) {
+    EXPECT_EQ(world.core_of(pod).current().connected, 2U);
+    EXPECT_EQ(world.core_of(pod).current().expected, 3U);
+    const auto nodes = ask(pod, node::list_nodes_op{}).value().document()["nodes"];
+    ASSERT_EQ(nodes.size(), 3U);
+    for (const auto& each : nodes) {
+      EXPECT_THAT((std::vector<std::string>{"self", "up"}), ::testing::Contains(each["state"].get<std::string>()));
+      EXPECT_EQ(each["state"] == "self", each["rttSeconds"].is_null());
+    }
+  }
+}
+
+TEST_F(small_mesh, a_call_answers_the_same_from_every_node) {
+  form(3);
+  const auto pods = world.pods();
+  const auto name = owned_by(pods[1]);
+  std::int64_t expected = 0;
+  for (const auto& pod : pods)
+    EXPECT_EQ(answer_of(call(pod, name, "add")).value().document(), ++expected);
+}
+
+TEST_F(small_mesh, refusals_of_the_owner_come_back_with_their_code) {
+  form(2);
+  const auto pods = world.pods();
+  const auto refused = answer_of(call(pods[0], owned_by(pods[1]), "fly"));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, errc::not_found);
+  EXPECT_THAT(refused.error().context, HasSubstr("fly"));
+  EXPECT_EQ(answer_of(call(pods[0], {class_name{"unknown"}, process_key{"a"}}, "get")).error().code, errc::not_found);
+}
+
+TEST_F(small_mesh, after_a_crash_the_calls_answer_from_another_node_at_once) {
+  form(3);
+  const auto pods = world.pods();
+  const auto name = owned_by(pods[1]);
+  ASSERT_TRUE(answer_of(call(pods[0], name, "add")));
+  world.crash(pods[1], false);
+  pass(milliseconds{5});
+  const auto began = world.time.now();
+  EXPECT_EQ(answer_of(call(pods[0], name, "add")).value().document(), 1);  // state is lost in this form
+  EXPECT_LT(world.time.now() - began, milliseconds{100});
+}
+
+TEST_F(small_mesh, after_a_silent_death_calls_answer_within_two_seconds_and_those_that_waited_see_no_error) {
+  form(3);
+  const auto pods = world.pods();
+  const auto name = owned_by(pods[1]);
+  world.crash(pods[1], true);
+  const auto lost = call(pods[0], name, "add");
+  pass(milliseconds{1600});  // silent for two heartbeats: nothing more is sent to it
+  const auto waited = call(pods[0], name, "add");
+  const auto early = answer_of(lost);
+  ASSERT_FALSE(early);
+  EXPECT_EQ(early.error().code, errc::unavailable);
+  EXPECT_EQ(early.error().effect, took_effect::unknown);
+  EXPECT_EQ(answer_of(waited).value().document(), 1);
+}
+
+TEST_F(small_mesh, a_drain_keeps_the_state_and_ends_soon) {
+  form(3);
+  const auto pods = world.pods();
+  std::vector<process_name> names;
+  for (int i = 0; i < 300; ++i) {
+    names.push_back({class_name{"counter"}, process_key{std::to_string(i)}});
+    ASSERT_TRUE(answer_of(call(pods[0], names.back(), "add")));
+  }
+  const auto began = world.time.now();
+  world.drain(pods[1], milliseconds{0});
+  while (world.alive(pods[1]) && world.time.now() - began < seconds{10})
+    pass(milliseconds{1});
+  EXPECT_LT(world.time.now() - began, seconds{1});
+  for (const auto& name : names)
+    EXPECT_EQ(answer_of(call(pods[0], name, "get")).value().document(), 1) << to_string(name);
+}
+
+TEST_F(small_mesh, a_node_that_is_alone_drains_at_once) {
+  form(1);
+  const auto pod = world.pods()[0];
+  ASSERT_TRUE(answer_of(call(pod, owned_by(pod), "add")));
+  world.drain(pod, milliseconds{0});
+  pass(milliseconds{301});
+  EXPECT_FALSE(world.alive(pod));
+}
+
+TEST_F(small_mesh, a_node_cut_from_all_and_from_the_api_server_is_isolated_and_says_so) {
+  form(3);
+  const auto pods = world.pods();
+  world.set_control_plane(false);
+  for (const auto& pod : pods)
+    world.net.cut(pods[0], pod);
+  pass(seconds{7});
+  EXPECT_TRUE(world.core_of(pods[0]).current().isolated);
+  EXPECT_FALSE(world.core_of(pods[1]).current().isolated);
+  const auto refused = answer_of(call(pods[0], owned_by(pods[0]), "get"));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, errc::isolated);
+  EXPECT_EQ(refused.error().effect, took_effect::not_executed);
+  EXPECT_TRUE(answer_of(call(pods[1], owned_by(pods[0]), "add")));
+}
+
+TEST_F(small_mesh, without_the_api_server_a_whole_mesh_goes_on) {
+  form(3);
+  world.set_control_plane(false);
+  pass(seconds{20});
+  for (const auto& pod : world.pods()) {
+    EXPECT_FALSE(world.core_of(pod).current().isolated);
+    EXPECT_TRUE(answer_of(call(pod, owned_by(pod), "add")));
+  }
+}
+
+TEST_F(small_mesh, what_others_started_while_a_node_was_isolated_wins_over_its_own) {
+  form(3);
+  const auto pods = world.pods();
+  const auto name = owned_by(pods[0]);
+  ASSERT_EQ(answer_of(call(pods[0], name, "add")).value().document(), 1);
+  world.set_control_plane(false);
+  for (const auto& pod : pods)
+    world.net.cut(pods[0], pod);
+  pass(seconds{6});
+  for (int i = 1; i <= 5; ++i)
+    EXPECT_EQ(answer_of(call(pods[1], name, "add")).value().document(), i);
+  world.net.heal_all();
+  pass(seconds{8});
+  EXPECT_FALSE(world.core_of(pods[0]).current().isolated);
+  for (const auto& pod : pods)
+    EXPECT_EQ(answer_of(call(pod, name, "get")).value().document(), 5) << pod;
+}
+
+TEST_F(small_mesh, lists_name_the_nodes_that_do_not_answer) {
+  form(3);
+  const auto pods = world.pods();
+  for (const auto& pod : pods)
+    ASSERT_TRUE(answer_of(call(pod, owned_by(pod), "add")));
+  auto all = ask(pods[0], node::list_processes_op{}).value().document();
+  EXPECT_EQ(all["processes"].size(), 3U);
+  EXPECT_TRUE(all["unreachable"].empty());
+  EXPECT_EQ(ask(pods[0], node::tree_op{}).value().document()["nodes"].size(), 3U);
+  world.net.cut(pods[0], pods[2]);
+  const auto began = world.time.now();
+  all = ask(pods[0], node::list_processes_op{}).value().document();
+  EXPECT_LE(world.time.now() - began, milliseconds{1010});
+  EXPECT_EQ(all["processes"].size(), 2U);
+  EXPECT_EQ(all["unreachable"], nlohmann::json::array({pods[2]}));
+}
+
+TEST_F(small_mesh, processes_are_inspected_killed_and_stopped_from_any_node) {
+  form(2);
+  const auto pods = world.pods();
+  const auto name = owned_by(pods[1]);
+  const auto missing = ask(pods[0], node::inspect_op{name});
+  ASSERT_FALSE(missing);
+  EXPECT_EQ(missing.error().code, errc::not_found);
+  EXPECT_THAT(missing.error().context, HasSubstr(pods[1]));
+  ASSERT_TRUE(answer_of(call(pods[0], name, "add")));
+  EXPECT_EQ(ask(pods[0], node::inspect_op{name}).value().document()["node"], pods[1]);
+  EXPECT_EQ(ask(pods[0], node::kill_op{name, "test"}).value().document()["killed"], true);
+  EXPECT_EQ(ask(pods[0], node::inspect_op{name}).value().document()["restarts"], 1);
+  EXPECT_EQ(ask(pods[0], node::stop_op{name}).value().document()["stopped"], true);
+  EXPECT_FALSE(ask(pods[0], node::inspect_op{name}));
+}
+
+TEST_F(small_mesh, a_call_that_nobody_answers_ends_at_its_deadline) {
+  form(2);
+  const auto pods = world.pods();
+  const auto name = owned_by(pods[1]);
+  world.net.cut(pods[0], pods[1]);
+  const auto began = world.time.now();
+  const auto ended = answer_of(call(pods[0], name, "get", milliseconds{300}));
+  ASSERT_FALSE(ended);
+  EXPECT_EQ(ended.error().code, errc::deadline_exceeded);
+  EXPECT_EQ(ended.error().effect, took_effect::unknown);
+  EXPECT_LE(world.time.now() - began, milliseconds{302});
+}
+
+TEST_F(small_mesh, wrong_requests_are_refused_with_what_would_be_accepted) {
+  form(1);
+  const auto pod = world.pods()[0];
+  const auto name = owned_by(pod);
+  EXPECT_EQ(answer_of(call(pod, name, "")).error().code, errc::invalid_argument);
+  EXPECT_EQ(answer_of(call(pod, name, std::string(256, 'x'))).error().code, errc::invalid_argument);
+  EXPECT_THAT(answer_of(call(pod, name, "get", seconds{0})).error().context, HasSubstr("at most 1 h"));
+}
+
+}  // namespace
+}  // namespace orrery::sim

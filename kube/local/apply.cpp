@@ -348,8 +348,9 @@ reply<json> apply_config(const json& schema, const json& live, const json& confi
     return tl::unexpected(std::move(failure));
   }
   subtract(before, wanted);
-  for (auto it = before.rbegin(); it != before.rend(); ++it) {  // leaves before the items that hold them
-    if (!has_prefix(others, *it) && !has_prefix(wanted, *it)) remove_at(&schema, out, *it);
+  // An item of a list comes before its fields, and takes them along: without its key it could no longer be found.
+  for (const auto& path : before) {
+    if (!has_prefix(others, path) && !has_prefix(wanted, path)) remove_at(&schema, out, path);
   }
   std::erase_if(entries, [&](const entry& each) { return is_of(each, manager, "Apply"); });
   entries.push_back({.header = header_of(manager, "Apply"), .fields = wanted});

@@ -1,10 +1,10 @@
 #include "kube/local/builtin_rules.hpp"
 
+#include "kube/local/pattern.hpp"
 #include "kube/local/selector.hpp"
 #include "kube/local/util.hpp"
 
 #include <algorithm>
-#include <regex>
 #include <set>
 
 namespace orrery::local {
@@ -172,8 +172,8 @@ void required(causes& out, const std::string& field, const std::string& why = ""
 }
 
 bool is_label_name(const std::string& text) {
-  static const std::regex dns_label("^[a-z0-9]([-a-z0-9]*[a-z0-9])?$");
-  return text.size() <= 63 && std::regex_match(text, dns_label);
+  static constexpr const char* dns_label = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
+  return text.size() <= 63 && matches_pattern(text, dns_label);
 }
 
 void check_containers(const json& spec, const char* field, const std::string& path, std::set<std::string>& names,
@@ -281,8 +281,8 @@ void check_workload(const json& before, const json& after, causes& out) {
 void check_config(const json& before, const json& after, causes& out) {
   for (const char* field : {"data", "binaryData"}) {
     for (const auto& [key, value] : map_at(after, {field}).items()) {
-      static const std::regex key_form("^[-._a-zA-Z0-9]+$");
-      if (!std::regex_match(key, key_form) || key == "." || key == "..") {
+      static constexpr const char* key_form = "^[-._a-zA-Z0-9]+$";
+      if (!matches_pattern(key, key_form) || key == "." || key == "..") {
         out.push_back({std::string(field) + "[" + key + "]", "FieldValueInvalid",
                        "Invalid value: \"" + key +
                            "\": a valid config key must consist of alphanumeric characters, '-', '_' or '.'"});
@@ -338,9 +338,9 @@ void check_binding(const json& before, const json& after, causes& out) {
 }  // namespace
 
 std::string name_error(std::string_view name) {
-  static const std::regex dns_subdomain("^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$");
+  static constexpr const char* dns_subdomain = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
   if (name.size() > 253) return "must be no more than 253 characters";
-  if (std::regex_match(name.begin(), name.end(), dns_subdomain)) return "";
+  if (matches_pattern(std::string(name), dns_subdomain)) return "";
   return "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must "
          "start and end with an "
          "alphanumeric character (e.g. 'example.com', regex used for validation is "

@@ -177,6 +177,20 @@ void schedule_pods(registry& objects) {
   }
 }
 
+void expire_events(registry& objects) {
+  constexpr std::size_t events_max = 1000;
+  auto all = objects.objects().list("events").objects;
+  if (all.size() <= events_max) return;
+  const auto age = [](const object_ptr& each) {
+    return text_at(*each, {"lastTimestamp"}, text_at(*each, {"metadata", "creationTimestamp"}));
+  };
+  std::stable_sort(all.begin(), all.end(), [&](const object_ptr& a, const object_ptr& b) { return age(a) < age(b); });
+  const auto info = info_of(objects, "events");
+  for (std::size_t at = 0; at < all.size() - events_max / 2; ++at) {
+    (void)objects.remove(*info, namespace_of(*all[at]), name_of(*all[at]), {});
+  }
+}
+
 controller_manager::controller_manager(registry& objects, std::string authority_certificate)
     : registry_(objects), authority_(std::move(authority_certificate)), thread_([this] { run(); }) {}
 
@@ -205,6 +219,7 @@ void controller_manager::run() {
     reconcile_endpoints(registry_);
     reconcile_budgets(registry_);
     collect_garbage(registry_);
+    expire_events(registry_);
   }
 }
 

@@ -17,6 +17,8 @@ void reconcile_endpoints(registry& objects);     ///< Endpoints and EndpointSlic
 void reconcile_budgets(registry& objects);       ///< status of PodDisruptionBudgets
 void schedule_pods(registry& objects);           ///< spec.nodeName: the node with the fewest pods
 
+void expire_events(registry& objects);  ///< the oldest, when there are too many
+
 /// Runs them all in one thread, soon after anything changed, until destroyed.
 class controller_manager {
  public:

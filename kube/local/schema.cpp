@@ -1,9 +1,9 @@
 #include "kube/local/schema.hpp"
 
 #include "kube/local/builtin_types.hpp"
+#include "kube/local/pattern.hpp"
 
 #include <cmath>
-#include <regex>
 #include <set>
 
 namespace orrery::local {
@@ -167,23 +167,12 @@ class validator {
       add(path, "FieldValueTooLong", "Too long: may not be longer than " + high->dump());
       return;  // and no regular expression over a text without bound
     }
-    if (const auto pattern = text_at(schema, {"pattern"}); !pattern.empty() && !matches(text, pattern)) {
+    if (const auto pattern = text_at(schema, {"pattern"}); !pattern.empty() && !matches_pattern(text, pattern)) {
       bad(path, value, "should match '" + pattern + "'");
     }
     if (text_at(schema, {"format"}) == "date-time" &&
-        !matches(text, R"(^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$)")) {
+        !matches_pattern(text, R"(^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$)")) {
       bad(path, value, "must be of type date-time: " + value.dump());
-    }
-  }
-
-  static bool matches(const std::string& text, const std::string& pattern) {
-    // libstdc++'s matcher recurses per character; a longer text is let through rather than risk the stack.
-    constexpr std::size_t text_max = 4096;
-    if (text.size() > text_max) return true;
-    try {
-      return std::regex_search(text, std::regex(pattern, std::regex::ECMAScript));
-    } catch (const std::regex_error&) {
-      return true;  // RE2 syntax that ECMAScript lacks: not ours to refuse
     }
   }
 

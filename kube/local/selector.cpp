@@ -83,6 +83,8 @@ reply<std::vector<selector::requirement>> selector::parse_labels(std::string_vie
                      {trimmed(std::string_view(one).substr(value))}});
     } else if (one.front() == '!') {
       out.push_back({trimmed(std::string_view(one).substr(1)), operation::absent, {}});
+    } else if (one.find(' ') != std::string::npos) {
+      return wrong();
     } else {
       out.push_back({one, operation::exists, {}});
     }

@@ -254,7 +254,7 @@ void pod_worker::advance() {
       try_start(*one);
       return;
     }
-    try_start(*one);
+    if (one->running || !one->last || wants_restart(*one)) try_start(*one);
     if (!initialized_ && !(one->running && one->startup_passed)) return;
   }
   initialized_ = true;
@@ -347,9 +347,16 @@ result<process_spec> pod_worker::command_of(container& one) {
     }
     out.arguments.push_back(program);
   } else {
-    const auto& first = out.arguments.front();
-    if (const auto mapped = services_.program_by_name(first.substr(first.rfind('/') + 1)); !mapped.empty())
+    const auto first = out.arguments.front();
+    const auto name = first.substr(first.rfind('/') + 1);
+    // The program of the container's image stands for the image: what lies beside it is in the image, too.
+    const auto own = services_.program_of(text_at(one.spec, {"image"}));
+    const auto beside = own.substr(0, own.rfind('/') + 1) + name;
+    if (const auto mapped = services_.program_by_name(name); !mapped.empty()) {
       out.arguments.front() = mapped;
+    } else if (!own.empty() && !find_program(beside, "").empty()) {
+      out.arguments.front() = beside;
+    }
   }
   for (const auto& each : list_at(one.spec, {"args"}))
     out.arguments.push_back(rewrite.apply(expand(each.get<std::string>(), values)));

@@ -31,6 +31,8 @@ int main(int argc, char** argv) {
   sdk->add_option("--process", target.process, "CLASS/KEY, percent-encoded (default: counter/bench)");
   sdk->add_option("--method", target.method, "A method that takes null (default: get)");
   sdk->add_option("--calls", calls, "How many (default: 5000)")->check(CLI::Range(1, 10'000'000));
+  bool kill_first = false;
+  sdk->add_flag("--kill", kill_first, "Kill the process before each call, and time both");
   sdk->add_option("--name", row_name, "Name of the row");
   CLI11_PARSE(app, argc, argv);
 
@@ -38,7 +40,7 @@ int main(int argc, char** argv) {
   const auto chosen = app.get_subcommands();
   const auto wanted = [&](const char* name) { return chosen.empty() || chosen.front()->get_name() == name; };
   if (*sdk) {
-    bench::measure_sdk(to, target, calls, row_name);
+    bench::measure_sdk(to, target, calls, kill_first, row_name);
     return 0;
   }
   if (wanted("floor")) bench::measure_floor(to);

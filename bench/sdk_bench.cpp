@@ -136,21 +136,31 @@ void measure_floor(const report& to) {
   measure_echo(to);
 }
 
-void measure_sdk(const report& to, const sdk_target& target, std::size_t calls, const std::string& row_name) {
+void measure_sdk(const report& to, const sdk_target& target, std::size_t calls, bool kill_first,
+                 const std::string& row_name) {
   const connection server{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
   server.connect(ipv4(target.host, target.port));
-  const std::string request = "POST /v1/processes/" + target.process + "/call/" + target.method +
-                              " HTTP/1.1\r\nHost: " + target.host + ":" + target.port +
-                              "\r\nContent-Type: application/json\r\nContent-Length: 4\r\n\r\nnull";
+  const auto post = [&](const std::string& action, const std::string& body) {
+    return "POST /v1/processes/" + target.process + action + " HTTP/1.1\r\nHost: " + target.host + ":" + target.port +
+           "\r\nContent-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+  };
+  const std::string call = post("/call/" + target.method, "null");
+  const std::string kill = post("/kill", R"({"reason": "bench"})");
   std::vector<double> took;
   took.reserve(calls);
   for (std::size_t i = 0; i < warm_up + calls; ++i) {
     const auto start = stopwatch::now();
-    server.write(request.data(), request.size());
+    if (kill_first && i > 0) {
+      server.write(kill.data(), kill.size());
+      read_answer(server);
+    }
+    server.write(call.data(), call.size());
     read_answer(server);
     if (i >= warm_up) took.push_back(microseconds(stopwatch::now() - start));
   }
-  to.add({row_name, "us", summary(took), "HTTP call of " + target.process + " " + target.method + ", kept connection"});
+  to.add({row_name, "us", summary(took),
+          std::string{kill_first ? "HTTP kill of " : "HTTP call of "} + target.process +
+              (kill_first ? " and the next call's answer" : " " + target.method) + ", on one kept connection"});
 }
 
 }  // namespace orrery::bench

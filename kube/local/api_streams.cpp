@@ -65,6 +65,7 @@ class watcher {
     initial_.clear();
     while (stream.open() && steady_clock::now() < end) {
       if (broken(epoch)) return stream.abort();
+      if (registry_.objects().stopped()) return;
       const auto reached = registry_.objects().version();
       auto changes = registry_.objects().changes(info_->bucket(), at_, batch_max,
                                                  std::min(end, steady_clock::now() + look_interval));

@@ -4,8 +4,21 @@
 
 namespace orrery::local {
 
+namespace {
+
+constexpr std::size_t message_bytes_max = 1024;
+
+/// What a probe's program printed may be anything, but an object is UTF-8 and bounded.
+std::string clean(const std::string& text) {
+  const auto valid = json(text.substr(0, message_bytes_max)).dump(-1, ' ', false, json::error_handler_t::replace);
+  return json::parse(valid).get<std::string>();
+}
+
+}  // namespace
+
 void record_event(registry& objects, const json& pod, const std::string& type, const std::string& reason,
-                  const std::string& message) {
+                  const std::string& raw_message) {
+  const auto message = clean(raw_message);
   const auto space = namespace_of(pod);
   const auto name = name_of(pod) + "." + std::to_string(std::hash<std::string>{}(uid_of(pod) + reason + message));
   const auto now = rfc3339(objects.now());

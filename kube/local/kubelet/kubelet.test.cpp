@@ -187,6 +187,15 @@ TEST_F(kubelet_test, ends_a_pod_with_hook_term_and_kill_and_removes_it) {
   EXPECT_EQ(read_file(directory_ + "/out"), "hook\nterm\n");
 }
 
+TEST_F(kubelet_test, survives_a_probe_that_prints_what_is_not_text) {
+  make_pod(R"({"containers": [{"name": "main", "image": "x", "command": ["sleep", "1000"],
+    "readinessProbe": {"exec": {"command": ["sh", "-c", "printf '\\377\\376'; exit 1"]}, "failureThreshold": 1}}]})");
+  until([this](const json&) {
+    const auto events = store_.list("events", "default").objects;
+    return std::any_of(events.begin(), events.end(), [](const object_ptr& each) { return text_at(*each, {"reason"}) == "Unhealthy"; });
+  });
+}
+
 TEST_F(kubelet_test, says_how_to_map_an_image_that_it_does_not_know_and_goes_on_once_it_is_mapped) {
   make_pod(R"({"containers": [{"name": "main", "image": "unknown", "args": ["1000"]}]})");
   const auto now = until([](const json& p) {

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -21,6 +22,8 @@ struct session {
   output form = output::table;
   bool colours = false;
   std::optional<std::chrono::milliseconds> timeout{};
+  /// Finds a sidecar anew when the one that was used is lost: set where it is one of many.
+  std::function<result<void>()> find_again{};
   bool default_sidecar = false;  ///< nobody said which sidecar: the hint about --mesh may help
 };
 

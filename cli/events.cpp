@@ -75,6 +75,9 @@ exit_code events(session& with) {
       }
     }
     pause_for(wait);
+    if (with.find_again && !interrupted) {
+      if (const auto found = with.find_again(); !found) complain(found.error());
+    }
     wait = std::min(wait * 2, retry_max);
   }
   return exit_code::ok;

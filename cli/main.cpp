@@ -116,13 +116,22 @@ exit_code run(const choices& given, const action& chosen) {
   auto target_chosen = given.target;
   const bool by_default = target_chosen.sidecar.empty() && target_chosen.mesh.empty();
   if (target_chosen.sidecar.empty()) target_chosen.sidecar = "http://127.0.0.1:3600";
-  const auto reached = open_target(target_chosen);
+  auto reached = open_target(target_chosen);
   if (!reached) {
     complain(reached.error());
     return target_chosen.mesh.empty() ? exit_code::usage : exit_code::kubernetes;
   }
   http_client sidecar(reached->url);
   session with{.sidecar = sidecar, .timeout = std::nullopt, .default_sidecar = by_default};
+  if (!target_chosen.mesh.empty()) {
+    with.find_again = [&]() -> result<void> {
+      auto again = open_target(target_chosen);
+      if (!again) return fail(again.error());
+      reached = std::move(again);
+      sidecar.redirect(reached->url);
+      return {};
+    };
+  }
   if (given.form == "json") with.form = output::json;
   if (given.form == "wide") with.form = output::wide;
   with.colours = isatty(STDOUT_FILENO) == 1 && std::getenv("NO_COLOR") == nullptr;

@@ -18,6 +18,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 SYSTEM = "orrery-system"
 OPERATOR_IMAGE = "localhost/orrery-operator:dev"
 SIDECAR_IMAGE = "localhost/orrery-sidecar:dev"
+OPERATOR = "app.kubernetes.io/component=operator"  # label of its pods
 CLONE_NEWNET = 0x40000000
 
 
@@ -108,7 +109,7 @@ class Cluster:
 
     def kill_operator(self):
         """Ends the operator without a chance to say goodbye; the Deployment brings another at once."""
-        for pod in self.items("pods", SYSTEM, "app.kubernetes.io/component=operator"):
+        for pod in self.items("pods", SYSTEM, OPERATOR):
             for pid in self.pids("orrery-operator", pod):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
@@ -305,14 +306,14 @@ def install(cluster):
     cluster.kubectl("apply", "-k", ROOT / "manifests", timeout=120)
     for crd in ("processmeshes", "processclasses"):
         cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", f"crd/{crd}.orrery.dev")
-    cluster.kubectl("-n", SYSTEM, "delete", "pods", "-l", "app.kubernetes.io/component=operator", "--wait=false")
+    cluster.kubectl("-n", SYSTEM, "delete", "pods", "-l", OPERATOR, "--wait=false")
     started = time.monotonic()
     eventually(lambda: operator_ready(cluster), 60, "the operator is ready")
     return time.monotonic() - started
 
 
 def operator_ready(cluster):
-    pods = cluster.items("pods", SYSTEM, "app.kubernetes.io/component=operator")
+    pods = cluster.items("pods", SYSTEM, OPERATOR)
     alive = [p for p in pods if not p["metadata"].get("deletionTimestamp")]
     ready = [p for p in alive if any(c["type"] == "Ready" and c["status"] == "True" for c in p["status"].get("conditions", []))]
     return ready if len(alive) == len(ready) == 1 else None

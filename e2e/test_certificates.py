@@ -23,6 +23,17 @@ def served_serial(mesh, pod):
     return serial(done.stdout)
 
 
+def test_certificates_of_pods_that_are_gone_are_gone(mesh):
+    victim = mesh.pods()[0]["metadata"]["name"]
+    mesh.cluster.kubectl("-n", mesh.namespace, "delete", "pod", victim, "--wait=false")
+    mesh.wait_meshed(3, within=60)
+    names = {p["metadata"]["name"] for p in mesh.pods()}
+
+    def clean():
+        return names == {s["metadata"]["name"].removesuffix("-tls") for s in mesh.everything("secrets") if s["metadata"]["name"].endswith("-tls")}
+    eventually(clean, 100, "exactly one certificate per pod (those without a pod are kept for a minute)", every=1)
+
+
 def restarts(pod):
     return [c["restartCount"] for c in pod["status"]["containerStatuses"]]
 

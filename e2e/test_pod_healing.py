@@ -60,14 +60,6 @@ def restarts(pod):
     return next(c["restartCount"] for c in statuses if c["name"] == "orrery")
 
 
-def test_what_belonged_to_the_pod_goes_with_it(mesh):
-    victim = mesh.pods()[0]["metadata"]["name"]
-    mesh.cluster.kubectl("-n", mesh.namespace, "delete", "pod", victim, "--wait=false")
-    mesh.wait_meshed(3, within=60)
-    eventually(lambda: f"{victim}-tls" not in [s["metadata"]["name"] for s in mesh.everything("secrets")], 30, "its certificate is gone")
-
-
 def test_the_mesh_says_what_it_did(mesh):
     reasons = {e["reason"] for e in mesh.cluster.items("events", mesh.namespace) if e["involvedObject"].get("name", "").startswith(mesh.name)}
     assert {"MeshReady", "MemberJoined"} <= reasons, reasons
-    assert mesh.status()["lastReplacement"]["reason"]

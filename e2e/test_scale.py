@@ -30,15 +30,6 @@ def test_up_to_six_and_down_to_two_keeping_state(mesh):
     assert status["joined"] == "2/2" and status["phase"] == "Ready"
 
 
-def test_no_certificate_outlives_its_pod(mesh):
-    names = {p["metadata"]["name"] for p in mesh.pods()}
-
-    def clean():
-        owners = {s["metadata"]["name"].removesuffix("-tls") for s in mesh.everything("secrets") if s["metadata"]["name"].endswith("-tls")}
-        return owners == names
-    eventually(clean, 30, "exactly one certificate per pod")
-
-
 def test_a_mesh_of_one(own_mesh):
     mesh = own_mesh("single", replicas=1)
     sidecar = mesh.sidecar(mesh.pods()[0])

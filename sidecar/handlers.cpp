@@ -80,7 +80,11 @@ void serve_admin(const serving& with, const http_request& request, const std::sh
   }
   if (path == "/healthz") return exchange->answer(plain(200, "ok\n"));
   if (path == "/readyz") {
-    const auto why = why_not_ready(with.node.current());
+    auto why = why_not_ready(with.node.current());
+    if (!why.empty()) {
+      const auto trouble = with.observe().discovery_error;
+      if (!trouble.empty()) why += "; discovery: " + trouble;
+    }
     return exchange->answer(why.empty() ? plain(200, "ready\n") : plain(503, why + "\n"));
   }
   if (path == "/metrics") return serve_metrics(with, exchange);

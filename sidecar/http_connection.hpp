@@ -39,6 +39,12 @@ class http_connection final : public http_exchange, public std::enable_shared_fr
  public:
   http_connection(tcp::socket socket, http_owner& owner, const http_server_options& options)
       : socket_(std::move(socket)), owner_(&owner), options_(options) {}
+  /// A handler that forgot its exchange must not leave the server with a dangling connection.
+  ~http_connection() override {
+    if (phase_ != phase::closed && owner_ != nullptr) owner_->closing(this);
+  }
+  http_connection(const http_connection&) = delete;
+  http_connection& operator=(const http_connection&) = delete;
 
   void start() { await_request(); }
   /// Closes what is overdue.

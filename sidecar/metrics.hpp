@@ -24,6 +24,7 @@ struct observed {
   std::uint64_t inbound_refused = 0;
   bool discovery_connected = true;
   std::uint64_t discovery_failures = 0;
+  std::string discovery_error;  ///< of the latest failure; empty after a success
   std::size_t event_subscribers = 0;
 };
 

@@ -208,6 +208,7 @@ observed service::observe() const {
     const auto health = discovery_->health();
     now.discovery_connected = health.connected;
     now.discovery_failures = health.failures;
+    now.discovery_error = health.last_error;
   }
   return now;
 }
@@ -361,6 +362,9 @@ exit_code service::run() {
                         {"meshPort", std::int64_t{node_->mesh().port()}},
                         {"adminPort", std::int64_t{admin_->port()}},
                         {"classes", static_cast<std::int64_t>(config_.classes.size())}});
+  if (const auto ip = parse_address(options_.sdk_address)->ip; !ip.starts_with("127.") && ip != "::1") {
+    log::warn("--sdk is not an address of this pod only: whoever reaches it may call every process", {{"sdk", ip}});
+  }
   wait_for_signal();
   arm_tick();
   io_.run();

@@ -95,6 +95,12 @@ void empty_if_nil(lua_State* state, int index) {
   lua_replace(state, index);
 }
 
+/// A reference to the value on top. Not the callback's expense: the registry grows with the number of processes.
+int keep(lua_State* state) {
+  host_of(state).meter.end();
+  return luaL_ref(state, LUA_REGISTRYINDEX);
+}
+
 int run_init(lua_State* state) {
   lua_job& job = job_of(state);
   lua_settop(state, 0);
@@ -106,7 +112,7 @@ int run_init(lua_State* state) {
     lua_call(state, 1, 1);
   }
   empty_if_nil(state, 1);
-  if (measure(state, job, 1)) job.state = luaL_ref(state, LUA_REGISTRYINDEX);
+  if (measure(state, job, 1)) job.state = keep(state);
   return 0;
 }
 
@@ -115,7 +121,7 @@ int run_restore(lua_State* state) {
   lua_settop(state, 0);
   push_argument(state, job);
   empty_if_nil(state, 1);
-  if (measure(state, job, 1)) job.state = luaL_ref(state, LUA_REGISTRYINDEX);
+  if (measure(state, job, 1)) job.state = keep(state);
   return 0;
 }
 
@@ -176,9 +182,15 @@ int wrong_script(lua_State* state, const char* text) {
   return lua_error(state);
 }
 
+/// A field of the table at 1, without asking metamethods: the meter may be off.
+void push_field(lua_State* state, const char* field) {
+  lua_pushstring(state, field);
+  lua_rawget(state, 1);
+}
+
 /// Collects the functions of the table on top under their names.
 void collect(lua_State* state, const char* field, std::map<std::string, int, std::less<>>& into) {
-  lua_getfield(state, 1, field);
+  push_field(state, field);
   if (lua_isnil(state, -1)) return lua_pop(state, 1);
   if (!lua_istable(state, -1)) {
     luaL_error(state, "the script's field '%s' is a %s; a table of functions by method is needed", field,
@@ -191,21 +203,22 @@ void collect(lua_State* state, const char* field, std::map<std::string, int, std
                  luaL_typename(state, -1), luaL_typename(state, -2));
     }
     const char* name = lua_tostring(state, -2);
-    const int reference = luaL_ref(state, LUA_REGISTRYINDEX);
+    const int reference = keep(state);
     into.insert_or_assign(name, reference);
   }
   lua_pop(state, 1);
 }
 
 int collect_function(lua_State* state, const char* field) {
-  if (lua_getfield(state, 1, field) == LUA_TNIL) {
+  push_field(state, field);
+  if (lua_isnil(state, -1)) {
     lua_pop(state, 1);
     return LUA_NOREF;
   }
   if (!lua_isfunction(state, -1)) {
     luaL_error(state, "the script's field '%s' is a %s; a function is needed", field, luaL_typename(state, -1));
   }
-  return luaL_ref(state, LUA_REGISTRYINDEX);
+  return keep(state);
 }
 
 void check_fields(lua_State* state) {

@@ -142,6 +142,21 @@ TEST(lua_limits, memory_counts_what_one_callback_allocates_and_not_what_the_clas
   EXPECT_THAT(w.ask("lua/big", "fill", "2000000"), HasSubstr("more than 1048576 bytes allocated"));
 }
 
+TEST(lua_limits, of_one_process_do_not_depend_on_how_many_siblings_it_has) {
+  world w;
+  auto spec =
+      lua_class("return { init = function(key) return { key } end, call = { f = function(s) return s[1] end } }");
+  spec.limits.memory_bytes_max = 8U << 10U;  // far less than the class' own tables grow by at once
+  ASSERT_TRUE(w.rt.define(spec));
+  for (int i = 0; i < 20'000; ++i) {
+    const auto name = "lua/the-key-" + std::to_string(i);
+    ASSERT_TRUE(w.call(name, "f")) << name;
+  }
+  spec.version = 2;
+  spec.limits.memory_bytes_max = 9U << 10U;
+  EXPECT_TRUE(w.rt.define(spec));
+}
+
 TEST(lua_limits, a_state_over_its_limit_is_an_exit_that_names_the_method) {
   world w;
   auto spec = lua_class(

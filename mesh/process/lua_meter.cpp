@@ -14,6 +14,14 @@ void* lua_meter::allocate(void* meter, void* block, std::size_t old_size, std::s
   }
   auto& self = *static_cast<lua_meter*>(meter);
   const std::size_t had = block == nullptr ? 0 : old_size;
+  if (block != nullptr && block == self.string_table_) {
+    void* const moved = std::realloc(block, new_size);
+    if (moved != nullptr) self.string_table_ = moved;
+    return moved;
+  }
+  if (self.state_ == nullptr && self.string_table_ == nullptr && new_size == string_table_first_size) {
+    return self.string_table_ = std::malloc(new_size);
+  }
   if (self.active_ && new_size > had) {
     // A little beyond the limit is granted, and the next instruction raises: refusing here would make Lua collect the
     // garbage of the whole class first. What is far beyond is refused.

@@ -30,6 +30,8 @@ class lua_meter {
   /// From here on, one callback. `largest_string`: of what it is given to see, in bytes.
   void begin(lua_State* state, allowance allowed, std::size_t largest_string) noexcept;
   void end() noexcept { active_ = false; }
+  /// From lua_newstate until the first `begin`.
+  static constexpr std::size_t string_table_first_size = 128 * sizeof(void*);
 
   /// Charges work. False once over the limit.
   [[nodiscard]] bool spend(std::uint64_t instructions) noexcept;
@@ -55,6 +57,9 @@ class lua_meter {
   void count(std::size_t grown, bool is_string) noexcept;
 
   lua_State* state_ = nullptr;
+  /// Lua's table of short strings. It grows with what the whole class holds, so nobody is charged for it. Known by the
+  /// size of its first block; where that is not found, it is charged to whoever makes it grow.
+  void* string_table_ = nullptr;
   allowance allowed_;
   std::uint64_t spent_ = 0;
   std::uint64_t allocated_ = 0;

@@ -329,6 +329,45 @@ TEST_P(random_program, answers_every_call_exactly_once_and_loses_no_process) {
     EXPECT_EQ(w.replies.count(token) + unanswered_elsewhere.count(token), 1U) << "call " << token;
 }
 
+/// Everything that a program led to, as text.
+std::string trace_of(std::uint64_t seed) {
+  seeded_random random(seed);
+  world w;
+  EXPECT_TRUE(w.rt.define(counter_class()));
+  EXPECT_TRUE(w.rt.define(lua_class(R"(return { call = { f = function(s, n)
+      s[tostring(n % 7)] = orrery.random(1000)
+      for k, v in pairs(s) do orrery.cast('counter/' .. k, 'add', v) end
+      if n % 13 == 0 then error(string.format('%s %d', s, n)) end
+      return s
+    end } })")));
+  std::string trace;
+  for (int step = 0; step < 500; ++step) {
+    const auto key = std::to_string(random.below(4));
+    static_cast<void>(w.send("lua/" + key, "f", json(std::to_string(random.below(1000)))));
+    if (random.below(10) == 0) w.kill("counter/" + key);
+    w.now += 100ms;
+    static_cast<void>(w.rt.run(w.now, 3, w.out));
+    w.collect();
+    for (auto& each : std::exchange(w.casts, {})) {
+      trace += to_string(each.to) + each.argument.json_text() + ";";
+      w.rt.cast(w.now, each.to, each.method, each.argument, w.out);
+    }
+  }
+  w.run();
+  for (const auto& event : w.events)
+    trace += to_string(event.id) + to_string(event.name) + to_string(event.reason) + ";";
+  for (const auto& [token, reply] : w.replies)
+    trace += std::to_string(token) + (reply ? reply->json_text() : to_string(reply.error())) + ";";
+  return trace;
+}
+
+TEST(determinism, the_same_program_leads_to_the_same_effects_in_the_same_order) {
+  const auto first = trace_of(42);
+  EXPECT_GT(first.size(), 10'000U);
+  EXPECT_EQ(first, trace_of(42));
+  EXPECT_NE(first, trace_of(43));
+}
+
 INSTANTIATE_TEST_SUITE_P(seeds, random_program, ::testing::Range<std::uint64_t>(1, 21));
 
 }  // namespace

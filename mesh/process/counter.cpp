@@ -2,6 +2,9 @@
 
 #include "mesh/process/cbor.hpp"
 
+#include <optional>
+#include <utility>
+
 namespace orrery::process {
 namespace {
 
@@ -22,22 +25,12 @@ class counter final : public behaviour {
   std::optional<exit_reason> init(const scope&, std::uint64_t) override { return {}; }
 
   outcome call(const scope&, std::string_view method, const value& argument) override {
-    if (method == "get") return current();
-    if (method == "add") return add(argument);
-    if (method == "reset") {
-      count_ = 0;
-      return current();
-    }
-    if (method == "set") {
-      const auto number = integer_of(method, argument, {});
-      if (!number) return refused{number.error()};
-      count_ = *number;
-      return current();
-    }
-    return refused{{errc::not_found, "counter has no method '" + std::string{method.substr(0, 80)} + "'"}};
+    if (auto no = apply(method, argument)) return refused{std::move(*no)};
+    return done{cbor::integer_value(count_)};
   }
-  outcome cast(const scope& where, std::string_view method, const value& argument) override {
-    return call(where, method, argument);
+  outcome cast(const scope&, std::string_view method, const value& argument) override {
+    if (auto no = apply(method, argument)) return refused{std::move(*no)};
+    return done{};  // a reply would be made only to be thrown away
   }
   void terminate(const scope&, const exit_reason&) override {}
 
@@ -50,18 +43,32 @@ class counter final : public behaviour {
   }
 
  private:
-  [[nodiscard]] outcome current() const { return done{cbor::integer_value(count_)}; }
+  [[nodiscard]] std::optional<error> apply(std::string_view method, const value& argument) {
+    if (method == "get") return {};
+    if (method == "add") return add(argument);
+    if (method == "reset") {
+      count_ = 0;
+      return {};
+    }
+    if (method == "set") {
+      const auto number = integer_of(method, argument, {});
+      if (!number) return number.error();
+      count_ = *number;
+      return {};
+    }
+    return error{errc::not_found, "counter has no method '" + std::string{method.substr(0, 80)} + "'"};
+  }
 
-  outcome add(const value& argument) {
+  [[nodiscard]] std::optional<error> add(const value& argument) {
     const auto number = integer_of("add", argument, 1);
-    if (!number) return refused{number.error()};
+    if (!number) return number.error();
     std::int64_t sum = 0;
     if (__builtin_add_overflow(count_, *number, &sum)) {
-      return refused{{errc::invalid_argument, "counter.add: " + std::to_string(count_) + " and " +
-                                                  std::to_string(*number) + " make more than 64 bits hold"}};
+      return error{errc::invalid_argument, "counter.add: " + std::to_string(count_) + " and " +
+                                               std::to_string(*number) + " make more than 64 bits hold"};
     }
     count_ = sum;
-    return current();
+    return {};
   }
 
   std::int64_t count_ = 0;

@@ -33,6 +33,7 @@ def cluster(request):
         request.config.orrery_cluster = one
         yield one
         if not option("--keep"):
+            one.kubectl("-n", NAMESPACE, "delete", "pmesh", "--all", "--wait=false", check=False)
             one.kubectl("delete", "namespace", NAMESPACE, "--wait=false", check=False)
     finally:
         if not option("--keep"):
@@ -41,7 +42,8 @@ def cluster(request):
 
 def fresh_namespace(cluster):
     """Nothing left of an earlier run: old meshes first, then the namespace."""
-    cluster.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=90s", timeout=100)
+    cluster.kubectl("-n", NAMESPACE, "delete", "pmesh", "--all", "--ignore-not-found", "--timeout=60s", check=False, timeout=70)
+    cluster.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=180s", timeout=190)
     cluster.kubectl("create", "namespace", NAMESPACE)
     eventually(lambda: cluster.items("serviceaccounts", NAMESPACE), 20, "the namespace has its service account")
 

@@ -4,6 +4,7 @@ import time
 import pytest
 
 from clusters import operator_ready
+from waiting import eventually
 
 OUTAGE_SECONDS = 60
 pytestmark = pytest.mark.faults
@@ -11,7 +12,7 @@ pytestmark = pytest.mark.faults
 
 def test_the_mesh_serves_while_the_api_server_is_away(mesh, api_server):
     pods = mesh.pods()
-    operator = operator_ready(mesh.cluster)[0]
+    operator = eventually(lambda: operator_ready(mesh.cluster), 60, "the operator is ready")[0]
     name = mesh.owned_by(pods[1], pods[0])
     sidecars = [mesh.sidecar(pod) for pod in pods]
     if not all(mesh.cluster.address(pod) for pod in pods):

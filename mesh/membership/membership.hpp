@@ -27,7 +27,8 @@ inline constexpr duration handshake_max = std::chrono::seconds{10};
 inline constexpr duration dial_max = std::chrono::seconds{10};
 /// A member that has not been reached for this long no longer keeps this node from having joined.
 inline constexpr duration unreached_max = std::chrono::seconds{5};
-inline constexpr duration redial_min = std::chrono::milliseconds{100};
+/// The first pause after a failed dial. Short, as peers that start together are often dialled just before they listen.
+inline constexpr duration redial_min = std::chrono::milliseconds{20};
 inline constexpr duration redial_max = std::chrono::seconds{5};
 
 struct settings {

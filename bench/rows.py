@@ -38,6 +38,8 @@ class Rows:
 def number(value):
     if value >= 100:
         return f"{value:,.0f}"
+    if 0 < value < 0.01:
+        return f"{value:.4f}"
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 

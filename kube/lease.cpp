@@ -120,17 +120,26 @@ struct leader_elector::state {
     wakeup.wait_until(lock, stop, until, [] { return false; });
   }
 
-  // So that another need not wait for the lease to expire. Best effort: it expires anyhow.
+  // So that another need not wait for the lease to expire. Best effort: it expires anyhow. Read first, and again after
+  // a conflict: a renewal that was under way when we were stopped may have been taken, and our version be old.
   void release() {
-    auto lease = with([](auto& m) {
-      auto record = m.record(wall_now());
-      record.holder.clear();
-      record.duration = std::chrono::seconds{1};
-      record.transitions = m.term();
-      return m.lease_object(record);
-    });
-    const auto released = api.replace(resources::leases, lease, {}, {.timeout = options.retry});
-    static_cast<void>(released.has_value());
+    constexpr int tries_max = 3;
+    for (int tries = 0; tries < tries_max; ++tries) {
+      const auto read = api.get(resources::leases, options.lease, {.timeout = options.renew_deadline});
+      if (!read) return;
+      const auto lease = with([&](auto& m) -> std::optional<json> {
+        static_cast<void>(m.may_write(read_lease(*read), clock::now()));
+        if (m.holder() != options.identity) return std::nullopt;
+        auto record = m.record(wall_now());
+        record.holder.clear();
+        record.duration = std::chrono::seconds{1};
+        record.transitions = m.term();
+        return m.lease_object(record);
+      });
+      if (!lease) return;
+      const auto released = api.replace(resources::leases, *lease, {}, {.timeout = options.renew_deadline});
+      if (released || released.error().code != errc::conflict) return;
+    }
   }
 
   std::string leader() {

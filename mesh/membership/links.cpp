@@ -55,6 +55,7 @@ void table::opened(time_point now, link_id id, const mesh_identity& identity, bo
 
 void table::closed(time_point now, link_id id, const error& why, actions& out) {
   if (links_.contains(id)) drop(now, id, why, false, out);
+  forget_strangers();
   dial_missing(now, out);
 }
 

@@ -194,6 +194,7 @@ std::vector<peer_view> table::view() const {
   out.push_back({settings_.self.name, settings_.uid, settings_.self.boot, settings_.address, peer_state::self,
                  processes_, std::nullopt, ORRERY_VERSION});
   for (const auto& [name, known] : peers_) {
+    if (!known.expected && !is_up(known)) continue;  // about to be forgotten
     peer_view each{.name = name, .uid = {}, .boot = known.last_boot, .address = {}, .rtt = {}, .software = {}};
     const bool up = is_up(known);
     if (known.expected) {

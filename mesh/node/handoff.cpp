@@ -166,16 +166,16 @@ void core::impl::on_handoff_done(link_id link, const wire::handoff_done& receive
 /// A process that left and did not arrive: goes to whoever owns it now, or on here.
 void core::impl::keep_after_all(move what, bool refused) {
   const process_name name = what.what.name;
-  if (!refused) {
-    // Whether its casts ran is not known; they run at most once.
+  if (!refused) {  // whether its casts ran is not known; they run at most once
     counted_.casts_dropped += what.what.mailbox.size();
     what.what.mailbox.clear();
-    const node_id* owner = placement_.owner(name);
-    const auto better = owner == nullptr || *owner == settings_.self ? std::nullopt : members_.find(*owner);
-    if (better) return send_handoff(std::move(what.what), *better, what.contested, 1, what.acknowledge);
-  } else {
-    rescan_at_ = std::min(rescan_at_, after(now_, refused_handoff_retry));
   }
+  const node_id* owner = placement_.owner(name);
+  const auto better = owner == nullptr || *owner == settings_.self ? std::nullopt : members_.find(*owner);
+  if (better && !(refused && better->link == what.to)) {
+    return send_handoff(std::move(what.what), *better, what.contested, 1, what.acknowledge);
+  }
+  if (better) rescan_at_ = std::min(rescan_at_, after(now_, refused_handoff_retry));
   const bool superseded = !runtime_.install(now_, std::move(what.what), ran_);
   work_left_ = true;
   acknowledge(what.acknowledge, superseded);

@@ -56,5 +56,14 @@ TEST(found_by_simulation, of_two_newcomers_the_one_that_does_not_know_the_other_
   EXPECT_THAT(wrong_with(164), IsEmpty());
 }
 
+TEST(found_by_simulation, a_pod_that_is_gone_is_not_listed_though_no_peer_is_left_to_wake_for) {
+  EXPECT_THAT(wrong_with(1384), IsEmpty());
+  EXPECT_THAT(wrong_with(2106), IsEmpty());
+}
+
+TEST(found_by_simulation, a_process_that_a_leaver_refuses_goes_to_its_owner_before_that_one_hears_that_all_is_done) {
+  EXPECT_THAT(wrong_with(3688), IsEmpty());
+}
+
 }  // namespace
 }  // namespace orrery::sim

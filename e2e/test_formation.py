@@ -3,9 +3,8 @@ from mesh import Mesh
 from conftest import NAMESPACE
 
 
-def test_three_pods_join_within_thirty_seconds(own_mesh, record_property):
+def test_three_pods_join_within_thirty_seconds(own_mesh):
     mesh = own_mesh("forming", within=30)
-    record_property("formation_seconds", mesh.formation_seconds)
     print(f"3/3 after {mesh.formation_seconds:.1f} s")
     line = mesh.cluster.kubectl("-n", NAMESPACE, "get", "pmesh", "forming").stdout.splitlines()[1]
     assert "3/3" in line and "Ready" in line, line

@@ -1,9 +1,10 @@
 #include "cli/format.hpp"
 
+#include "mesh/base/duration_text.hpp"
+
 #include <fmt/format.h>
 
 #include <array>
-#include <charconv>
 #include <cmath>
 
 namespace orrery::cli {
@@ -32,22 +33,13 @@ std::string short_time(double seconds) {
 }
 
 result<std::chrono::milliseconds> parse_timeout(std::string_view text) {
-  const auto refuse = [&] {
+  using namespace std::chrono_literals;
+  const auto parsed = parse_duration(text);
+  if (!parsed || *parsed < 1ms || *parsed > 1h) {
     return fail(errc::invalid_argument,
-                fmt::format("'{}' is not a timeout; accepted are 1ms to 1h, as 500ms, 2s or 1m", text));
-  };
-  double number = 0;
-  const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), number, std::chars_format::fixed);
-  if (ec != std::errc{} || !(number >= 0)) return refuse();
-  const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
-  double scale = 0;
-  if (unit == "ms") scale = 1;
-  if (unit == "s") scale = 1e3;
-  if (unit == "m") scale = 60e3;
-  if (unit == "h") scale = 3600e3;
-  const auto ms = number * scale;
-  if (ms < 1 || ms > 3600e3) return refuse();
-  return std::chrono::milliseconds{std::llround(ms)};
+                fmt::format("'{}' is not a timeout; accepted are 1ms to 1h, as 500ms, 2s or 1m30s", text));
+  }
+  return std::chrono::round<std::chrono::milliseconds>(*parsed);
 }
 
 std::string painted(std::string_view text, tone how, bool on) {

@@ -1,5 +1,7 @@
 #include "kube/config.hpp"
 
+#include "mesh/base/base64.hpp"
+
 #include <yaml-cpp/yaml.h>
 
 #include <cerrno>
@@ -36,29 +38,6 @@ result<std::string> read_file(const std::string& path) {
   return text;
 }
 
-result<std::string> decode_base64(std::string_view text) {
-  std::string decoded;
-  std::uint32_t bits = 0;
-  int count = 0;
-  for (const char c : text) {
-    if (c == '\n' || c == '\r' || c == ' ' || c == '=') continue;
-    const int value = c >= 'A' && c <= 'Z'   ? c - 'A'
-                      : c >= 'a' && c <= 'z' ? c - 'a' + 26
-                      : c >= '0' && c <= '9' ? c - '0' + 52
-                      : c == '+'             ? 62
-                      : c == '/'             ? 63
-                                             : -1;
-    if (value < 0) return fail(errc::invalid_argument, "not base64");
-    bits = (bits << 6) | static_cast<std::uint32_t>(value);
-    count += 6;
-    if (count >= 8) {
-      count -= 8;
-      decoded += static_cast<char>((bits >> count) & 0xFF);
-    }
-  }
-  return decoded;
-}
-
 /// Reads the fields of one mapping, and keeps the first thing that is wrong with them.
 class fields {
  public:
@@ -86,7 +65,7 @@ class fields {
     pem_source source;
     const auto data = text((name + "-data").c_str());
     if (!data.empty()) {
-      const auto decoded = decode_base64(data);
+      const auto decoded = base64_decode(data);
       if (!decoded || decoded->find("-----BEGIN") == std::string::npos) {
         complain(name + "-data", "must be base64 of PEM text");
       } else {

@@ -1,5 +1,6 @@
 #include "operator/executor.hpp"
 
+#include "mesh/base/base64.hpp"
 #include "mesh/pki/authority.hpp"
 #include "operator/log.hpp"
 #include "operator/plan/concerns.hpp"
@@ -28,7 +29,7 @@ object_key in_namespace_of(const json& mesh, std::string name) {
 }
 
 void set_data(json& secret, std::string_view key, std::string_view bytes) {
-  secret["data"][std::string(key)] = plan::base64_encode(bytes);
+  secret["data"][std::string(key)] = base64_encode(bytes);
 }
 
 /// The API server understood the request and says no: asking again will not help.

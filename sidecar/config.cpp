@@ -1,5 +1,6 @@
 #include "sidecar/config.hpp"
 
+#include "mesh/base/endpoint.hpp"
 #include "mesh/base/ids.hpp"
 #include "sidecar/yaml.hpp"
 
@@ -98,7 +99,7 @@ void read_discovery(mapping& root, config& out) {
     member.name = node_name{peer.text("name")};
     member.uid = peer.text("uid");
     member.address = peer.text("address");
-    if (member.address.find(':') == std::string::npos) {
+    if (!parse_endpoint(member.address)) {
       peer.fault("address", fmt::format("'{}' must be ip:port, as 10.0.0.7:3601", member.address));
     }
     out.peers.push_back(std::move(member));

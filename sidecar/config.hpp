@@ -50,8 +50,6 @@ inline constexpr std::size_t peers_max = 1000;
 [[nodiscard]] result<config> load_config(const std::string& path);
 [[nodiscard]] result<genesis> load_genesis(const std::string& path);
 
-/// "500ms", "2s", "1m30s", "0.5s"; units ns us ms s m h. Errors: invalid_argument.
-[[nodiscard]] result<duration> parse_duration(std::string_view text);
 /// Reads a whole file. Errors: io, too_large.
 [[nodiscard]] result<std::string> read_file(const std::string& path, std::size_t bytes_max);
 

@@ -2,7 +2,7 @@
 
 #include "kube/client.hpp"
 #include "kube/request.hpp"
-#include "sidecar/address.hpp"
+#include "mesh/base/endpoint.hpp"
 #include "sidecar/log.hpp"
 
 #include <nlohmann/json.hpp>
@@ -21,7 +21,7 @@ std::optional<node::expected_member> member_of(const kube::json& pod, std::uint1
   out.name = node_name{std::string(kube::name_of(pod))};
   out.uid = kube::uid_of(pod);
   const auto ip = kube::text_at(pod, {"status", "podIP"});
-  if (!ip.empty()) out.address = join_address(ip, mesh_port);
+  if (!ip.empty()) out.address = join_endpoint(ip, mesh_port);
   out.terminating = kube::is_deleting(pod);
   return out;
 }

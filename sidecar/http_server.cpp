@@ -1,6 +1,6 @@
 #include "sidecar/http_server.hpp"
 
-#include "sidecar/address.hpp"
+#include "mesh/base/endpoint.hpp"
 #include "sidecar/http_connection.hpp"
 
 #include <fmt/format.h>
@@ -92,7 +92,7 @@ struct http_server::impl : http_owner, std::enable_shared_from_this<impl> {
 
 result<std::unique_ptr<http_server>> http_server::open(asio::io_context& io, http_server_options options,
                                                        handler serve) {
-  const auto at = parse_address(options.listen_address);
+  const auto at = parse_endpoint(options.listen_address);
   if (!at) return fail(at.error());
   auto made = std::make_shared<impl>(io, std::move(options), std::move(serve));
   boost::system::error_code ec;

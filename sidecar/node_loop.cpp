@@ -1,6 +1,7 @@
 #include "sidecar/node_loop.hpp"
 
-#include "sidecar/address.hpp"
+#include "mesh/base/endpoint.hpp"
+#include "mesh/base/overloaded.hpp"
 #include "sidecar/log.hpp"
 
 #include <boost/asio/io_context.hpp>
@@ -25,13 +26,6 @@ constexpr std::chrono::seconds refusal_log_interval{1};
 time_point clock_now() {
   return time_point{std::chrono::duration_cast<duration>(std::chrono::steady_clock::now().time_since_epoch())};
 }
-
-template <class... Handlers>
-struct overloaded : Handlers... {
-  using Handlers::operator()...;
-};
-template <class... Handlers>
-overloaded(Handlers...) -> overloaded<Handlers...>;
 
 }  // namespace
 
@@ -156,7 +150,7 @@ result<std::unique_ptr<node_loop>> node_loop::open(asio::io_context& io, node::s
   auto opened = net::transport::open(io, std::move(transport), std::move(handlers));
   if (!opened) return fail(opened.error());
   made->transport = *std::move(opened);
-  settings.address = join_address(settings.address, made->transport->port());
+  settings.address = join_endpoint(settings.address, made->transport->port());
   made->core = std::make_unique<node::core>(std::move(settings));
   made->keep_going();
   return std::unique_ptr<node_loop>(new node_loop(std::move(made)));  // NOLINT: the constructor is private

@@ -1,6 +1,6 @@
 #include "sidecar/options.hpp"
 
-#include "sidecar/address.hpp"
+#include "mesh/base/endpoint.hpp"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -22,11 +22,11 @@ The mesh listens on meshPort, health and metrics on adminPort of the configurati
 Changes of the configuration and of the certificates are followed while it runs.)";
 
 std::string check_address(const std::string& text) {
-  const auto parsed = parse_address(text);
+  const auto parsed = parse_endpoint(text);
   return parsed ? std::string() : parsed.error().context;
 }
 std::string check_ip(const std::string& text) {
-  return parse_address(join_address(text, 0)) ? std::string() : fmt::format("'{}' is not an IP address", text);
+  return parse_endpoint(join_endpoint(text, 0)) ? std::string() : fmt::format("'{}' is not an IP address", text);
 }
 
 }  // namespace

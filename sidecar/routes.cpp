@@ -1,5 +1,6 @@
 #include "sidecar/routes.hpp"
 
+#include "mesh/base/duration_text.hpp"
 #include "mesh/base/ids.hpp"
 #include "sidecar/config.hpp"
 

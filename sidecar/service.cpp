@@ -1,6 +1,6 @@
 #include "sidecar/service.hpp"
 
-#include "sidecar/address.hpp"
+#include "mesh/base/endpoint.hpp"
 #include "sidecar/discovery.hpp"
 #include "sidecar/handlers.hpp"
 #include "sidecar/log.hpp"
@@ -133,7 +133,7 @@ result<void> service::open_node() {
   settings.drain_timeout = config_.drain_timeout;
   settings.seed = (std::uint64_t{std::random_device{}()} << 32U) ^ std::random_device{}();
   net::transport_options transport;
-  transport.listen_address = join_address(options_.listen_ip, config_.mesh_port);
+  transport.listen_address = join_endpoint(options_.listen_ip, config_.mesh_port);
   transport.tls_directory = options_.tls_directory;
   transport.self = mesh_identity{config_.name_space, config_.mesh, options_.pod_name};
   auto opened = node_loop::open(io_, std::move(settings), std::move(transport), make_hooks());
@@ -149,7 +149,7 @@ result<void> service::open_servers() {
                         [this](const auto& request, const auto& exchange) { serve_sdk(*serving_, request, exchange); });
   if (!sdk) return fail(sdk.error().code, "--sdk: " + sdk.error().context);
   sdk_ = *std::move(sdk);
-  const auto at = join_address(options_.listen_ip, config_.admin_port);
+  const auto at = join_endpoint(options_.listen_ip, config_.admin_port);
   auto admin = http_server::open(
       io_, {.listen_address = at, .connections_max = 64, .body_bytes_max = 1024},
       [this](const auto& request, const auto& exchange) { serve_admin(*serving_, request, exchange); });
@@ -190,7 +190,7 @@ result<void> service::open() {
 node::expected_member service::self_member() const {
   return {.name = node_name{options_.pod_name},
           .uid = options_.pod_uid,
-          .address = join_address(options_.listen_ip, node_->mesh().port())};
+          .address = join_endpoint(options_.listen_ip, node_->mesh().port())};
 }
 
 void service::publish_fixed_members() {
@@ -358,11 +358,11 @@ exit_code service::run() {
     return code == errc::invalid_argument ? exit_code::bad_configuration : exit_code::cannot_start;
   }
   log::info("started", {{"version", ORRERY_VERSION},
-                        {"sdk", join_address(parse_address(options_.sdk_address)->ip, sdk_->port())},
+                        {"sdk", join_endpoint(parse_endpoint(options_.sdk_address)->ip, sdk_->port())},
                         {"meshPort", std::int64_t{node_->mesh().port()}},
                         {"adminPort", std::int64_t{admin_->port()}},
                         {"classes", static_cast<std::int64_t>(config_.classes.size())}});
-  if (const auto ip = parse_address(options_.sdk_address)->ip; !ip.starts_with("127.") && ip != "::1") {
+  if (const auto ip = parse_endpoint(options_.sdk_address)->ip; !ip.starts_with("127.") && ip != "::1") {
     log::warn("--sdk is not an address of this pod only: whoever reaches it may call every process", {{"sdk", ip}});
   }
   wait_for_signal();

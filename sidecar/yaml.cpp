@@ -1,5 +1,6 @@
 #include "sidecar/yaml.hpp"
 
+#include "mesh/base/duration_text.hpp"
 #include "sidecar/config.hpp"
 
 #include <fmt/format.h>

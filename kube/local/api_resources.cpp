@@ -1,6 +1,7 @@
 #include "kube/local/api_target.hpp"
 #include "kube/local/selector.hpp"
 #include "kube/local/table.hpp"
+#include "mesh/base/base64.hpp"
 
 #include <algorithm>
 

@@ -3,6 +3,7 @@
 #include "kube/local/pattern.hpp"
 #include "kube/local/selector.hpp"
 #include "kube/local/util.hpp"
+#include "mesh/base/base64.hpp"
 
 #include <algorithm>
 #include <set>

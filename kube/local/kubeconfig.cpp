@@ -1,6 +1,7 @@
 #include "kube/local/kubeconfig.hpp"
 
 #include "kube/local/util.hpp"
+#include "mesh/base/base64.hpp"
 
 namespace orrery::local {
 

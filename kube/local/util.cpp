@@ -2,7 +2,6 @@
 
 #include "mesh/base/assert.hpp"
 
-#include <openssl/evp.h>
 #include <openssl/rand.h>
 
 #include <array>
@@ -82,36 +81,6 @@ double random_unit() {
   std::uint32_t raw = 0;
   ORRERY_ASSERT(RAND_bytes(reinterpret_cast<unsigned char*>(&raw), sizeof raw) == 1);
   return raw / 4294967296.0;
-}
-
-std::string base64_encode(std::string_view data) {
-  std::string out((data.size() + 2) / 3 * 4 + 1, '\0');
-  const auto written =
-      EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()), reinterpret_cast<const unsigned char*>(data.data()),
-                      static_cast<int>(data.size()));
-  out.resize(static_cast<std::size_t>(written));
-  return out;
-}
-
-std::optional<std::string> base64_decode(std::string_view text) {
-  std::string clean;
-  for (const char each : text) {
-    if (each != '\n' && each != '\r') clean += each;
-  }
-  if (clean.size() % 4 != 0) return std::nullopt;
-  std::string out(clean.size() / 4 * 3 + 1, '\0');
-  const auto written =
-      EVP_DecodeBlock(reinterpret_cast<unsigned char*>(out.data()),
-                      reinterpret_cast<const unsigned char*>(clean.data()), static_cast<int>(clean.size()));
-  if (written < 0) return std::nullopt;
-  auto size = static_cast<std::size_t>(written);
-  if (clean.ends_with("==")) {
-    size -= 2;
-  } else if (clean.ends_with('=')) {
-    size -= 1;
-  }
-  out.resize(size);
-  return out;
 }
 
 std::string read_file(const std::string& path) {

@@ -21,10 +21,6 @@ using wall_time = std::chrono::system_clock::time_point;
 /// Uniform in [0, 1).
 [[nodiscard]] double random_unit();
 
-[[nodiscard]] std::string base64_encode(std::string_view data);
-/// Nothing when it is not base64.
-[[nodiscard]] std::optional<std::string> base64_decode(std::string_view text);
-
 [[nodiscard]] std::string read_file(const std::string& path);
 /// Replaces the file as a whole, with mode 0600 when `secret`. False when the operating system refuses.
 bool write_file(const std::string& path, std::string_view data, bool secret = false);

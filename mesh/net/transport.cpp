@@ -1,13 +1,13 @@
 #include "mesh/net/transport.hpp"
 
 #include "mesh/base/assert.hpp"
+#include "mesh/base/endpoint.hpp"
 #include "mesh/net/connection.hpp"
 #include "mesh/net/credentials.hpp"
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 
-#include <charconv>
 #include <map>
 #include <optional>
 #include <set>
@@ -22,25 +22,10 @@ using boost::system::error_code;
 constexpr int listen_backlog = 512;
 constexpr std::chrono::milliseconds accept_retry_after{100};  // out of descriptors: no busy loop
 
-result<tcp::endpoint> parse_endpoint(const std::string& address) {
-  const auto refuse = [&] {
-    return fail(errc::invalid_argument,
-                "'" + address + "' is not an address; expected ip:port, e.g. 10.0.0.7:3601 or [fd00::7]:3601");
-  };
-  const auto colon = address.rfind(':');
-  if (colon == std::string::npos) return refuse();
-  std::string host = address.substr(0, colon);
-  const bool bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
-  if (bracketed) host = host.substr(1, host.size() - 2);
-  error_code failure;
-  const auto ip = asio::ip::make_address(host, failure);
-  if (failure || ip.is_v6() != bracketed) return refuse();
-  std::uint16_t port = 0;
-  const char* begin = address.data() + colon + 1;
-  const char* end = address.data() + address.size();
-  const auto parsed = std::from_chars(begin, end, port);
-  if (parsed.ec != std::errc{} || parsed.ptr != end) return refuse();
-  return tcp::endpoint{ip, port};
+result<tcp::endpoint> read_endpoint(const std::string& address) {
+  const auto at = parse_endpoint(address);
+  if (!at) return fail(at.error());
+  return tcp::endpoint{asio::ip::make_address(at->ip), at->port};
 }
 
 error at(const std::string& remote, error why) {
@@ -86,7 +71,7 @@ struct transport::impl final : connection_owner, std::enable_shared_from_this<im
 };
 
 result<void> transport::impl::listen() {
-  const auto endpoint = parse_endpoint(options.listen_address);
+  const auto endpoint = read_endpoint(options.listen_address);
   if (!endpoint) return fail(endpoint.error());
   error_code failure;
   const auto step = [&](auto&& action) {
@@ -226,7 +211,7 @@ result<std::unique_ptr<transport>> transport::open(asio::io_context& io, transpo
 
 void transport::dial(std::uint64_t id, const std::string& address, const mesh_identity& expected) {
   ORRERY_ASSERT(!impl_->connections.contains(id));
-  const auto endpoint = parse_endpoint(address);
+  const auto endpoint = read_endpoint(address);
   if (!endpoint) return impl_->fail_dial(id, endpoint.error());
   auto secured = impl_->make_session(side::dialler, expected);
   if (!secured) return impl_->fail_dial(id, std::move(secured.error()));

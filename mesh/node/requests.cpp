@@ -1,17 +1,11 @@
 // What clients ask, and what processes do.
+#include "mesh/base/overloaded.hpp"
 #include "mesh/node/impl.hpp"
 
 #include <algorithm>
 
 namespace orrery::node {
 namespace {
-
-template <class... Handlers>
-struct overloaded : Handlers... {
-  using Handlers::operator()...;
-};
-template <class... Handlers>
-overloaded(Handlers...) -> overloaded<Handlers...>;
 
 result<void> check_method(const std::string& method) {
   if (!method.empty() && method.size() <= wire::method_bytes_max) return {};

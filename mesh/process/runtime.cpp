@@ -1,5 +1,6 @@
 #include "mesh/process/runtime.hpp"
 
+#include "mesh/base/overloaded.hpp"
 #include "mesh/process/runtime_impl.hpp"
 
 #include <algorithm>
@@ -9,13 +10,6 @@ namespace orrery::process {
 namespace {
 
 constexpr std::uint32_t turn_max = 16;  ///< messages that one process handles before the next one's turn
-
-template <class... Cases>
-struct overloaded : Cases... {
-  using Cases::operator()...;
-};
-template <class... Cases>
-overloaded(Cases...) -> overloaded<Cases...>;
 
 }  // namespace
 

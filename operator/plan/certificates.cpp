@@ -1,3 +1,4 @@
+#include "kube/timestamp.hpp"
 #include "mesh/pki/authority.hpp"
 #include "operator/plan/concerns.hpp"
 
@@ -94,7 +95,9 @@ authority_facts plan_authority(const situation& now, decision& out) {
     }
     return facts;
   }
-  const auto settled = parse_time(kube::annotation_of(*secret, annotations::bundle_since)) + bundle_settles;
+  // Where a hand has spoilt the annotation, whether all trust the bundle is enough.
+  const auto since = kube::parse_time(kube::annotation_of(*secret, annotations::bundle_since));
+  const auto settled = wall_time{since.value_or(kube::wall_time{})} + bundle_settles;
   if (settled > now.now) {
     out.look_again(settled);
   } else if (all_trust(now, facts.state.bundle)) {
@@ -129,7 +132,8 @@ void plan_orphans(const situation& now, decision& out) {
   for (const auto& secret : now.seen.secrets) {
     const auto pod = kube::annotation_of(*secret, annotations::pod);
     if (pod.empty() || kube::is_deleting(*secret) || alive.contains(kube::name_of(*secret))) continue;
-    const auto old_enough = parse_time(kube::text_at(*secret, {"metadata", "creationTimestamp"})) + orphan_age_min;
+    const auto old_enough =
+        time_or_far_away(kube::text_at(*secret, {"metadata", "creationTimestamp"})) + orphan_age_min;
     if (old_enough > now.now) {
       out.look_again(old_enough);
       continue;

@@ -20,7 +20,7 @@ std::optional<verdict> check_duration(const json& object, std::initializer_list<
                                       std::string_view name, milliseconds most, milliseconds& into) {
   const auto text = kube::text_at(object, path);
   if (text.empty()) return std::nullopt;
-  const auto parsed = parse_duration(text);
+  const auto parsed = parse_milliseconds(text);
   if (!parsed) return verdict{"InvalidField", fmt::format("{}: {}", name, parsed.error().context)};
   if (*parsed < milliseconds{1} || *parsed > most) {
     return verdict{"InvalidField",

@@ -1,11 +1,13 @@
 #include "operator/plan/observed.hpp"
 
+#include "kube/timestamp.hpp"
+#include "mesh/base/base64.hpp"
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <chrono>
 
 namespace orrery::plan {
@@ -82,8 +84,8 @@ pod_view read_pod(const json& pod) {
   out.template_hash = kube::annotation_of(pod, annotations::template_hash);
   out.config_hash = kube::annotation_of(pod, annotations::config_hash);
   out.mesh_port = port_of_sidecar(pod);
-  out.created = parse_time(kube::text_at(pod, {"metadata", "creationTimestamp"}));
-  if (kube::is_deleting(pod)) out.delete_by = parse_time(kube::text_at(pod, {"metadata", "deletionTimestamp"}));
+  out.created = time_or_far_away(kube::text_at(pod, {"metadata", "creationTimestamp"}));
+  if (kube::is_deleting(pod)) out.delete_by = time_or_far_away(kube::text_at(pod, {"metadata", "deletionTimestamp"}));
   if (const auto* sidecar = container_status(pod, sidecar_container); sidecar != nullptr) {
     out.sidecar_ready = is_true(kube::find(*sidecar, {"ready"})) && out.phase == "Running";
     out.restarts = kube::integer_at(*sidecar, {"restartCount"});
@@ -96,15 +98,15 @@ pod_view read_pod(const json& pod) {
   if (ready != nullptr && containers != nullptr && kube::text_at(*ready, {"status"}) == "False" &&
       kube::text_at(*containers, {"status"}) == "True" && (gates == nullptr || gates->empty())) {
     out.status_is_stale = true;
-    out.stale_since = parse_time(kube::text_at(*ready, {"lastTransitionTime"}));
+    out.stale_since = time_or_far_away(kube::text_at(*ready, {"lastTransitionTime"}));
   }
   return out;
 }
 
 host_view read_host(const json& node) {
   const auto* ready = condition(node, "Ready");
-  if (ready == nullptr) return {false, parse_time(kube::text_at(node, {"metadata", "creationTimestamp"}))};
-  return {kube::text_at(*ready, {"status"}) == "True", parse_time(kube::text_at(*ready, {"lastTransitionTime"}))};
+  if (ready == nullptr) return {false, time_or_far_away(kube::text_at(node, {"metadata", "creationTimestamp"}))};
+  return {kube::text_at(*ready, {"status"}) == "True", time_or_far_away(kube::text_at(*ready, {"lastTransitionTime"}))};
 }
 
 const json* find_object(const std::vector<object_ptr>& among, std::string_view name) {
@@ -114,67 +116,13 @@ const json* find_object(const std::vector<object_ptr>& among, std::string_view n
   return nullptr;
 }
 
-wall_time parse_time(std::string_view text) {  // "2026-01-31T09:00:00Z", perhaps with fractions of a second
-  const auto number = [&](std::size_t at, std::size_t length) {
-    int out = -1;
-    if (text.size() < at + length) return out;
-    const auto [end, bad] = std::from_chars(text.data() + at, text.data() + at + length, out);
-    return bad == std::errc{} && end == text.data() + at + length ? out : -1;
-  };
-  const auto year = number(0, 4);
-  const auto month = number(5, 2);
-  const auto day = number(8, 2);
-  const auto hour = number(11, 2);
-  const auto minute = number(14, 2);
-  const auto second = number(17, 2);
-  if (std::min({year, month, day, hour, minute, second}) < 0) return wall_time{};
-  const auto date = std::chrono::year{year} / month / day;
-  if (!date.ok()) return wall_time{};
-  return std::chrono::sys_days{date} + std::chrono::hours{hour} + std::chrono::minutes{minute} +
-         std::chrono::seconds{second};
-}
-
-namespace {
-
-constexpr std::string_view base64_letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-}  // namespace
-
-std::string base64_encode(std::string_view bytes) {
-  std::string out;
-  out.reserve((bytes.size() + 2) / 3 * 4);
-  for (std::size_t i = 0; i < bytes.size(); i += 3) {
-    std::uint32_t word = 0;
-    const auto count = std::min<std::size_t>(3, bytes.size() - i);
-    for (std::size_t j = 0; j < 3; ++j) {
-      word = (word << 8U) | (j < count ? static_cast<unsigned char>(bytes[i + j]) : 0U);
-    }
-    for (std::size_t j = 0; j < 4; ++j) {
-      out += j <= count ? base64_letters[(word >> (18U - 6U * j)) & 63U] : '=';
-    }
-  }
-  return out;
-}
-
-std::string base64_decode(std::string_view text) {
-  std::string out;
-  std::uint32_t word = 0;
-  unsigned bits = 0;
-  for (const char c : text) {
-    if (c == '=' || c == '\n' || c == '\r') continue;
-    const auto value = base64_letters.find(c);
-    if (value == std::string_view::npos) return {};
-    word = ((word << 6U) | static_cast<std::uint32_t>(value)) & 0xffffffU;
-    bits += 6;
-    if (bits < 8) continue;
-    bits -= 8;
-    out += static_cast<char>((word >> bits) & 0xffU);
-  }
-  return out;
+wall_time time_or_far_away(std::string_view text) {
+  const auto read = kube::parse_time(text);
+  return read ? wall_time{*read} : far_away;
 }
 
 std::string secret_value(const json& secret, std::string_view key) {
-  return base64_decode(kube::text_at(secret, {"data", key}));
+  return base64_decode(kube::text_at(secret, {"data", key})).value_or("");
 }
 
 }  // namespace orrery::plan

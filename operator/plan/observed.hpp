@@ -72,13 +72,12 @@ struct observed {
 /// The object of that name, or null.
 [[nodiscard]] const json* find_object(const std::vector<object_ptr>& among, std::string_view name);
 
-/// RFC 3339 as Kubernetes writes it, to the second; the epoch for anything else.
-[[nodiscard]] wall_time parse_time(std::string_view text);
+/// What stands for a time that cannot be read: it is never past, so that nobody is removed because of it.
+inline constexpr wall_time far_away{std::chrono::sys_days{std::chrono::year{2200} / 1 / 1}};
+/// RFC 3339 as Kubernetes writes it; `far_away` for anything else.
+[[nodiscard]] wall_time time_or_far_away(std::string_view text);
 
-/// base64, as in the data of Secrets. Bytes that are no base64 decode as empty.
-[[nodiscard]] std::string base64_encode(std::string_view bytes);
-[[nodiscard]] std::string base64_decode(std::string_view text);
-/// One entry of a Secret's data, decoded; empty if there is none.
+/// One entry of a Secret's data, decoded; empty if there is none, or it is not base64.
 [[nodiscard]] std::string secret_value(const json& secret, std::string_view key);
 
 }  // namespace orrery::plan

@@ -1,12 +1,12 @@
 #include "operator/plan/spec.hpp"
 
+#include "mesh/base/duration_text.hpp"
 #include "operator/plan/names.hpp"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include <array>
-#include <charconv>
 #include <set>
 #include <utility>
 
@@ -21,7 +21,6 @@ struct unit {
   std::int64_t in_ms;
 };
 constexpr std::array units{unit{"ms", 1}, unit{"s", 1000}, unit{"m", 60'000}, unit{"h", 3'600'000}};
-constexpr std::int64_t duration_ms_max = 366LL * 24 * 3'600'000 * 30;
 
 class reader {
  public:
@@ -32,7 +31,7 @@ class reader {
     const auto* found = group.empty() ? kube::find(mesh_, {"spec", field}) : kube::find(mesh_, {"spec", group, field});
     if (found == nullptr) return;
     const auto path = group.empty() ? fmt::format("spec.{}", field) : fmt::format("spec.{}.{}", group, field);
-    auto parsed = parse_duration(found->is_string() ? found->get_ref<const std::string&>() : found->dump());
+    auto parsed = parse_milliseconds(found->is_string() ? found->get_ref<const std::string&>() : found->dump());
     if (!parsed) {
       problems_.push_back({path, parsed.error().context});
     } else if (*parsed < least || *parsed > most) {
@@ -97,30 +96,14 @@ void check_template(const json& mesh, const mesh_spec& spec, std::vector<spec_pr
 
 }  // namespace
 
-result<milliseconds> parse_duration(std::string_view text) {
-  const auto refuse = [&](std::string_view why) {
-    return fail(errc::invalid_argument,
-                fmt::format("`{}` is no duration: {}; accepted are numbers with ms, s, m or h, as in 500ms or 1m30s",
-                            text.substr(0, 40), why));
-  };
-  if (text.empty()) return refuse("it is empty");
-  std::int64_t total = 0;
-  for (std::size_t at = 0; at < text.size();) {
-    std::int64_t number = 0;
-    const auto [end, bad] = std::from_chars(text.data() + at, text.data() + text.size(), number);
-    if (bad != std::errc{} || number < 0) return refuse("a number is missing or too large");
-    at = static_cast<std::size_t>(end - text.data());
-    const unit* found = nullptr;
-    for (const auto& one : units) {
-      const bool fits = text.substr(at).starts_with(one.name);
-      if (fits && (found == nullptr || one.name.size() > found->name.size())) found = &one;
-    }
-    if (found == nullptr) return refuse("a unit is missing");
-    if (number > (duration_ms_max - total) / found->in_ms) return refuse("it is too long");
-    total += number * found->in_ms;
-    at += found->name.size();
+result<milliseconds> parse_milliseconds(std::string_view text) {
+  const auto parsed = orrery::parse_duration(text);
+  if (!parsed) return fail(parsed.error());
+  const auto whole = std::chrono::duration_cast<milliseconds>(*parsed);
+  if (whole != *parsed) {
+    return fail(errc::invalid_argument, fmt::format("'{}' is not whole milliseconds, as 500ms or 1m30s are", text));
   }
-  return milliseconds{total};
+  return whole;
 }
 
 std::string to_text(milliseconds duration) {

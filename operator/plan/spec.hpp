@@ -13,8 +13,8 @@ namespace orrery::plan {
 
 using kube::json;
 
-/// "1m30s", "500ms": one or more numbers, each with its unit (ms, s, m, h). Errors: invalid_argument.
-[[nodiscard]] result<std::chrono::milliseconds> parse_duration(std::string_view text);
+/// "1m30s", "500ms": any duration of whole milliseconds. Errors: invalid_argument.
+[[nodiscard]] result<std::chrono::milliseconds> parse_milliseconds(std::string_view text);
 /// The shortest single number and unit that says it exactly: "500ms", "90s", "24h".
 [[nodiscard]] std::string to_text(std::chrono::milliseconds duration);
 

@@ -1,5 +1,6 @@
 #pragma once
 // A world in memory that does what a decision says, as an API server, a kubelet and the sidecars would.
+#include "mesh/base/base64.hpp"
 #include "mesh/pki/authority.hpp"
 #include "operator/plan/concerns.hpp"
 

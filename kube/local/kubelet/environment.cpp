@@ -2,6 +2,7 @@
 
 #include "kube/local/selector.hpp"
 #include "kube/local/util.hpp"
+#include "mesh/base/base64.hpp"
 
 #include <algorithm>
 
@@ -14,11 +15,14 @@ bool is_path_character(char c) {
 
 /// One key of a config map or secret, decoded; nullptr-like nothing when absent.
 std::optional<std::string> value_of(const json& object, const std::string& bucket, const std::string& key) {
+  const auto decoded = [](const json& text) -> std::optional<std::string> {
+    auto out = base64_decode(text.get_ref<const std::string&>());
+    return out ? std::optional(*std::move(out)) : std::nullopt;
+  };
   const auto text = find(object, {"data", key});
-  if (text != nullptr && text->is_string())
-    return bucket == "secrets" ? base64_decode(text->get<std::string>()) : text->get<std::string>();
+  if (text != nullptr && text->is_string()) return bucket == "secrets" ? decoded(*text) : text->get<std::string>();
   const auto binary = find(object, {"binaryData", key});
-  return binary != nullptr && binary->is_string() ? base64_decode(binary->get<std::string>()) : std::nullopt;
+  return binary != nullptr && binary->is_string() ? decoded(*binary) : std::nullopt;
 }
 
 result<void> add_all(const json& source, const lookup& find_object, std::map<std::string, std::string>& out) {

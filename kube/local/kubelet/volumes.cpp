@@ -1,6 +1,7 @@
 #include "kube/local/kubelet/volumes.hpp"
 
 #include "kube/local/util.hpp"
+#include "mesh/base/base64.hpp"
 
 #include <filesystem>
 #include <set>

@@ -280,7 +280,7 @@ TEST_F(transports, name_the_address_that_is_in_use) {
   ASSERT_FALSE(second);
   EXPECT_EQ(to_string(second.error()), "io: cannot listen on " + a->address() + ": Address already in use");
   options.listen_address = "everywhere";
-  EXPECT_THAT(to_string(open(told, options).error()), HasSubstr("'everywhere' is not an address; expected ip:port"));
+  EXPECT_THAT(to_string(open(told, options).error()), HasSubstr("'everywhere' is not an address; accepted are IP:PORT"));
 }
 
 }  // namespace

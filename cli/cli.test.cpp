@@ -125,14 +125,40 @@ TEST(sse, is_split_into_events_however_its_bytes_are_cut) {
   }
 }
 
-TEST(targets, are_ready_pods_that_are_not_being_deleted) {
-  const auto pod = [](const char* name, const char* ready) {
-    return json{{"metadata", {{"name", name}}}, {"status", {{"conditions", {{{"type", "Ready"}, {"status", ready}}}}}}};
-  };
-  auto leaving = pod("leaving", "True");
+json pod_with(const char* name, const char* list, bool sidecar_ready, bool app_ready) {
+  json statuses = json::array();
+  statuses.push_back({{"name", "app"}, {"ready", app_ready}});
+  statuses.push_back({{"name", "orrery"}, {"ready", sidecar_ready}});
+  return {{"metadata", {{"name", name}}}, {"status", {{list, statuses}}}};
+}
+
+TEST(targets, are_pods_with_a_ready_sidecar_that_are_not_being_deleted) {
+  auto leaving = pod_with("leaving", "containerStatuses", true, true);
   leaving["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z";
-  EXPECT_EQ(ready_pod({pod("no", "False"), leaving, pod("yes", "True")}), "yes");
-  EXPECT_EQ(ready_pod({json::object(), pod("no", "False")}), "");
+  const std::vector<json> pods{pod_with("no", "containerStatuses", false, true), leaving,
+                               pod_with("yes", "initContainerStatuses", true, true)};
+  EXPECT_EQ(ready_pod(pods), &pods[2]);
+  const std::vector<json> none{json::object(), pods[0], leaving};
+  EXPECT_EQ(ready_pod(none), nullptr);
+}
+
+TEST(targets, need_no_app_that_works) {
+  const std::vector<json> pods{pod_with("crashing", "containerStatuses", true, false)};
+  EXPECT_EQ(ready_pod(pods), pods.data());
+}
+
+TEST(targets, have_the_port_of_their_sidecar) {
+  const auto pod = [](const char* list, const json& arguments) {
+    json containers = json::array();
+    containers.push_back({{"name", "app"}, {"args", {"--sdk", "127.0.0.1:1"}}});
+    containers.push_back({{"name", "orrery"}, {"args", arguments}});
+    return json{{"spec", {{list, containers}}}};
+  };
+  EXPECT_EQ(sdk_port_of(pod("containers", {"--tls", "/t", "--sdk", "127.0.0.1:3700"})), 3700);
+  EXPECT_EQ(sdk_port_of(pod("initContainers", {"--sdk", "127.0.0.1:3700", "--x"})), 3700);
+  EXPECT_EQ(sdk_port_of(pod("containers", {"--tls", "/t"})), 3600);
+  EXPECT_EQ(sdk_port_of(pod("containers", {"--sdk", "127.0.0.1:seven"})), 3600);
+  EXPECT_EQ(sdk_port_of(json::object()), 3600);
 }
 
 TEST(completion_scripts, exist_for_three_shells) {

@@ -128,7 +128,7 @@ exit_code complain(const error& why, const session* with) {
     text += "; run inside a pod of the mesh, or use --mesh NAME, or --sidecar URL";
   }
   if (why.effect == took_effect::unknown) text += " (whether it took effect is not known)";
-  if (why.effect == took_effect::executed) text += " (it took effect)";
+  if (why.effect == took_effect::executed) text += " (its method ran)";
   std::fprintf(stderr, "%s\n", text.c_str());
   return unreachable ? exit_code::unreachable : exit_code::failed;
 }

@@ -24,6 +24,7 @@ struct session {
   std::optional<std::chrono::milliseconds> timeout{};
   /// Finds a sidecar anew when the one that was used is lost: set where it is one of many.
   std::function<result<void>()> find_again{};
+  std::string node{};            ///< whose sidecar it is, where it was chosen for the user
   bool default_sidecar = false;  ///< nobody said which sidecar: the hint about --mesh may help
 };
 

@@ -19,7 +19,7 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 12> commands
     {"inspect", "One process in detail"},
     {"kill", "Exit a process, as a crash would"},
     {"stop", "Stop a process in good order"},
-    {"events", "Follow what happens"},
+    {"events", "Follow what one node sees and does"},
     {"completion", "A script for your shell"},
     {"version", "The version"},
 }};

@@ -54,7 +54,13 @@ exit_code events(session& with) {
   catch_interrupts();
   auto wait = std::chrono::milliseconds{retry_min};
   bool told = false;
+  std::string told_of;
   while (!interrupted) {
+    if (with.node != told_of) {
+      std::fprintf(stderr, "orrery: what node %s sees and does; processes of other nodes are told of by those\n",
+                   with.node.c_str());
+      told_of = with.node;
+    }
     sse_parser parser;
     const auto ended = with.sidecar.stream({.method = "GET", .target = "/v1/events", .body = {}, .headers = {}},
                                            silence_max, interrupted, [&](std::string_view bytes) {

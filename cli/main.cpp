@@ -32,6 +32,10 @@ Exit codes:
 
 Environment: ORRERY_SIDECAR (as --sidecar), KUBECONFIG, NO_COLOR.)";
 
+/// Of each command; what all have in common is told once, by `orrery --help`.
+constexpr const char* command_footer =
+    "Options of every command (--mesh, -n, -o, --timeout, ...), examples and exit codes: orrery --help";
+
 struct choices {
   target_options target;
   std::string form = "table";
@@ -50,6 +54,7 @@ void declare(CLI::App& app, choices& given, action& chosen) {
   const auto command = [&](const char* name, const char* about, action run) {
     auto* sub = app.add_subcommand(name, about);
     sub->fallthrough();
+    sub->footer(command_footer);
     sub->callback([&chosen, run = std::move(run)] { chosen = run; });
     return sub;
   };
@@ -80,7 +85,7 @@ void declare(CLI::App& app, choices& given, action& chosen) {
   killing->add_option("--reason", given.reason, "What its exit reason says");
   process(command("stop", "Stop a process in good order; it starts afresh on its next call",
                   [&given](session& s) { return stop(s, given.name); }));
-  command("events", "Follow what happens, until Ctrl-C", [](session& s) { return events(s); });
+  command("events", "Follow what one node sees and does, until Ctrl-C", [](session& s) { return events(s); });
   auto* demo =
       command("app", "A small app: calls counters, and prints each second how that went", [&given](session& s) {
         given.demo.interval = std::chrono::milliseconds{given.demo_interval_ms};
@@ -112,9 +117,30 @@ void declare_globals(CLI::App& app, choices& given) {
   });
 }
 
+/// Says what is wrong with the command line, and who tells what is right.
+exit_code wrong_usage(const CLI::App& app, const CLI::ParseError& why) {
+  const auto chosen = app.get_subcommands();
+  const auto rest = app.remaining();
+  std::string what = why.what();
+  if (chosen.empty() && !rest.empty()) {
+    what = fmt::format("there is no {} '{}'", rest.front().starts_with('-') ? "option" : "command", rest.front());
+  } else if (chosen.empty() && dynamic_cast<const CLI::RequiredError*>(&why) != nullptr) {
+    what = "a command is missing";
+  }
+  const auto where = chosen.empty() ? std::string() : chosen.front()->get_name() + " ";
+  std::fprintf(stderr, "orrery: invalid_argument: %s; see orrery %s--help\n", what.c_str(), where.c_str());
+  return exit_code::usage;
+}
+
 exit_code run(const choices& given, const action& chosen) {
   auto target_chosen = given.target;
   const bool by_default = target_chosen.sidecar.empty() && target_chosen.mesh.empty();
+  if (target_chosen.mesh.empty() &&
+      !(target_chosen.name_space + target_chosen.kubeconfig + target_chosen.context).empty()) {
+    complain(error{errc::invalid_argument, "--namespace, --kubeconfig and --context need --mesh NAME",
+                   took_effect::not_executed});
+    return exit_code::usage;
+  }
   if (target_chosen.sidecar.empty()) target_chosen.sidecar = "http://127.0.0.1:3600";
   auto reached = open_target(target_chosen);
   if (!reached) {
@@ -124,10 +150,12 @@ exit_code run(const choices& given, const action& chosen) {
   http_client sidecar(reached->url);
   session with{.sidecar = sidecar, .timeout = std::nullopt, .default_sidecar = by_default};
   if (!target_chosen.mesh.empty()) {
+    with.node = reached->pod;
     with.find_again = [&]() -> result<void> {
       auto again = open_target(target_chosen);
       if (!again) return fail(again.error());
       reached = std::move(again);
+      with.node = reached->pod;
       sidecar.redirect(reached->url);
       return {};
     };
@@ -159,7 +187,7 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
-    return static_cast<int>(app.exit(e) == 0 ? exit_code::ok : exit_code::usage);
+    return e.get_exit_code() == 0 ? app.exit(e) : static_cast<int>(wrong_usage(app, e));
   }
   if (app.got_subcommand("version")) {
     std::printf("orrery %s\n", ORRERY_VERSION);

@@ -5,19 +5,55 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include <charconv>
+#include <utility>
+
 namespace orrery::cli {
 
-std::string ready_pod(const std::vector<kube::json>& pods) {
-  for (const auto& pod : pods) {
-    const auto* conditions = kube::find(pod, {"status", "conditions"});
-    if (conditions == nullptr || !conditions->is_array() || kube::is_deleting(pod)) continue;
-    for (const auto& condition : *conditions) {
-      if (kube::text_at(condition, {"type"}) == "Ready" && kube::text_at(condition, {"status"}) == "True") {
-        return std::string(kube::name_of(pod));
-      }
+namespace {
+
+/// The sidecar in one of a pod's lists of containers, or of their statuses: of the ordinary ones, or, where it is a
+/// native sidecar, of the init containers. Null if it is in neither.
+const kube::json* sidecar_in(const kube::json& pod, std::string_view part,
+                             std::initializer_list<std::string_view> lists) {
+  for (const auto list : lists) {
+    const auto* containers = kube::find(pod, {part, list});
+    if (containers == nullptr || !containers->is_array()) continue;
+    for (const auto& each : *containers) {
+      if (kube::text_at(each, {"name"}) == "orrery") return &each;
     }
   }
-  return {};
+  return nullptr;
+}
+
+}  // namespace
+
+const kube::json* ready_pod(const std::vector<kube::json>& pods) {
+  for (const auto& pod : pods) {
+    if (kube::is_deleting(pod)) continue;
+    const auto* sidecar = sidecar_in(pod, "status", {"containerStatuses", "initContainerStatuses"});
+    const auto* ready = sidecar == nullptr ? nullptr : kube::find(*sidecar, {"ready"});
+    if (ready != nullptr && *ready == true) return &pod;
+  }
+  return nullptr;
+}
+
+std::uint16_t sdk_port_of(const kube::json& pod) {
+  const auto* sidecar = sidecar_in(pod, "spec", {"containers", "initContainers"});
+  const auto* arguments = sidecar == nullptr ? nullptr : kube::find(*sidecar, {"args"});
+  if (arguments == nullptr || !arguments->is_array()) return default_sdk_port;
+  bool next = false;
+  for (const auto& each : *arguments) {
+    if (!each.is_string()) continue;
+    const auto& text = each.get_ref<const std::string&>();
+    if (std::exchange(next, text == "--sdk")) {
+      std::uint16_t port = 0;
+      const auto* end = text.data() + text.size();
+      const auto [stopped, fault] = std::from_chars(text.data() + text.rfind(':') + 1, end, port);
+      if (fault == std::errc{} && stopped == end && port != 0) return port;
+    }
+  }
+  return default_sdk_port;
 }
 
 result<target> open_target(const target_options& options) {
@@ -36,16 +72,18 @@ result<target> open_target(const target_options& options) {
       kube::resources::pods, ns,
       {.label_selector = fmt::format("orrery.dev/mesh={},orrery.dev/role=node", options.mesh), .field_selector = {}});
   if (!pods) return fail(pods.error());
-  auto pod = ready_pod(pods->items);
-  if (pod.empty()) {
+  const auto* chosen = ready_pod(pods->items);
+  if (chosen == nullptr) {
     return fail(errc::not_found,
                 pods->items.empty()
                     ? fmt::format("no pods of a mesh '{}' in namespace '{}'; 'kubectl get pmesh -A' lists the meshes",
                                   options.mesh, ns)
-                    : fmt::format("none of the {} pods of mesh '{}' in namespace '{}' is ready", pods->items.size(),
+                    : fmt::format("no pod of mesh '{0}' in namespace '{1}' has a ready sidecar; 'kubectl -n {1} "
+                                  "describe pmesh {0}' tells why",
                                   options.mesh, ns));
   }
-  auto forward = kube::port_forward::open(*config, {.pod = {ns, pod}, .pod_port = sdk_port});
+  std::string pod(kube::name_of(*chosen));
+  auto forward = kube::port_forward::open(*config, {.pod = {ns, pod}, .pod_port = sdk_port_of(*chosen)});
   if (!forward) return fail(forward.error());
   const http_url url{"127.0.0.1", (*forward)->local_port()};
   return target{url, std::move(pod), *std::move(forward)};

@@ -8,7 +8,7 @@
 
 namespace orrery::cli {
 
-inline constexpr std::uint16_t sdk_port = 3600;  ///< in every pod of a mesh, on localhost
+inline constexpr std::uint16_t default_sdk_port = 3600;  ///< in a pod of a mesh, on localhost
 
 /// Which sidecar to talk to, as the command line says it.
 struct target_options {
@@ -29,7 +29,10 @@ struct target {
 /// Errors: invalid_argument (the URL); those of Kubernetes: not_found (no such mesh, or no ready pod), forbidden, ...
 [[nodiscard]] result<target> open_target(const target_options& options);
 
-/// The name of a ready pod in a list of pods; a terminating one is not ready. Empty if there is none. Pure.
-[[nodiscard]] std::string ready_pod(const std::vector<kube::json>& pods);
+/// The first pod whose sidecar is ready, whatever its app does; a terminating one is not. Null if there is none. Pure.
+[[nodiscard]] const kube::json* ready_pod(const std::vector<kube::json>& pods);
+
+/// Where the sidecar of a pod serves the app, as its command line says it. Pure.
+[[nodiscard]] std::uint16_t sdk_port_of(const kube::json& pod);
 
 }  // namespace orrery::cli

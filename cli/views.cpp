@@ -124,7 +124,7 @@ std::string show_processes(const json& document, look how) {
     }
     out.add(std::move(row));
   }
-  if (out.empty()) return "No processes run. One starts on its first call, as: orrery call counter/a add 1\n";
+  if (out.empty()) return "No such process runs. One starts on its first call, as: orrery call counter/a add 1\n";
   return out.render(how.colours);
 }
 

@@ -3,6 +3,7 @@
 import argparse
 import json
 import pathlib
+import signal
 import statistics
 import subprocess
 import sys
@@ -196,7 +197,9 @@ def try_it(cluster, mesh):
   {shown} --mesh {mesh.name} -n {NAMESPACE} nodes
   {shown} --mesh {mesh.name} -n {NAMESPACE} call counter/visits add 5
   {shown} --mesh {mesh.name} -n {NAMESPACE} kill counter/visits
-  {shown} --mesh {mesh.name} -n {NAMESPACE} events""")
+  {shown} --mesh {mesh.name} -n {NAMESPACE} processes
+  {shown} --mesh {mesh.name} -n {NAMESPACE} events          # of one node
+  {shown} --help""")
     if isinstance(cluster, EmbeddedCluster):
         for pod in mesh.pods():
             print(f"  curl http://{pod['status']['podIP']}:3600/v1/nodes          # {pod['metadata']['name']}'s sidecar")
@@ -244,6 +247,13 @@ def explain(cluster):
             pass
 
 
+def end_by_signal():
+    """A closed terminal and `kill` end the demo as Ctrl-C does: with its cluster."""
+    for each in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(each) != signal.SIG_IGN:
+            signal.signal(each, signal.default_int_handler)
+
+
 def main():
     parser = argparse.ArgumentParser(prog="./dev demo", description=__doc__)
     parser.add_argument("--once", action="store_true", help="end when the tour is over")
@@ -257,6 +267,7 @@ def main():
         cluster = clusters.open_cluster("real", None, options.bin)
     else:
         cluster = EmbeddedCluster(ROOT / "build/demo", options.bin)
+    end_by_signal()
     try:
         tour(cluster, options.once)
     except KeyboardInterrupt:

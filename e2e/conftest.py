@@ -25,7 +25,10 @@ def pytest_addoption(parser):
 def cluster(request):
     option = request.config.getoption
     one = clusters.open_cluster(option("--cluster"), option("--kubeconfig"), option("--programs"))
-    one.start()
+    try:
+        one.start()
+    except clusters.Unusable as fault:
+        pytest.skip(str(fault))
     try:
         one.load_images()
         fresh_namespace(one)

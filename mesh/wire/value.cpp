@@ -119,6 +119,8 @@ result<value> value::from_json(std::string_view text) {
     std::string what = malformed.what();      // "[json.exception.parse_error.101] parse error at line 1, column 5: ..."
     const auto start = what.find("parse error at");
     return fail(errc::invalid_argument, "not JSON: " + (start == std::string::npos ? what : what.substr(start)));
+  } catch (const json::exception&) {  // out_of_range.406, its text as long as the number
+    return fail(errc::invalid_argument, "holds a number beyond what a 64-bit float can hold; send it as a string");
   }
 }
 

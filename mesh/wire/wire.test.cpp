@@ -26,6 +26,16 @@ TEST(value, says_where_json_is_wrong) {
   EXPECT_NE(refused.error().context.find("line 1, column 7"), std::string::npos) << refused.error().context;
 }
 
+TEST(value, refuses_numbers_that_no_float_holds) {
+  for (const auto& text :
+       {std::string{"1e999"}, std::string(400, '1'), std::string{"[-1e999]"}, std::string{"{\"a\":1e400}"}}) {
+    const auto refused = value::from_json(text);
+    ASSERT_FALSE(refused) << text;
+    EXPECT_EQ(refused.error().code, errc::invalid_argument);
+    EXPECT_LT(refused.error().context.size(), 200U);
+  }
+}
+
 TEST(value, refuses_what_is_too_big_or_too_deep) {
   EXPECT_EQ(value::from_json("\"" + std::string(value_bytes_max, 'x') + "\"").error().code, errc::too_large);
   EXPECT_EQ(value::from_json(std::string(100'000, '[')).error().code, errc::too_large);

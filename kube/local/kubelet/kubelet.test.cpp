@@ -192,7 +192,8 @@ TEST_F(kubelet_test, survives_a_probe_that_prints_what_is_not_text) {
     "readinessProbe": {"exec": {"command": ["sh", "-c", "printf '\\377\\376'; exit 1"]}, "failureThreshold": 1}}]})");
   until([this](const json&) {
     const auto events = store_.list("events", "default").objects;
-    return std::any_of(events.begin(), events.end(), [](const object_ptr& each) { return text_at(*each, {"reason"}) == "Unhealthy"; });
+    return std::any_of(events.begin(), events.end(),
+                       [](const object_ptr& each) { return text_at(*each, {"reason"}) == "Unhealthy"; });
   });
 }
 
@@ -215,6 +216,17 @@ TEST_F(kubelet_test, waits_for_a_secret_that_is_missing) {
   EXPECT_EQ(text_at(pod(), {"status", "phase"}), "Pending");
   make("secrets", R"({"metadata": {"name": "late"}, "stringData": {"k": "v"}})");
   until(ready);
+}
+
+TEST_F(kubelet_test, leaves_the_logs_of_a_cluster_that_stops_but_no_secrets) {
+  make("secrets", R"({"metadata": {"name": "s"}, "stringData": {"k": "v"}})");
+  make_pod(
+      R"({"volumes": [{"name": "s", "secret": {"secretName": "s"}}], "containers": [{"name": "main", "image": "x", "volumeMounts": [{"name": "s", "mountPath": "/s"}], "command": ["sh", "-c", "echo hello; sleep 1000"]}]})");
+  const auto now = until(ready);
+  ASSERT_EQ(read_file(directory_ + "/pods/" + uid_of(now) + "/volumes/s/k"), "v");
+  kubelet_.reset();
+  EXPECT_FALSE(std::filesystem::exists(directory_ + "/pods/" + uid_of(now) + "/volumes"));
+  EXPECT_TRUE(std::filesystem::exists(directory_ + "/pods/" + uid_of(now) + "/logs"));
 }
 
 TEST(write_volume, switches_all_files_at_once_and_drops_those_that_are_gone) {

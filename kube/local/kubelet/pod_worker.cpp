@@ -108,6 +108,7 @@ void pod_worker::run() {
     one->stop_probes();
     if (one->hook.joinable()) one->hook.join();
   }
+  std::filesystem::remove_all(folder_ + "/volumes", ignored);  // secrets do not outlive their pod; its logs may
 }
 
 void pod_worker::step() {

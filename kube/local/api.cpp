@@ -2,6 +2,7 @@
 
 #include "kube/local/api_target.hpp"
 #include "kube/local/discovery.hpp"
+#include "kube/local/openapi_v2.hpp"
 #include "kube/local/table.hpp"
 
 #include <algorithm>
@@ -181,10 +182,10 @@ http_response api::route(const http_request& request) {
   if (path.starts_with("/openapi/v3/apis/") && parts.size() == 5)
     return or_missing(openapi_document(kinds, parts[3], parts[4]));
   if (path == "/openapi/v2") {
-    // An empty document in the only encoding that kubectl reads: old clients then leave validation to the server.
-    http_response empty;
-    empty.content_type = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
-    return empty;
+    http_response document;
+    document.body = openapi_v2(kinds);
+    document.content_type = openapi_v2_content_type;
+    return document;
   }
   if ((parts[0] == "api" && parts.size() > 2) || (parts[0] == "apis" && parts.size() > 3))
     return resources(request, *who);

@@ -207,10 +207,6 @@ std::string show_event(const std::string& type, const json& document, look how) 
     for (const auto& [key, content] : document.items()) {
       if (key == "at" || key == "node" || key == "key" || key == "pid" || (key == "class" && !about.empty())) continue;
       if (content.is_null()) continue;
-      if (key == "downtimeSeconds" && content.is_number()) {
-        rest += fmt::format(" downtime={}", short_time(content.get<double>()));
-        continue;
-      }
       rest += fmt::format(" {}={}", key, content.is_string() ? content.get<std::string>() : content.dump());
     }
   }

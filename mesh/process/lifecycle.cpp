@@ -17,7 +17,7 @@ std::uint64_t runtime::impl::next_seed(const process& of) {
 }
 
 void runtime::impl::emit(process_event::kind what, std::uint32_t slot, exit_reason reason, effects& out) const {
-  out.emplace_back(process_event{what, name_of(processes[slot]), pid_of(slot), std::move(reason), duration::zero()});
+  out.emplace_back(process_event{what, name_of(processes[slot]), pid_of(slot), std::move(reason)});
 }
 
 std::uint32_t runtime::impl::admit(supervised_class& klass, const process_key& key) {

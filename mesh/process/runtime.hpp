@@ -73,8 +73,7 @@ struct process_event {
   kind what;
   process_name name;
   pid id;
-  exit_reason reason;   ///< of the exit before, for exited, restarted and moved_out
-  duration downtime{};  ///< restarted: from the exit to ready
+  exit_reason reason;  ///< of the exit before, for exited, restarted and moved_out
 };
 /// A process sent a message to a name; the node routes it (perhaps back to this runtime).
 struct cast_sent {

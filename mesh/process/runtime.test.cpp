@@ -315,7 +315,7 @@ TEST_P(random_program, answers_every_call_exactly_once_and_loses_no_process) {
     if (w.events.size() > 400) {  // keep the check above linear: start the history afresh with those that live
       w.events.clear();
       for (const auto& [living, id] : by_events)
-        w.events.push_back({process_event::kind::started, living, id, {}, {}});
+        w.events.push_back({process_event::kind::started, living, id, {}});
     }
   }
   for (const auto& left : in_flight) {

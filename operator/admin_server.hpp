@@ -11,11 +11,11 @@ namespace orrery::op {
 /// What /healthz, /readyz and /metrics answer. Called on the server's thread; must not block.
 struct admin_handlers {
   std::function<std::string()> metrics;   ///< the text exposition format
-  std::function<result<void>()> healthy;  ///< false: restart me
-  std::function<result<void>()> ready;    ///< false: not yet, or not now
+  std::function<result<void>()> healthy;  ///< an error: restart me
+  std::function<result<void>()> ready;    ///< an error: not yet, or not now
 };
 
-/// A small HTTP server with one thread: GET and HEAD only, few connections, short timeouts.
+/// shell::serve_admin on a thread of its own.
 class admin_server {
  public:
   /// `address` is ADDRESS:PORT, IPv6 in brackets; port 0 takes a free one. Errors: invalid_argument, io.

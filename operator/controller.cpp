@@ -4,12 +4,12 @@
 #include "kube/lease.hpp"
 #include "operator/admin_server.hpp"
 #include "operator/cluster_view.hpp"
-#include "operator/log.hpp"
 #include "operator/reconciler.hpp"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "shell/log.hpp"
 #include <array>
 #include <atomic>
 #include <cstdlib>
@@ -90,7 +90,7 @@ struct controller::state {
     for (auto wait = 250ms; !stop.stop_requested(); wait = std::min(wait * 2, std::chrono::milliseconds{retry_start})) {
       auto features = ask_features();
       if (features) return watch(*features, stop);
-      operator_log::warn("cannot ask the API server yet", {{"error", to_string(features.error())}});
+      shell::log::warn("cannot ask the API server yet", {{"error", to_string(features.error())}});
       sleep(stop, wait);
     }
   }
@@ -124,11 +124,11 @@ struct controller::state {
   }
 
   void watch(const abilities& found, const std::stop_token& stop) {
-    operator_log::info("watching", {{"server", found.version},
-                                    {"cluster", cluster.origin},
-                                    {"policy", found.server.policy_v1 ? "v1" : "v1beta1"},
-                                    {"nativeSidecars", found.server.native_sidecars ? "yes" : "no"},
-                                    {"hosts", found.may_read_hosts ? "watched" : "may not be read"}});
+    shell::log::info("watching", {{"server", found.version},
+                                  {"cluster", cluster.origin},
+                                  {"policy", found.server.policy_v1 ? "v1" : "v1beta1"},
+                                  {"nativeSidecars", found.server.native_sidecars ? "yes" : "no"},
+                                  {"hosts", found.may_read_hosts ? "watched" : "may not be read"}});
     view = std::make_unique<cluster_view>(*api, chosen.namespaces, found.server, found.may_read_hosts,
                                           [this](const kube::object_key& mesh) { queue.add(mesh); });
     reconcile = std::make_unique<reconciler>(reconciler::parts{.api = *api,
@@ -142,7 +142,7 @@ struct controller::state {
     while (!view->has_synced() && !stop.stop_requested())
       sleep(stop, 100ms);
     if (stop.stop_requested()) return;
-    operator_log::info("in sync", {{"meshes", std::to_string(view->meshes().size())}});
+    shell::log::info("in sync", {{"meshes", std::to_string(view->meshes().size())}});
     // Only now: what was not listed yet must not look as if it did not exist.
     for (auto& clock : clocks) {
       threads.emplace_back([this, &clock] { work(clock); });
@@ -166,8 +166,8 @@ struct controller::state {
     const auto done = reconcile->reconcile(key);
     numbers.on_reconcile(done.has_value(), steady::now() - began);
     if (!done) {
-      operator_log::warn("will try again",
-                         {{"namespace", key.ns}, {"mesh", key.name}, {"error", to_string(done.error())}});
+      shell::log::warn("will try again",
+                       {{"namespace", key.ns}, {"mesh", key.name}, {"error", to_string(done.error())}});
       return queue.add_rate_limited(key);
     }
     queue.forget(key);
@@ -241,21 +241,21 @@ result<void> controller::start() {
         *s.api, lease,
         kube::lease_handlers{.on_acquired =
                                  [&s](std::uint64_t term) {
-                                   operator_log::info("leading", {{"term", std::to_string(term)}});
+                                   shell::log::info("leading", {{"term", std::to_string(term)}});
                                    s.add_all();
                                  },
                              .on_lost =
                                  [](const std::string& why) {
-                                   operator_log::warn("not leading any more: standing by", {{"why", why}});
+                                   shell::log::warn("not leading any more: standing by", {{"why", why}});
                                  }});
     s.elector->start();
   }
   s.starter = std::jthread([&s](const std::stop_token& stop) { s.begin(stop); });
-  operator_log::info("started", {{"version", ORRERY_VERSION},
-                                 {"server", s.cluster.server},
-                                 {"identity", identity},
-                                 {"admin", s.admin ? fmt::format("port {}", s.admin->port()) : "off"},
-                                 {"election", s.elector ? "on" : "off"}});
+  shell::log::info("started", {{"version", ORRERY_VERSION},
+                               {"server", s.cluster.server},
+                               {"identity", identity},
+                               {"admin", s.admin ? fmt::format("port {}", s.admin->port()) : "off"},
+                               {"election", s.elector ? "on" : "off"}});
   return {};
 }
 

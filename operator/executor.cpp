@@ -2,7 +2,6 @@
 
 #include "mesh/base/base64.hpp"
 #include "mesh/pki/authority.hpp"
-#include "operator/log.hpp"
 #include "operator/plan/concerns.hpp"
 
 #include <fmt/format.h>

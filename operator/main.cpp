@@ -1,9 +1,9 @@
 #include "kube/client.hpp"
 #include "kube/config.hpp"
 #include "operator/controller.hpp"
-#include "operator/log.hpp"
 #include "operator/options.hpp"
 
+#include "shell/log.hpp"
 #include <csignal>
 #include <cstdio>
 #include <string>
@@ -20,7 +20,7 @@ int main(int argc, char** argv) {
   pthread_sigmask(SIG_BLOCK, &ends, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
   kube::initialize();
-  operator_log::set_level(parsed.chosen.log_level);
+  static_cast<void>(shell::log::set_level(parsed.chosen.log_level));  // options.cpp accepts no other names
 
   auto cluster = kube::load_default(parsed.chosen.kubeconfig, parsed.chosen.context);
   if (!cluster) {
@@ -34,7 +34,7 @@ int main(int argc, char** argv) {
   }
   int signal = 0;
   sigwait(&ends, &signal);
-  operator_log::info("stopping", {{"signal", signal == SIGTERM ? "SIGTERM" : "SIGINT"}});
+  shell::log::info("stopping", {{"signal", signal == SIGTERM ? "SIGTERM" : "SIGINT"}});
   controller.stop();
   return 0;
 }

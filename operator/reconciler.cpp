@@ -1,11 +1,11 @@
 #include "operator/reconciler.hpp"
 
 #include "mesh/process/runtime.hpp"
-#include "operator/log.hpp"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "shell/log.hpp"
 #include <random>
 
 namespace orrery::op {
@@ -147,16 +147,16 @@ result<bool> reconciler::act(const json& mesh, const plan::decision& what) {
     parts_.numbers.on_action(name, done.has_value());
     const auto object = executor::object_of(one);
     if (done) {
-      operator_log::info("did", {{"action", name},
-                                 {"object", object},
-                                 {"namespace", kube::namespace_of(mesh)},
-                                 {"mesh", kube::name_of(mesh)}});
+      shell::log::info("did", {{"action", name},
+                               {"object", object},
+                               {"namespace", kube::namespace_of(mesh)},
+                               {"mesh", kube::name_of(mesh)}});
     } else {
-      operator_log::warn("could not", {{"action", name},
-                                       {"object", object},
-                                       {"namespace", kube::namespace_of(mesh)},
-                                       {"mesh", kube::name_of(mesh)},
-                                       {"error", to_string(done.error())}});
+      shell::log::warn("could not", {{"action", name},
+                                     {"object", object},
+                                     {"namespace", kube::namespace_of(mesh)},
+                                     {"mesh", kube::name_of(mesh)},
+                                     {"error", to_string(done.error())}});
       return fail(done.error());
     }
     again = again || std::holds_alternative<plan::make_authority>(one) ||
@@ -169,8 +169,8 @@ void reconciler::tell(const json& mesh, bool warning, std::string_view reason, c
   parts_.events.record(kube::resources::process_meshes, mesh,
                        warning ? kube::event_type::warning : kube::event_type::normal, reason, message);
   parts_.numbers.on_event(reason);
-  operator_log::write(warning ? operator_log::level::warn : operator_log::level::info, message,
-                      {{"reason", reason}, {"namespace", kube::namespace_of(mesh)}, {"mesh", kube::name_of(mesh)}});
+  shell::log::write(warning ? shell::log_level::warn : shell::log_level::info, message,
+                    {{"reason", reason}, {"namespace", kube::namespace_of(mesh)}, {"mesh", kube::name_of(mesh)}});
 }
 
 result<void> reconciler::report_class(const plan::class_status& one) {
@@ -190,8 +190,8 @@ result<void> reconciler::report_class(const plan::class_status& one) {
   parts_.events.record(kube::resources::process_classes, *one.object,
                        good ? kube::event_type::normal : kube::event_type::warning, reason, message);
   parts_.numbers.on_event(reason);
-  operator_log::write(good ? operator_log::level::info : operator_log::level::warn, message,
-                      {{"reason", reason}, {"namespace", key.ns}, {"class", key.name}});
+  shell::log::write(good ? shell::log_level::info : shell::log_level::warn, message,
+                    {{"reason", reason}, {"namespace", key.ns}, {"class", key.name}});
   return {};
 }
 

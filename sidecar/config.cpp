@@ -138,7 +138,7 @@ result<config> parse_config(std::string_view text, const std::string& origin) {
       }
     }
     out.drain_timeout = root.span("drainTimeout", out.drain_timeout, 0ms, 1h);
-    out.level = static_cast<log_level>(root.choice("logLevel", levels, 1));
+    out.level = static_cast<shell::log_level>(root.choice("logLevel", levels, 1));
     read_classes(root, out);
   }
   if (!report.faults.empty()) return fail(report.as_error());

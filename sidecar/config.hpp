@@ -5,6 +5,7 @@
 #include "mesh/node/node.hpp"
 #include "mesh/process/spec.hpp"
 
+#include "shell/log.hpp"
 #include <chrono>
 #include <cstdint>
 #include <string>
@@ -14,7 +15,6 @@
 namespace orrery::sidecar {
 
 enum class discovery_mode : std::uint8_t { kubernetes, fixed };
-enum class log_level : std::uint8_t { debug, info, warn, error };
 
 struct config {
   std::string mesh;
@@ -27,7 +27,7 @@ struct config {
   duration heartbeat_interval = std::chrono::milliseconds{500};
   duration down_after = std::chrono::seconds{2};
   duration drain_timeout = std::chrono::seconds{20};
-  log_level level = log_level::info;
+  shell::log_level level = shell::log_level::info;
   std::vector<process::class_spec> classes;
   std::vector<std::string> warnings;  ///< fields that are not known; ignored
 };

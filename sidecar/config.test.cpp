@@ -42,7 +42,7 @@ TEST(config, reads_every_field_of_the_documented_form) {
   EXPECT_EQ(read->admin_port, 4602);
   EXPECT_EQ(read->heartbeat_interval, 200ms);
   EXPECT_EQ(read->drain_timeout, 90s);
-  EXPECT_EQ(read->level, log_level::debug);
+  EXPECT_EQ(read->level, shell::log_level::debug);
   ASSERT_EQ(read->classes.size(), 2U);
   const auto& counter = read->classes[0];
   EXPECT_EQ(counter.version, 3U);

@@ -3,10 +3,10 @@
 #include "kube/client.hpp"
 #include "kube/request.hpp"
 #include "mesh/base/endpoint.hpp"
-#include "sidecar/log.hpp"
 
 #include <nlohmann/json.hpp>
 
+#include "shell/log.hpp"
 #include <algorithm>
 #include <condition_variable>
 #include <mutex>
@@ -78,8 +78,8 @@ struct pod_discovery::impl {
     const bool names_us =
         std::any_of(now.begin(), now.end(), [&](const auto& each) { return each.name.value == options.self; });
     if (!names_us) {
-      log::warn("the list of pods does not name this pod; it is not believed",
-                {{"pods", static_cast<std::int64_t>(now.size())}, {"selector", options.selector}});
+      shell::log::warn("the list of pods does not name this pod; it is not believed",
+                       {{"pods", static_cast<std::int64_t>(now.size())}, {"selector", options.selector}});
       return;
     }
     last = now;

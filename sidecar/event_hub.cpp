@@ -1,10 +1,10 @@
 #include "sidecar/event_hub.hpp"
 
-#include "sidecar/log.hpp"
-#include "sidecar/problem.hpp"
-
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+
+#include "shell/log.hpp"
+#include "shell/problem.hpp"
 
 namespace orrery::sidecar {
 
@@ -16,10 +16,11 @@ std::string event_text(const value& document, std::string_view at, std::string_v
   return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
-void event_hub::subscribe(const std::shared_ptr<http_exchange>& exchange) {
+void event_hub::subscribe(const std::shared_ptr<shell::http_exchange>& exchange) {
   if (open_.size() >= subscribers_max) {
-    exchange->answer(problem(error{errc::overloaded, fmt::format("{} clients follow the events already", open_.size()),
-                                   took_effect::not_executed}));
+    exchange->answer(
+        shell::problem(error{errc::overloaded, fmt::format("{} clients follow the events already", open_.size()),
+                             took_effect::not_executed}));
     return;
   }
   const auto id = ++last_;
@@ -30,7 +31,7 @@ void event_hub::subscribe(const std::shared_ptr<http_exchange>& exchange) {
 
 void event_hub::publish(std::string_view type, const value& document) {
   if (open_.empty()) return;
-  const auto text = event_text(document, log::now_rfc3339(), node_);
+  const auto text = event_text(document, shell::log::now_rfc3339(), node_);
   for (const auto& [id, exchange] : open_)
     exchange->push(type, text);
 }

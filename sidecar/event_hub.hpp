@@ -1,7 +1,7 @@
 #pragma once
 #include "mesh/wire/value.hpp"
-#include "sidecar/http_server.hpp"
 
+#include "shell/http_server.hpp"
 #include <memory>
 #include <string>
 #include <string_view>
@@ -16,7 +16,7 @@ class event_hub {
 
   explicit event_hub(std::string node) : node_(std::move(node)) {}
   /// Answers with a stream, or with `overloaded` over subscribers_max.
-  void subscribe(const std::shared_ptr<http_exchange>& exchange);
+  void subscribe(const std::shared_ptr<shell::http_exchange>& exchange);
   /// `document` is a map; "at", and "node" where it has none, are put in.
   void publish(std::string_view type, const value& document);
   [[nodiscard]] std::size_t subscribers() const { return open_.size(); }
@@ -25,7 +25,7 @@ class event_hub {
  private:
   std::string node_;
   std::uint64_t last_ = 0;
-  std::unordered_map<std::uint64_t, std::shared_ptr<http_exchange>> open_;
+  std::unordered_map<std::uint64_t, std::shared_ptr<shell::http_exchange>> open_;
 };
 
 /// The document with what every event has; JSON text.

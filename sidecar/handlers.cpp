@@ -1,24 +1,21 @@
 #include "sidecar/handlers.hpp"
 
-#include "sidecar/problem.hpp"
 #include "sidecar/routes.hpp"
 
 #include <fmt/format.h>
+
+#include "shell/problem.hpp"
 
 namespace orrery::sidecar {
 
 namespace {
 
-http_response plain(int status, std::string text) {
-  return {.status = status, .content_type = "text/plain; charset=utf-8", .body = std::move(text), .headers = {}};
-}
-
-http_response to_response(const result<value>& answer, int success) {
-  if (!answer) return problem(answer.error());
+shell::http_response to_response(const result<value>& answer, int success) {
+  if (!answer) return shell::problem(answer.error());
   return {.status = success, .content_type = "application/json", .body = answer->json_text() + "\n", .headers = {}};
 }
 
-void ask_node(const serving& with, node_route asked, const std::shared_ptr<http_exchange>& exchange) {
+void ask_node(const serving& with, node_route asked, const std::shared_ptr<shell::http_exchange>& exchange) {
   std::optional<class_name> called;
   if (const auto* call = std::get_if<node::call_op>(&asked.asked)) called = call->name.klass;
   const auto began = std::chrono::steady_clock::now();
@@ -34,27 +31,25 @@ void ask_node(const serving& with, node_route asked, const std::shared_ptr<http_
   if (with.node.waits(id)) exchange->on_gone([node = &with.node, id] { node->abandon(id); });
 }
 
-void serve_metrics(const serving& with, const std::shared_ptr<http_exchange>& exchange) {
-  with.node.ask(node::list_nodes_op{}, [with, exchange](result<value> nodes) {
-    with.node.ask(node::tree_op{.local = true}, [with, exchange, nodes = std::move(nodes)](const result<value>& tree) {
+void collect_metrics(const serving& with, std::function<void(std::string)> told) {
+  auto with_nodes = [with, told = std::move(told)](result<value> nodes) {
+    with.node.ask(node::tree_op{.local = true}, [with, told, nodes = std::move(nodes)](const result<value>& tree) {
       auto now = with.observe();
       if (nodes) now.nodes = *nodes;
       if (tree) now.tree = *tree;
-      http_response answer{.status = 200,
-                           .content_type = "text/plain; version=0.0.4; charset=utf-8",
-                           .body = with.counted.text(now),
-                           .headers = {}};
-      exchange->answer(std::move(answer));
+      told(with.counted.text(now));
     });
-  });
+  };
+  with.node.ask(node::list_nodes_op{}, std::move(with_nodes));
 }
 
 }  // namespace
 
-void serve_sdk(const serving& with, const http_request& request, const std::shared_ptr<http_exchange>& exchange) {
+void serve_sdk(const serving& with, const shell::http_request& request,
+               const std::shared_ptr<shell::http_exchange>& exchange) {
   auto found = find_route(request);
   if (auto* refused = std::get_if<refused_route>(&found)) {
-    auto answer = problem(refused->why, refused->status);
+    auto answer = shell::problem(refused->why, refused->status);
     if (!refused->allow.empty()) answer.headers.emplace_back("Allow", refused->allow);
     exchange->answer(std::move(answer));
   } else if (std::holds_alternative<events_route>(found)) {
@@ -71,24 +66,18 @@ std::string why_not_ready(const node::status& now) {
   return {};
 }
 
-void serve_admin(const serving& with, const http_request& request, const std::shared_ptr<http_exchange>& exchange) {
-  const auto path = request.target.substr(0, request.target.find('?'));
-  if (request.method != "GET" && request.method != "HEAD") {
-    auto answer = plain(405, "only GET is accepted\n");
-    answer.headers.emplace_back("Allow", "GET, HEAD");
-    return exchange->answer(std::move(answer));
-  }
-  if (path == "/healthz") return exchange->answer(plain(200, "ok\n"));
-  if (path == "/readyz") {
-    auto why = why_not_ready(with.node.current());
-    if (!why.empty()) {
-      const auto trouble = with.observe().discovery_error;
-      if (!trouble.empty()) why += "; discovery: " + trouble;
-    }
-    return exchange->answer(why.empty() ? plain(200, "ready\n") : plain(503, why + "\n"));
-  }
-  if (path == "/metrics") return serve_metrics(with, exchange);
-  exchange->answer(plain(404, "there are /healthz, /readyz and /metrics\n"));
+shell::admin_handlers admin_of(const serving& with) {
+  return {
+      .healthy = []() -> result<void> { return {}; },
+      .ready = [&with]() -> result<void> {
+        auto why = why_not_ready(with.node.current());
+        if (why.empty()) return {};
+        const auto trouble = with.observe().discovery_error;
+        if (!trouble.empty()) why += "; discovery: " + trouble;
+        return fail(errc::unavailable, std::move(why));
+      },
+      .metrics = [&with](std::function<void(std::string)> told) { collect_metrics(with, std::move(told)); },
+  };
 }
 
 }  // namespace orrery::sidecar

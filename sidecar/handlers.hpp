@@ -1,10 +1,10 @@
 #pragma once
 // What the two HTTP servers of a sidecar answer: the SDK's interface on localhost, and health and metrics.
 #include "sidecar/event_hub.hpp"
-#include "sidecar/http_server.hpp"
 #include "sidecar/metrics.hpp"
 #include "sidecar/node_loop.hpp"
 
+#include "shell/admin.hpp"
 #include <functional>
 #include <memory>
 
@@ -18,9 +18,10 @@ struct serving {
   std::function<observed()> observe;  ///< the numbers that need no answer of the node
 };
 
-void serve_sdk(const serving& with, const http_request& request, const std::shared_ptr<http_exchange>& exchange);
+void serve_sdk(const serving& with, const shell::http_request& request,
+               const std::shared_ptr<shell::http_exchange>& exchange);
 /// /healthz: the event loop runs (this answers). /readyz: joined, neither isolated nor draining; else 503 and why.
-void serve_admin(const serving& with, const http_request& request, const std::shared_ptr<http_exchange>& exchange);
+[[nodiscard]] shell::admin_handlers admin_of(const serving& with);
 
 /// "" if ready, else why not.
 [[nodiscard]] std::string why_not_ready(const node::status& now);

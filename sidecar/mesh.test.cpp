@@ -198,6 +198,16 @@ TEST_F(sidecar_mesh, a_supervisor_that_gives_up_ends_the_node_with_exit_code_70)
   }
   EXPECT_EQ(mesh_->wait_exit(1, 10s), 70) << mesh_->log(1);
   EXPECT_THAT(mesh_->log(1), HasSubstr("escalated"));
+  EXPECT_THAT(mesh_->last_word(1), HasSubstr("fragile"));
+}
+
+TEST_F(sidecar_mesh, a_supervisor_that_gives_up_on_the_pod_ends_the_node_with_exit_code_71_and_its_reason) {
+  form(1, std::string(fragile_class).replace(std::string(fragile_class).find("Node"), 4, "Pod"));
+  call(0, "fragile/a", "add", "1");
+  for (int i = 0; i < 2; ++i)
+    static_cast<void>(mesh_->ask(0, "POST", "/v1/processes/fragile/a/kill"));
+  EXPECT_EQ(mesh_->wait_exit(0, 10s), 71) << mesh_->log(0);
+  EXPECT_THAT(mesh_->last_word(0), HasSubstr("fragile"));
 }
 
 TEST_F(sidecar_mesh, bad_requests_get_problems_and_cost_the_node_nothing) {
@@ -240,8 +250,15 @@ TEST_F(sidecar_mesh, events_tell_what_happens) {
   reader.join();
   EXPECT_THAT(seen, HasSubstr("event: process_exited\ndata: {"));
   EXPECT_THAT(seen, HasSubstr("event: process_restarted\ndata: {"));
-  EXPECT_THAT(seen, HasSubstr("for a test"));
-  EXPECT_THAT(seen, HasSubstr("\"downtimeSeconds\":"));
+  const auto data = seen.find("data: ", seen.find("event: process_restarted"));
+  ASSERT_NE(data, std::string::npos) << seen;
+  const auto told = json::parse(seen.substr(data + 6, seen.find('\n', data) - data - 6));
+  EXPECT_EQ(told["class"], "counter");
+  EXPECT_EQ(told["key"], "a");
+  EXPECT_EQ(told["node"], mesh_->name(0));
+  EXPECT_EQ(told["pid"], get(0, "/v1/processes/counter/a")["pid"]);
+  EXPECT_THAT(told["reason"].get<std::string>(), HasSubstr("for a test"));
+  EXPECT_THAT(mesh_->ask_admin(0, "/metrics").body, HasSubstr("\norrery_node_step_seconds_count "));
 }
 
 TEST_F(sidecar_mesh, what_is_missing_at_the_start_is_named_and_ends_it_with_78) {
@@ -252,11 +269,13 @@ TEST_F(sidecar_mesh, what_is_missing_at_the_start_is_named_and_ends_it_with_78) 
   mesh_->start(0);
   EXPECT_EQ(mesh_->wait_exit(0, 5s), 78);
   EXPECT_THAT(mesh_->log(0), HasSubstr("genesis.yaml: cannot be read: No such file"));
+  EXPECT_THAT(mesh_->last_word(0), HasSubstr("genesis.yaml: cannot be read: No such file"));
   std::ofstream(mesh_->directory(0) / "genesis.yaml") << "meshID: abc\n";
   std::ofstream(mesh_->directory(0) / "tls" / "tls.key") << "garbage";
   mesh_->start(0);
   EXPECT_EQ(mesh_->wait_exit(0, 5s), 78);
   EXPECT_THAT(mesh_->log(0), HasSubstr("tls.key"));
+  EXPECT_THAT(mesh_->last_word(0), HasSubstr("tls.key"));
 }
 
 }  // namespace

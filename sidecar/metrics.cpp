@@ -23,8 +23,8 @@ using prometheus::MetricType;
 
 const Histogram::BucketBoundaries call_buckets{50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3,
                                                50e-3, 100e-3, 250e-3, 500e-3, 1.0,  2.5,    5.0,  10.0};
-const Histogram::BucketBoundaries restart_buckets{1e-6,   2.5e-6, 5e-6,   10e-6, 25e-6, 50e-6,
-                                                  100e-6, 250e-6, 500e-6, 1e-3,  10e-3, 100e-3};
+const Histogram::BucketBoundaries step_buckets{1e-6,   2.5e-6, 5e-6,   10e-6, 25e-6, 50e-6,
+                                               100e-6, 250e-6, 500e-6, 1e-3,  10e-3, 100e-3};
 
 using labels = std::vector<std::pair<std::string, std::string>>;
 
@@ -173,11 +173,14 @@ struct metrics::impl {
                                                        .Name("orrery_process_exits_total")
                                                        .Help("Processes that exited on this node.")
                                                        .Register(registry);
-  Histogram& restart_seconds = prometheus::BuildHistogram()
-                                   .Name("orrery_process_restart_seconds")
-                                   .Help("From an exit to ready again.")
-                                   .Register(registry)
-                                   .Add({}, restart_buckets);
+  Histogram& step_seconds =
+      prometheus::BuildHistogram()
+          .Name("orrery_node_step_seconds")
+          .Help(
+              "One step of the node, from an event to its effects. A crashed process is restarted "
+              "within the step that it crashed in, unless it was restarted often.")
+          .Register(registry)
+          .Add({}, step_buckets);
   prometheus::Family<prometheus::Counter>& configs =
       prometheus::BuildCounter().Name("orrery_config_reloads_total").Help("Changed configurations.").Register(registry);
   prometheus::Family<prometheus::Counter>& certificates = prometheus::BuildCounter()
@@ -237,10 +240,10 @@ void metrics::count_event(const node::notify& told) {
   auto& family = exited ? impl_->exits : impl_->restarts;
   family.Add({{"class", impl_->label(text("class"))}, {"reason", std::string(reason_label(text("reason")))}})
       .Increment();
-  const auto downtime = document.find("downtimeSeconds");
-  if (restarted && downtime != document.end() && downtime->is_number()) {
-    impl_->restart_seconds.Observe(downtime->get<double>());
-  }
+}
+
+void metrics::count_step(std::chrono::nanoseconds took) {
+  impl_->step_seconds.Observe(std::chrono::duration<double>(took).count());
 }
 
 void metrics::count_config(bool accepted) {

@@ -2,8 +2,8 @@
 // What Prometheus scrapes. Label sets are closed: classes of the configuration, codes, kinds; never keys or pods.
 #include "mesh/base/result.hpp"
 #include "mesh/node/node.hpp"
-#include "sidecar/http_server.hpp"
 
+#include "shell/http_server.hpp"
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -19,7 +19,7 @@ struct observed {
   node::status node;
   std::optional<value> nodes;  ///< GET /v1/nodes
   std::optional<value> tree;   ///< GET /v1/tree?node=local
-  http_server_stats sdk;
+  shell::http_server_stats sdk;
   std::int64_t certificate_expires_at = 0;
   std::uint64_t inbound_refused = 0;
   bool discovery_connected = true;
@@ -42,6 +42,8 @@ class metrics {
   void count_call(const class_name& klass, std::optional<errc> code, std::chrono::nanoseconds took);
   /// Counts restarts, exits and what else an event tells.
   void count_event(const node::notify& told);
+  /// One step of the node's core took so long: the bound of what any one message waited for another.
+  void count_step(std::chrono::nanoseconds took);
   void count_config(bool accepted);
   void count_certificate(bool accepted);
 

@@ -36,13 +36,19 @@ TEST(metrics, calls_are_counted_by_class_and_code_with_a_histogram_from_50_micro
 TEST(metrics, labels_come_from_closed_sets_whatever_clients_send) {
   metrics counted;
   counted.count_call(class_name{"made-up"}, errc::not_found, 1ms);
-  counted.count_event({"process_restarted",
-                       document(R"({"class":"made-up","key":"secret","reason":"weird: x","downtimeSeconds":2e-6})")});
+  counted.count_event({"process_restarted", document(R"({"class":"made-up","key":"secret","reason":"weird: x"})")});
   const auto text = counted.text({});
   EXPECT_THAT(text, Not(HasSubstr("made-up")));
   EXPECT_THAT(text, Not(HasSubstr("secret")));
   EXPECT_THAT(text, HasSubstr(R"(orrery_process_restarts_total{class="unknown",reason="other"} 1)"));
-  EXPECT_THAT(text, HasSubstr(R"(orrery_process_restart_seconds_bucket{le="2.5e-06"} 1)"));
+}
+
+TEST(metrics, steps_of_the_node_are_timed) {
+  metrics counted;
+  counted.count_step(2us);
+  const auto text = counted.text({});
+  EXPECT_THAT(text, HasSubstr(R"(orrery_node_step_seconds_bucket{le="1e-06"} 0)"));
+  EXPECT_THAT(text, HasSubstr(R"(orrery_node_step_seconds_bucket{le="2.5e-06"} 1)"));
 }
 
 TEST(metrics, the_nodes_state_is_read_when_scraped) {

@@ -2,12 +2,12 @@
 
 #include "mesh/base/endpoint.hpp"
 #include "mesh/base/overloaded.hpp"
-#include "sidecar/log.hpp"
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include "shell/log.hpp"
 #include <deque>
 #include <unordered_map>
 #include <utility>
@@ -63,7 +63,9 @@ struct node_loop::impl {
       auto next = std::move(pending.front());
       pending.pop_front();
       effects.clear();
-      core->step(clock_now(), std::move(next), effects);
+      const auto began = clock_now();
+      core->step(began, std::move(next), effects);
+      hooks.on_step(clock_now() - began);
       for (auto& each : effects)
         perform(each);
     }
@@ -127,8 +129,8 @@ struct node_loop::impl {
     const auto now = std::chrono::steady_clock::now();
     if (now - refusal_logged < refusal_log_interval) return;
     refusal_logged = now;
-    log::warn("refused an inbound mesh connection",
-              {{"reason", to_string(why)}, {"refusedInAll", static_cast<std::int64_t>(inbound_refused)}});
+    shell::log::warn("refused an inbound mesh connection",
+                     {{"reason", to_string(why)}, {"refusedInAll", static_cast<std::int64_t>(inbound_refused)}});
   }
 };
 

@@ -16,6 +16,7 @@ struct node_hooks {
   std::function<void(const node::escalate&)> on_escalate;
   std::function<void()> on_drained;
   std::function<void()> check_control_plane;
+  std::function<void(duration)> on_step;  ///< the core took so long over one event
 };
 
 /// Lives on one io_context; every method is called on its thread.

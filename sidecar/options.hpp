@@ -16,6 +16,7 @@ struct options {
   std::string pod_uid;
   std::string kubeconfig;  ///< empty: $KUBECONFIG, in-cluster, ~/.kube/config
   std::string context;
+  std::string termination_log = "/dev/termination-log";  ///< where the reason of codes 1, 70, 71 and 78 is left
 };
 
 /// What the process ends with; --help lists them.

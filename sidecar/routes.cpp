@@ -121,7 +121,8 @@ result<std::string> read_reason(std::string_view body) {
   return reason;
 }
 
-route message_route(const http_request& request, process_name name, bool is_call, std::string_view method_segment) {
+route message_route(const shell::http_request& request, process_name name, bool is_call,
+                    std::string_view method_segment) {
   if (request.method != "POST") return refuse_method(request.method, "POST");
   auto method = read_method(method_segment);
   if (!method) return refuse(method.error());
@@ -134,7 +135,7 @@ route message_route(const http_request& request, process_name name, bool is_call
 }
 
 /// /v1/processes/{class}/{key}...
-route process_route(const http_request& request, const std::vector<std::string_view>& segments) {
+route process_route(const shell::http_request& request, const std::vector<std::string_view>& segments) {
   const auto klass = percent_decode(segments[2]);
   if (!klass) return refuse(klass.error());
   const auto key = percent_decode(segments[3]);
@@ -161,7 +162,7 @@ route process_route(const http_request& request, const std::vector<std::string_v
                       took_effect::not_executed});
 }
 
-route list_route(const http_request& request, std::string_view query) {
+route list_route(const shell::http_request& request, std::string_view query) {
   const auto read = read_query(query, {"class", "limit", "node"});
   if (!read) return refuse(read.error());
   node::list_processes_op op;
@@ -208,7 +209,7 @@ result<std::string> percent_decode(std::string_view text) {
   return out;
 }
 
-route find_route(const http_request& request) {
+route find_route(const shell::http_request& request) {
   const auto mark = request.target.find('?');
   const auto path = request.target.substr(0, mark);
   const auto query = mark == std::string_view::npos ? std::string_view{} : request.target.substr(mark + 1);

@@ -1,8 +1,8 @@
 #pragma once
 // The SDK's requests as operations of the node; pure. The table is docs/protocol.md.
 #include "mesh/node/node.hpp"
-#include "sidecar/http_server.hpp"
 
+#include "shell/http_server.hpp"
 #include <string>
 #include <string_view>
 #include <variant>
@@ -27,7 +27,7 @@ struct refused_route {
 };
 using route = std::variant<node_route, events_route, refused_route>;
 
-[[nodiscard]] route find_route(const http_request& request);
+[[nodiscard]] route find_route(const shell::http_request& request);
 
 /// Errors: invalid_argument where a percent sign is not followed by two hex digits, or the result is not UTF-8 or has
 /// control characters.

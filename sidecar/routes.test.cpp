@@ -1,10 +1,10 @@
 #include "sidecar/routes.hpp"
 
-#include "sidecar/problem.hpp"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
+
+#include "shell/problem.hpp"
 
 namespace orrery::sidecar {
 namespace {
@@ -113,18 +113,19 @@ TEST(routes, what_is_wrong_is_refused_with_what_is_accepted) {
   };
   for (const auto& each : table) {
     const auto r = refused(ask(each.method, each.target, each.body, each.timeout));
-    EXPECT_EQ(r.status != 0 ? r.status : http_status(r.why.code), each.status) << each.target;
+    EXPECT_EQ(r.status != 0 ? r.status : shell::http_status(r.why.code), each.status) << each.target;
     EXPECT_THAT(r.why.context, HasSubstr(each.says)) << each.target;
   }
 }
 
 TEST(routes, deep_json_is_refused_and_does_not_overflow_the_stack) {
   const auto r = refused(ask("POST", "/v1/processes/kv/a/call/put", std::string(100'000, '[')));
-  EXPECT_GE(http_status(r.why.code), 400);
+  EXPECT_GE(shell::http_status(r.why.code), 400);
 }
 
 TEST(problems, are_json_with_code_detail_and_effect) {
-  const auto answer = problem(error{errc::deadline_exceeded, "a \"b\" \xff", took_effect::unknown}, 0, {{"node", "n"}});
+  const auto answer =
+      shell::problem(error{errc::deadline_exceeded, "a \"b\" \xff", took_effect::unknown}, 0, {{"node", "n"}});
   const auto body = nlohmann::json::parse(answer.body);
   EXPECT_EQ(answer.status, 504);
   EXPECT_EQ(answer.content_type, "application/problem+json");

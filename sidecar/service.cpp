@@ -3,8 +3,8 @@
 #include "mesh/base/endpoint.hpp"
 #include "sidecar/discovery.hpp"
 #include "sidecar/handlers.hpp"
-#include "sidecar/log.hpp"
 #include "sidecar/memory.hpp"
+#include "sidecar/termination_log.hpp"
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
@@ -13,6 +13,8 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "shell/admin.hpp"
+#include "shell/log.hpp"
 #include <csignal>
 #include <random>
 #include <utility>
@@ -26,20 +28,22 @@ using namespace std::chrono_literals;
 
 constexpr auto tick_interval = 1s;
 constexpr auto check_timeout = 2s;
-constexpr auto drain_slack = 1s;            ///< over drainTimeout, for the core to end by itself
-constexpr auto flush_time = 200ms;          ///< for the last answers and goodbyes to leave
-constexpr auto escalation_drain_max = 5s;   ///< a node that is to be restarted does not linger
+constexpr auto drain_slack = 1s;           ///< over drainTimeout, for the core to end by itself
+constexpr auto flush_time = 200ms;         ///< for the last answers and goodbyes to leave
+constexpr auto escalation_drain_max = 5s;  ///< a node that is to be restarted does not linger
+/// The greatest value, and what JSON may need beyond its CBOR.
+constexpr std::size_t sdk_body_bytes_max = value_bytes_max + (256U << 10U);
 constexpr auto settled_after = 5;           ///< ticks until what only the start needed is given back
 constexpr auto control_plane_patience = 5;  ///< ticks without a connection before it is said to be lost
 
 /// Which events an operator of the mesh reads at which level.
-log_level level_of(std::string_view type) {
-  if (type.starts_with("process_")) return log_level::debug;
+shell::log_level level_of(std::string_view type) {
+  if (type.starts_with("process_")) return shell::log_level::debug;
   for (const std::string_view loud : {"node_down", "isolated", "supervisor_gave_up", "escalated", "class_refused",
                                       "config_refused", "peer_refused", "control_plane_lost"}) {
-    if (type == loud) return log_level::warn;
+    if (type == loud) return shell::log_level::warn;
   }
-  return log_level::info;
+  return shell::log_level::info;
 }
 
 class service {
@@ -60,6 +64,7 @@ class service {
   [[nodiscard]] node_hooks make_hooks();
   [[nodiscard]] observed observe() const;
   [[nodiscard]] node::expected_member self_member() const;
+  void escalate(const node::escalate& wanted);
   void announce(const node::notify& told);
   void announce(std::string type, nlohmann::json document);
   void check_control_plane();
@@ -77,9 +82,11 @@ class service {
   const options& options_;
   config config_;
   genesis genesis_;
+  const duration drain_timeout_ = config_.drain_timeout;  ///< the core's too: a reload changes neither
   asio::io_context io_{1};
   exit_code outcome_ = exit_code::drained;
   bool draining_ = false;
+  bool signalled_ = false;
   bool finishing_ = false;
   int ticks_ = 0;
   int out_of_contact_ = 0;
@@ -89,8 +96,8 @@ class service {
   event_hub events_{options_.pod_name};
   std::unique_ptr<node_loop> node_;
   std::unique_ptr<serving> serving_;
-  std::unique_ptr<http_server> sdk_;
-  std::unique_ptr<http_server> admin_;
+  std::unique_ptr<shell::http_server> sdk_;
+  std::unique_ptr<shell::http_server> admin_;
   std::unique_ptr<pod_discovery> discovery_;
   file_watch config_files_;
   file_watch tls_files_{
@@ -103,18 +110,13 @@ class service {
 node_hooks service::make_hooks() {
   node_hooks hooks;
   hooks.on_notify = [this](const node::notify& told) { announce(told); };
-  hooks.on_escalate = [this](const node::escalate& wanted) {
-    const bool pod = wanted.to == process::escalation::pod;
-    log::error(pod ? "escalated to the pod: it is to be replaced" : "escalated to the node: the container restarts",
-               {{"reason", wanted.why}});
-    outcome_ = pod ? exit_code::pod_escalation : exit_code::node_escalation;
-    drain(escalation_drain_max);
-  };
+  hooks.on_escalate = [this](const node::escalate& wanted) { escalate(wanted); };
   hooks.on_drained = [this] {
-    log::info("drained");
+    shell::log::info("drained");
     finish(outcome_, flush_time);
   };
   hooks.check_control_plane = [this] { check_control_plane(); };
+  hooks.on_step = [this](duration took) { metrics_.count_step(took); };
   return hooks;
 }
 
@@ -130,7 +132,7 @@ result<void> service::open_node() {
   settings.address = options_.listen_ip;
   settings.heartbeat_interval = config_.heartbeat_interval;
   settings.down_after = config_.down_after;
-  settings.drain_timeout = config_.drain_timeout;
+  settings.drain_timeout = drain_timeout_;
   settings.seed = (std::uint64_t{std::random_device{}()} << 32U) ^ std::random_device{}();
   net::transport_options transport;
   transport.listen_address = join_endpoint(options_.listen_ip, config_.mesh_port);
@@ -144,15 +146,16 @@ result<void> service::open_node() {
 
 result<void> service::open_servers() {
   serving_ = std::make_unique<serving>(serving{*node_, events_, metrics_, [this] { return observe(); }});
-  auto sdk =
-      http_server::open(io_, {.listen_address = options_.sdk_address},
-                        [this](const auto& request, const auto& exchange) { serve_sdk(*serving_, request, exchange); });
+  auto sdk = shell::http_server::open(
+      io_, {.listen_address = options_.sdk_address, .body_bytes_max = sdk_body_bytes_max},
+      [this](const auto& request, const auto& exchange) { serve_sdk(*serving_, request, exchange); });
   if (!sdk) return fail(sdk.error().code, "--sdk: " + sdk.error().context);
   sdk_ = *std::move(sdk);
   const auto at = join_endpoint(options_.listen_ip, config_.admin_port);
-  auto admin = http_server::open(
-      io_, {.listen_address = at, .connections_max = 64, .body_bytes_max = 1024},
-      [this](const auto& request, const auto& exchange) { serve_admin(*serving_, request, exchange); });
+  auto admin = shell::http_server::open(io_, shell::admin_options(at),
+                                        [admin = admin_of(*serving_)](const auto& request, const auto& exchange) {
+                                          shell::serve_admin(admin, request, exchange);
+                                        });
   if (!admin) return fail(admin.error().code, "network.adminPort: " + admin.error().context);
   admin_ = *std::move(admin);
   return {};
@@ -217,8 +220,8 @@ void service::announce(const node::notify& told) {
   metrics_.count_event(told);
   events_.publish(told.type, told.document);
   const auto level = level_of(told.type);
-  if (log::enabled(level)) {
-    log::write(level, told.type, {{.key = "event", .content = told.document.json_text(), .raw_json = true}});
+  if (shell::log::enabled(level)) {
+    shell::log::write(level, told.type, {{.key = "event", .content = told.document.json_text(), .raw_json = true}});
   }
 }
 
@@ -262,22 +265,22 @@ void service::reload_config() {
   }
   metrics_.count_config(read.has_value());
   if (!read) {
-    log::error("the changed configuration is refused; the old one stays", {{"reason", read.error().context}});
+    shell::log::error("the changed configuration is refused; the old one stays", {{"reason", read.error().context}});
     return announce("config_refused", {{"reason", read.error().context}});
   }
   for (const auto& warning : read->warnings)
-    log::warn(warning);
+    shell::log::warn(warning);
   const bool restart = read->mesh_port != config_.mesh_port || read->admin_port != config_.admin_port ||
                        read->heartbeat_interval != config_.heartbeat_interval ||
                        read->down_after != config_.down_after || read->discovery != config_.discovery ||
-                       read->selector != config_.selector || read->drain_timeout != config_.drain_timeout;
+                       read->selector != config_.selector || read->drain_timeout != drain_timeout_;
   const bool new_classes = read->classes != config_.classes;
   const bool new_peers = read->peers != config_.peers;
   config_ = *std::move(read);
-  log::set_level(config_.level);
+  shell::log::set_level(config_.level);
   announce("config_reloaded", {{"classes", config_.classes.size()}});
   if (restart) {
-    log::warn(
+    shell::log::warn(
         "network, failureDetection, drainTimeout, discovery.mode and discovery.selector apply from the next start");
   }
   if (new_classes) {
@@ -291,7 +294,7 @@ void service::reload_certificates() {
   const auto done = node_->mesh().reload_credentials();
   metrics_.count_certificate(done.has_value());
   if (!done) {
-    log::error("the changed certificate is refused; the old one stays", {{"reason", done.error().context}});
+    shell::log::error("the changed certificate is refused; the old one stays", {{"reason", done.error().context}});
     return;
   }
   announce("certificate_reloaded", {{"expiresAt", node_->mesh().certificate_expires_at()}});
@@ -319,13 +322,28 @@ void service::wait_for_signal() {
 
 void service::on_signal(int number) {
   const auto* name = number == SIGTERM ? "SIGTERM" : "SIGINT";
-  if (draining_) {
-    log::warn("ended by a second signal before it had drained", {{"signal", name}});
+  if (std::exchange(signalled_, true)) {
+    shell::log::warn("ended by a second signal before it had drained", {{"signal", name}});
     finish(exit_code::forced, 0ms);
     return;
   }
-  log::info("draining", {{"signal", name}, {"processes", static_cast<std::int64_t>(node_->current().processes)}});
-  drain(config_.drain_timeout + drain_slack);
+  shell::log::info("draining",
+                   {{"signal", name}, {"processes", static_cast<std::int64_t>(node_->current().processes)}});
+  drain(drain_timeout_ + drain_slack);
+}
+
+// Whoever asked for the end first says what it means: a node that drains because of a SIGTERM ends with 0 whatever its
+// supervisors come to; a pod's replacement outweighs a container's restart.
+void service::escalate(const node::escalate& wanted) {
+  const bool pod = wanted.to == process::escalation::pod;
+  shell::log::error(
+      pod ? "escalated to the pod: it is to be replaced" : "escalated to the node: the container restarts",
+      {{"reason", wanted.why}});
+  if (signalled_ || outcome_ == exit_code::pod_escalation) return;
+  if (outcome_ == exit_code::node_escalation && !pod) return;
+  outcome_ = pod ? exit_code::pod_escalation : exit_code::node_escalation;
+  write_termination_log(options_.termination_log, wanted.why);
+  drain(escalation_drain_max);
 }
 
 void service::drain(duration at_most) {
@@ -333,8 +351,8 @@ void service::drain(duration at_most) {
   deadline_.expires_after(at_most);
   deadline_.async_wait([this](boost::system::error_code ec) {
     if (ec || finishing_) return;
-    log::warn("the drain took too long; what was not handed over is lost",
-              {{"processes", static_cast<std::int64_t>(node_->current().processes)}});
+    shell::log::warn("the drain took too long; what was not handed over is lost",
+                     {{"processes", static_cast<std::int64_t>(node_->current().processes)}});
     finish(outcome_, 0ms);
   });
   node_->deliver(node::drain_requested{});
@@ -351,19 +369,21 @@ void service::finish(exit_code with, duration after) {
 
 exit_code service::run() {
   for (const auto& warning : config_.warnings)
-    log::warn(warning);
+    shell::log::warn(warning);
   if (const auto opened = open(); !opened) {
     const auto code = opened.error().code;
-    log::error("cannot start", {{"reason", opened.error().context}, {"code", to_string(code)}});
+    shell::log::error("cannot start", {{"reason", opened.error().context}, {"code", to_string(code)}});
+    write_termination_log(options_.termination_log, opened.error().context);
     return code == errc::invalid_argument ? exit_code::bad_configuration : exit_code::cannot_start;
   }
-  log::info("started", {{"version", ORRERY_VERSION},
-                        {"sdk", join_endpoint(parse_endpoint(options_.sdk_address)->ip, sdk_->port())},
-                        {"meshPort", std::int64_t{node_->mesh().port()}},
-                        {"adminPort", std::int64_t{admin_->port()}},
-                        {"classes", static_cast<std::int64_t>(config_.classes.size())}});
+  shell::log::info("started", {{"version", ORRERY_VERSION},
+                               {"sdk", join_endpoint(parse_endpoint(options_.sdk_address)->ip, sdk_->port())},
+                               {"meshPort", std::int64_t{node_->mesh().port()}},
+                               {"adminPort", std::int64_t{admin_->port()}},
+                               {"classes", static_cast<std::int64_t>(config_.classes.size())}});
   if (const auto ip = parse_endpoint(options_.sdk_address)->ip; !ip.starts_with("127.") && ip != "::1") {
-    log::warn("--sdk is not an address of this pod only: whoever reaches it may call every process", {{"sdk", ip}});
+    shell::log::warn("--sdk is not an address of this pod only: whoever reaches it may call every process",
+                     {{"sdk", ip}});
   }
   wait_for_signal();
   arm_tick();

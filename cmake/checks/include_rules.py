@@ -23,8 +23,9 @@ MAY_INCLUDE = {
     "mesh/sim": {"mesh/base", "mesh/wire", "mesh/process", "mesh/membership", "mesh/node"},
     "kube": {"mesh/base"},
     "kube/local": {"mesh/base", "kube"},
-    "sidecar": {"mesh/base", "mesh/wire", "mesh/pki", "mesh/process", "mesh/membership", "mesh/node", "mesh/net", "kube"},
-    "operator": {"mesh/base", "mesh/pki", "mesh/process", "kube"},
+    "shell": {"mesh/base"},
+    "sidecar": {"shell", "mesh/base", "mesh/wire", "mesh/pki", "mesh/process", "mesh/membership", "mesh/node", "mesh/net", "kube"},
+    "operator": {"shell", "mesh/base", "mesh/pki", "mesh/process", "kube"},
     "cli": {"mesh/base", "kube"},
 }
 # A benchmark drives any room from outside, as a test does.

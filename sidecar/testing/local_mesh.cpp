@@ -91,6 +91,12 @@ reply exchange(const std::string& ip, std::uint16_t port, const std::string& met
   return {std::stoi(text.substr(9, 3)), text.substr(end + 4), text.substr(0, end)};
 }
 
+std::string text_of(const fs::path& path) {
+  std::ostringstream out;
+  out << std::ifstream(path).rdbuf();
+  return out.str();
+}
+
 }  // namespace
 
 local_mesh::local_mesh(local_mesh_options options) : options_(std::move(options)) {
@@ -149,6 +155,8 @@ void local_mesh::start(std::size_t node) {
   const auto genesis = (at / "genesis.yaml").string();
   const auto tls = (at / "tls").string();
   const auto log_path = (at / "log").string();
+  const auto ended_path = (at / "termination-log").string();
+  write_file(ended_path, "");  // as a kubelet does
   const auto sdk = ip(node) + ":3600";
   const auto uid = "uid-" + name(node);
   const std::vector<const char*> arguments{options_.binary.c_str(),
@@ -166,6 +174,8 @@ void local_mesh::start(std::size_t node) {
                                            nodes_[node].name.c_str(),
                                            "--pod-uid",
                                            uid.c_str(),
+                                           "--termination-log",
+                                           ended_path.c_str(),
                                            nullptr};
   const auto parent = getpid();
   const auto child = ::fork();
@@ -182,11 +192,8 @@ void local_mesh::start(std::size_t node) {
   nodes_[node].pid = child;
 }
 
-std::string local_mesh::log(std::size_t node) const {
-  std::ostringstream out;
-  out << std::ifstream(directory(node) / "log").rdbuf();
-  return out.str();
-}
+std::string local_mesh::log(std::size_t node) const { return text_of(directory(node) / "log"); }
+std::string local_mesh::last_word(std::size_t node) const { return text_of(directory(node) / "termination-log"); }
 
 void local_mesh::signal(std::size_t node, int number) const { ::kill(nodes_[node].pid, number); }
 

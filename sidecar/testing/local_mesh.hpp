@@ -44,6 +44,8 @@ class local_mesh {
   [[nodiscard]] std::filesystem::path directory(std::size_t node) const { return root_ / name(node); }
   /// What it has logged so far.
   [[nodiscard]] std::string log(std::size_t node) const;
+  /// What its latest life left in its termination log.
+  [[nodiscard]] std::string last_word(std::size_t node) const;
 
   void start(std::size_t node);
   void signal(std::size_t node, int number) const;

@@ -1,14 +1,14 @@
 #pragma once
 // Errors as HTTP answers: application/problem+json (RFC 9457), as docs/protocol.md lists them.
 #include "mesh/base/result.hpp"
-#include "sidecar/http_server.hpp"
 
+#include "shell/http_server.hpp"
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
-namespace orrery::sidecar {
+namespace orrery::shell {
 
 [[nodiscard]] int http_status(errc code) noexcept;
 /// For people: "Not found".
@@ -18,4 +18,4 @@ namespace orrery::sidecar {
 [[nodiscard]] http_response problem(const error& why, int status = 0,
                                     const std::vector<std::pair<std::string, std::string>>& extra = {});
 
-}  // namespace orrery::sidecar
+}  // namespace orrery::shell

@@ -15,7 +15,7 @@ namespace boost::asio {
 class io_context;
 }
 
-namespace orrery::sidecar {
+namespace orrery::shell {
 
 /// Views are valid while the handler runs.
 struct http_request {
@@ -88,4 +88,4 @@ class http_server {
   std::shared_ptr<impl> impl_;
 };
 
-}  // namespace orrery::sidecar
+}  // namespace orrery::shell

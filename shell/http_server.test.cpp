@@ -1,4 +1,4 @@
-#include "sidecar/http_server.hpp"
+#include "shell/http_server.hpp"
 
 #include <boost/asio/connect.hpp>
 #include <boost/asio/io_context.hpp>
@@ -14,7 +14,7 @@
 #include <thread>
 #include <utility>
 
-namespace orrery::sidecar {
+namespace orrery::shell {
 namespace {
 
 using namespace std::chrono_literals;
@@ -240,4 +240,4 @@ TEST(http_server_open, names_the_address_that_it_cannot_have) {
 }
 
 }  // namespace
-}  // namespace orrery::sidecar
+}  // namespace orrery::shell

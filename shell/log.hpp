@@ -1,14 +1,16 @@
 #pragma once
-// Structured logs: one JSON object per line on stderr. Thread-safe.
-#include "sidecar/config.hpp"
-
+// Structured logs: one JSON object per line on stderr, {"time", "level", "message", ...}. Thread-safe.
 #include <cstdint>
 #include <initializer_list>
 #include <string>
 #include <string_view>
 #include <variant>
 
-namespace orrery::sidecar::log {
+namespace orrery::shell {
+
+enum class log_level : std::uint8_t { debug, info, warn, error };
+
+namespace log {
 
 struct field {
   std::string_view key;
@@ -17,9 +19,12 @@ struct field {
   bool raw_json = false;
 };
 
-/// Starts logging; `common` is put into every line (the node's and the mesh's name). Until then lines have no names.
-void start(std::string_view node, std::string_view mesh);
+/// What is put into every line from now on, as the names of the node and its mesh. Called before threads are made.
+void set_common(std::initializer_list<field> fields);
+/// Lines below this are dropped; at the start: info.
 void set_level(log_level least);
+/// By its name: debug, info, warn or error; false, and nothing changes, for any other.
+[[nodiscard]] bool set_level(std::string_view name);
 [[nodiscard]] bool enabled(log_level at);
 void write(log_level at, std::string_view message, std::initializer_list<field> fields = {});
 
@@ -42,4 +47,5 @@ inline void error(std::string_view message, std::initializer_list<field> fields 
 /// The wall clock as RFC 3339 with microseconds, UTC.
 [[nodiscard]] std::string now_rfc3339();
 
-}  // namespace orrery::sidecar::log
+}  // namespace log
+}  // namespace orrery::shell

@@ -1,10 +1,10 @@
-#include "sidecar/problem.hpp"
-
-#include "sidecar/log.hpp"
+#include "shell/problem.hpp"
 
 #include <fmt/format.h>
 
-namespace orrery::sidecar {
+#include "shell/log.hpp"
+
+namespace orrery::shell {
 
 int http_status(errc code) noexcept {
   switch (code) {
@@ -102,4 +102,4 @@ http_response problem(const error& why, int status, const std::vector<std::pair<
   return out;
 }
 
-}  // namespace orrery::sidecar
+}  // namespace orrery::shell

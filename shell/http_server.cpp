@@ -1,11 +1,12 @@
-#include "sidecar/http_server.hpp"
+#include "shell/http_server.hpp"
 
 #include "mesh/base/endpoint.hpp"
-#include "sidecar/http_connection.hpp"
 
 #include <fmt/format.h>
 
-namespace orrery::sidecar {
+#include "shell/http_connection.hpp"
+
+namespace orrery::shell {
 
 namespace {
 constexpr std::chrono::milliseconds tick_interval{250};
@@ -123,4 +124,4 @@ http_server_stats http_server::stats() const {
   return out;
 }
 
-}  // namespace orrery::sidecar
+}  // namespace orrery::shell

@@ -1,4 +1,4 @@
-#include "sidecar/log.hpp"
+#include "shell/log.hpp"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -8,7 +8,7 @@
 #include <chrono>
 #include <ctime>
 
-namespace orrery::sidecar::log {
+namespace orrery::shell::log {
 
 namespace {
 
@@ -55,6 +55,19 @@ std::string_view name_of(log_level at) {
   return "info";
 }
 
+void append(std::string& line, const field& one) {
+  line += fmt::format(R"(,"{}":)", one.key);
+  if (const auto* text = std::get_if<std::string_view>(&one.content)) {
+    line += one.raw_json ? std::string(*text) : quoted(*text);
+  } else if (const auto* number = std::get_if<std::int64_t>(&one.content)) {
+    line += fmt::format("{}", *number);
+  } else if (const auto* real = std::get_if<double>(&one.content)) {
+    line += fmt::format("{:.6g}", *real);
+  } else {
+    line += std::get<bool>(one.content) ? "true" : "false";
+  }
+}
+
 }  // namespace
 
 std::string quoted(std::string_view text) {
@@ -71,11 +84,23 @@ std::string now_rfc3339() {
                      parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec, micros % 1'000'000);
 }
 
-void start(std::string_view node, std::string_view mesh) {
-  shared().common = fmt::format(R"(,"node":{},"mesh":{})", quoted(node), quoted(mesh));
+void set_common(std::initializer_list<field> fields) {
+  std::string text;
+  for (const auto& each : fields)
+    append(text, each);
+  shared().common = std::move(text);
 }
 
 void set_level(log_level least) { shared().out->set_level(of(least)); }
+
+bool set_level(std::string_view name) {
+  for (const auto at : {log_level::debug, log_level::info, log_level::warn, log_level::error}) {
+    if (name != name_of(at)) continue;
+    set_level(at);
+    return true;
+  }
+  return false;
+}
 
 bool enabled(log_level at) { return shared().out->should_log(of(at)); }
 
@@ -83,20 +108,10 @@ void write(log_level at, std::string_view message, std::initializer_list<field> 
   if (!enabled(at)) return;
   auto line = fmt::format(R"({{"time":"{}","level":"{}","message":{}{})", now_rfc3339(), name_of(at), quoted(message),
                           shared().common);
-  for (const auto& [key, content, raw_json] : fields) {
-    line += fmt::format(R"(,"{}":)", key);
-    if (const auto* text = std::get_if<std::string_view>(&content)) {
-      line += raw_json ? std::string(*text) : quoted(*text);
-    } else if (const auto* number = std::get_if<std::int64_t>(&content)) {
-      line += fmt::format("{}", *number);
-    } else if (const auto* real = std::get_if<double>(&content)) {
-      line += fmt::format("{:.6g}", *real);
-    } else {
-      line += std::get<bool>(content) ? "true" : "false";
-    }
-  }
+  for (const auto& each : fields)
+    append(line, each);
   line += '}';
   shared().out->log(of(at), fmt::string_view(line));
 }
 
-}  // namespace orrery::sidecar::log
+}  // namespace orrery::shell::log

@@ -1,7 +1,5 @@
 #pragma once
 // One connection of http_server. Heavy: include in http_server.cpp and http_connection.cpp only.
-#include "sidecar/http_server.hpp"
-
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -10,12 +8,13 @@
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
 
+#include "shell/http_server.hpp"
 #include <deque>
 #include <optional>
 #include <unordered_set>
 #include <utility>  // before Asio: Boost 1.74 forgets it
 
-namespace orrery::sidecar {
+namespace orrery::shell {
 
 namespace asio = boost::asio;
 using tcp = asio::ip::tcp;
@@ -98,4 +97,4 @@ class http_connection final : public http_exchange, public std::enable_shared_fr
   std::chrono::steady_clock::time_point next_keepalive_{};
 };
 
-}  // namespace orrery::sidecar
+}  // namespace orrery::shell

@@ -1,10 +1,10 @@
-#include "sidecar/http_connection.hpp"
-
-#include "sidecar/problem.hpp"
+#include "shell/http_connection.hpp"
 
 #include <fmt/format.h>
 
-namespace orrery::sidecar {
+#include "shell/problem.hpp"
+
+namespace orrery::shell {
 
 namespace http = boost::beast::http;
 
@@ -285,4 +285,4 @@ void http_connection::abandon() {
   owner_ = nullptr;
 }
 
-}  // namespace orrery::sidecar
+}  // namespace orrery::shell

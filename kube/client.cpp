@@ -76,10 +76,16 @@ result<response> client::send_raw(const request& what, const call_options& call)
   }
 }
 
-result<json> client::send(const request& what, const call_options& call) {
+result<json> client::send(const request& what, const call_options& call) { return send_noting(what, call, nullptr); }
+
+result<json> client::send_noting(const request& what, const call_options& call, api_status* refused) {
   auto answer = send_raw(what, call);
   if (!answer) return fail(answer.error());
-  if (answer->status < 200 || answer->status > 299) return fail(to_error(parse_status(*answer), what));
+  if (answer->status < 200 || answer->status > 299) {
+    const auto status = parse_status(*answer);
+    if (refused != nullptr) *refused = status;
+    return fail(to_error(status, what));
+  }
   auto parsed = json::parse(answer->body, nullptr, false);
   if (parsed.is_discarded()) return fail(malformed(what, "is not JSON"));
   return parsed;
@@ -90,13 +96,13 @@ result<json> client::get(const resource& kind, const object_key& key, const call
 }
 
 result<object_list> client::list_all(const resource& kind, std::string_view ns, list_options options,
-                                     const call_options& call) {
+                                     const call_options& call, api_status* refused) {
   if (options.limit == 0) options.limit = options_.page_size;
   bool restarted = false;
   object_list all;
   for (;;) {
     const auto what = requests::list(kind, ns, options);
-    auto page = send(what, call);
+    auto page = send_noting(what, call, refused);
     if (!page && page.error().code == errc::gone && !options.continue_token.empty() && !restarted) {
       restarted = true;  // the snapshot that the pages were cut from is gone
       options.continue_token.clear();

@@ -60,9 +60,10 @@ class client {
   client& operator=(const client&) = delete;
 
   [[nodiscard]] result<json> get(const resource& kind, const object_key& key, const call_options& call = {});
-  /// All pages. The timeout is for each page. A list that expires half-way (410) starts over once.
+  /// All pages. The timeout is for each page. A list that expires half-way (410) starts over once. Where the server
+  /// refused a page, what it said is put into `refused`, so that the time to retry after can be kept.
   [[nodiscard]] result<object_list> list_all(const resource& kind, std::string_view ns, list_options options = {},
-                                             const call_options& call = {});
+                                             const call_options& call = {}, api_status* refused = nullptr);
   /// Never sent twice by the layers below, so already_exists means that somebody else, or an earlier call, made it.
   [[nodiscard]] result<json> create(const resource& kind, const json& object, const write_options& options = {},
                                     const call_options& call = {});
@@ -112,6 +113,8 @@ class client {
   [[nodiscard]] result<response> send_raw(const request& what, const call_options& call = {});
 
  private:
+  [[nodiscard]] result<json> send_noting(const request& what, const call_options& call, api_status* refused);
+
   std::unique_ptr<transport> transport_;
   client_options options_;
 };

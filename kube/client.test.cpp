@@ -123,6 +123,13 @@ TEST_F(client_test, a_list_that_expires_half_way_starts_over_once) {
   EXPECT_EQ(with({first, refusal(410), first, refusal(410)}).list_all(resources::pods, "").error().code, errc::gone);
 }
 
+TEST_F(client_test, a_refused_list_says_what_the_server_asked_for) {
+  api_status refused;
+  EXPECT_FALSE(with({refusal(429, seconds{60})}).list_all(resources::pods, "", {}, {}, &refused));
+  EXPECT_EQ(refused.code, 429);
+  EXPECT_EQ(refused.retry_after, seconds{60});
+}
+
 TEST_F(client_test, what_is_no_list_is_an_error_and_never_an_empty_list) {
   for (const char* body : {"", "{}", "[]", "null", "not json", R"({"items": 3})", R"({"kind": "Status"})"}) {
     const auto listed = with({ok(body)}).list_all(resources::pods, "");

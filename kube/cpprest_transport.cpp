@@ -21,16 +21,18 @@
 
 // What cpprestsdk 2.10 gets wrong for a client like this one, and what is done about it:
 //
+// clang-format off: a table
 //  40 threads at first use             initialize() asks for four before anything else can
 //  reads the system's trust store for  initialize() points OpenSSL's defaults to nothing (tls_environment.hpp); each
 //    each connection (87 ms)             connection gets its own store (tls_context.hpp), so nothing else is trusted
 //  buffers a stream without bound      responses go to an exchange_sink, whose put completes when the caller has taken
-//  bytes slow, blocking stream reads         none: bytes are pushed to the sink as chunks arrive one timeout per
-//  client, 30 s, and   set to a day; deadlines are kept by the caller's wait, which cancels the request
+//                                        its bytes
+//  slow, blocking stream reads         none: bytes are pushed to the sink as chunks arrive
+//  one timeout per client, 30 s, and   set to a day; deadlines are kept by the caller's wait, which cancels the request
 //    it is an idle timeout
-//  resends any request, POST too, if   requests that must be sent once go by clients of their own with "Connection:
-//  close", and their
-//    a kept connection turns out dead    body cannot be rewound, at which the library gives up instead
+//  resends any request, POST too, if   requests that must be sent once go by clients of their own with
+//    a kept connection turns out dead    "Connection: close", and their body cannot be rewound, at which the library
+//                                        gives up instead
 //  cancel and close race with the      a caller that gives up does not wait for the library: the exchange outlives both
 //    completion of requests
 //  exceptions nobody looked at end     every task ends in a continuation that catches everything; no task is dropped
@@ -41,7 +43,8 @@
 //  no keep-alive probes                asked for on the socket where the server is an IP address, as it is in a pod
 //  drops OpenSSL's reason              tls_report keeps it
 //  resolves "[::1]", brackets and all  IPv6 addresses are refused with a remedy; in pods the service's name is used
-//  instead
+//                                        instead
+// clang-format on
 
 namespace orrery::kube {
 namespace {

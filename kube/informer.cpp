@@ -132,11 +132,12 @@ struct informer::state {
     list_options what;
     what.label_selector = options.label_selector;
     what.field_selector = options.field_selector;
-    auto all = api.list_all(kind, options.ns, what, {.timeout = list_timeout, .stop = stop});
+    api_status refused;
+    auto all = api.list_all(kind, options.ns, what, {.timeout = list_timeout, .stop = stop}, &refused);
     if (!all) {
       if (stop.stop_requested()) return;
       note_failure(all.error().context);
-      machine.list_failed(nullptr);
+      machine.list_failed(refused);
       return;
     }
     note_contact();

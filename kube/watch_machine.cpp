@@ -17,7 +17,7 @@ void watch_machine::listed(std::string resource_version) {
   plan_watch(false);
 }
 
-void watch_machine::list_failed(const api_status* status) { plan_list(true, status); }
+void watch_machine::list_failed(const api_status& status) { plan_list(true, &status); }
 
 watch_machine::verdict watch_machine::on_event(std::string_view type, std::string_view version,
                                                const api_status& status) {
@@ -106,7 +106,9 @@ milliseconds watch_machine::pause_for(const api_status* status) {
   pause = std::min(pause, options_.backoff_max);
   // Between half and all of it, so that clients that failed together do not return together.
   pause = pause / 2 + milliseconds{random_.below(static_cast<std::uint64_t>(pause.count() / 2) + 1)};
-  if (status && status->retry_after) pause = std::max<milliseconds>(pause, *status->retry_after);
+  if (status && status->retry_after) {
+    pause = std::max<milliseconds>(pause, std::min(*status->retry_after, options_.retry_after_max));
+  }
   return pause;
 }
 

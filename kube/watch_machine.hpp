@@ -13,6 +13,7 @@ namespace orrery::kube {
 struct watch_machine_options {
   std::chrono::milliseconds backoff_min{800};
   std::chrono::milliseconds backoff_max{30'000};
+  std::chrono::seconds retry_after_max{300};  ///< a server may not ask for more
   std::chrono::seconds watch_timeout_min{300};
   std::chrono::seconds watch_timeout_max{600};
   std::uint64_t seed = 1;
@@ -25,10 +26,9 @@ struct watch_machine_options {
 /// - A watch that ends, or a connection that breaks, is resumed from there, however often.
 /// - 410 Gone, as a status or as an ERROR event, means list again. So do other refusals that a new list may cure, and
 ///   `refusals_before_list` of any kind in a row (a server restored from a backup knows no version of ours).
-/// - Failures in a row are paused for, doubling with jitter; a server that asks for a pause gets at least that. What
-/// counts as a
-///   success is a watch that brought something or lasted `healthy_watch`: not a list alone, so that a storm of 410 does
-///   not become a storm of lists.
+/// - Failures in a row are paused for, doubling with jitter; a server that asks for a pause gets at least that, up to
+///   `retry_after_max`. What counts as a success is a watch that brought something or lasted `healthy_watch`: not a
+///   list alone, so that a storm of 410 does not become a storm of lists.
 class watch_machine {
  public:
   static constexpr std::chrono::seconds healthy_watch{1};
@@ -47,7 +47,8 @@ class watch_machine {
   [[nodiscard]] const action& next() const noexcept { return next_; }
 
   void listed(std::string resource_version);
-  void list_failed(const api_status* status);  ///< null: the server did not answer
+  /// `status` says what the server asked for; empty where it did not answer.
+  void list_failed(const api_status& status);
 
   enum class verdict : std::uint8_t { store, skip, end };
   /// An event of the watch. `type` is its type, `version` its object's resourceVersion; an ERROR's object is `status`.

@@ -44,7 +44,7 @@ TEST(watch_machine, a_failed_list_is_tried_again_after_a_growing_pause) {
   watch_machine machine{{.backoff_min = milliseconds{100}, .backoff_max = milliseconds{1000}}};
   milliseconds most{0};
   for (int i = 0; i < 20; ++i) {
-    machine.list_failed(nullptr);
+    machine.list_failed({});
     expect_list(machine);
     const milliseconds whole{std::min(100 << std::min(i, 10), 1000)};
     EXPECT_GE(machine.next().pause, whole / 2);
@@ -105,6 +105,15 @@ TEST(watch_machine, too_many_requests_waits_as_told_and_does_not_list) {
   machine.watch_refused({.code = 429, .reason = {}, .message = {}, .retry_after = seconds{7}});
   expect_watch(machine, "10");
   EXPECT_GE(machine.next().pause, seconds{7});
+}
+
+TEST(watch_machine, a_refused_list_waits_as_told_but_not_for_ever) {
+  watch_machine machine{{}};
+  machine.list_failed({.code = 429, .reason = {}, .message = {}, .retry_after = seconds{40}});
+  expect_list(machine);
+  EXPECT_GE(machine.next().pause, seconds{40});
+  machine.list_failed({.code = 503, .reason = {}, .message = {}, .retry_after = seconds{86'400}});
+  EXPECT_LE(machine.next().pause, watch_machine_options{}.retry_after_max);
 }
 
 TEST(watch_machine, a_server_that_keeps_refusing_our_version_is_listed_again) {

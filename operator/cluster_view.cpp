@@ -1,11 +1,13 @@
 #include "operator/cluster_view.hpp"
 
+#include "operator/missing_hosts.hpp"
 #include "operator/plan/names.hpp"
 #include "operator/plan/plan.hpp"
 
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <mutex>
 
 namespace orrery::op {
 
@@ -45,6 +47,8 @@ struct cluster_view::state {
   bool may_read_hosts;
   std::function<void(const object_key&)> changed;
   std::vector<watched> all;
+  mutable std::mutex missing_mutex{};
+  mutable missing_hosts missing{};
 
   template <class Visit>
   void each(place where, Visit visit) const {
@@ -135,10 +139,14 @@ struct cluster_view::state {
 
   void add_hosts(plan::observed& out) const {
     each(place::hosts, [&](const watched& one) {
-      out.hosts_known = one.copy->has_synced();
+      out.hosts_known = are_hosts_known(one.copy->health(), std::chrono::steady_clock::now());
       for (const auto& host : one.copy->list())
         out.hosts[std::string(kube::name_of(*host))] = plan::read_host(*host);
     });
+    if (!out.hosts_known) return;
+    const std::lock_guard lock(missing_mutex);
+    missing.copied(out.hosts);
+    out.hosts_missing = missing.since();
   }
 
   void add_classes(const object_key& mesh, plan::observed& out) const {
@@ -153,13 +161,18 @@ struct cluster_view::state {
 
   result<void> refresh_hosts(plan::observed& out) const {
     const bool doubtful =
+        !out.hosts_known || has_strange_host(out.hosts, out.pods) ||
         std::any_of(out.hosts.begin(), out.hosts.end(), [](const auto& one) { return !one.second.ready; });
-    if (!out.hosts_known || !doubtful) return {};
+    if (!may_read_hosts || !doubtful) return {};
     auto listed = api.list_all(kube::resources::nodes, "");
     if (!listed) return fail(listed.error());
     out.hosts.clear();
     for (const auto& host : listed->items)
       out.hosts[std::string(kube::name_of(host))] = plan::read_host(host);
+    out.hosts_known = true;
+    const std::lock_guard lock(missing_mutex);
+    missing.listed(out.hosts, out.pods, std::chrono::system_clock::now());
+    out.hosts_missing = missing.since();
     return {};
   }
 };

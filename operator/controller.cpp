@@ -27,8 +27,9 @@ using steady = std::chrono::steady_clock;
 
 constexpr std::size_t workers = 2;
 constexpr auto resync_after = 5min;  // a second look at everything, whatever the watches say
-constexpr auto stuck_after = 5min;   // one reconciliation that takes longer: restart me
-constexpr auto silent_after = 30s;   // an API server that was not heard for so long: not ready
+constexpr std::chrono::milliseconds look_again_min = 1s;
+constexpr auto stuck_after = 5min;  // one reconciliation that takes longer: restart me
+constexpr auto silent_after = 30s;  // an API server that was not heard for so long: not ready
 constexpr auto retry_start = 2s;
 constexpr auto retry_max = 15s;
 
@@ -175,7 +176,7 @@ struct controller::state {
     if (*done) {
       const auto until =
           std::chrono::duration_cast<std::chrono::milliseconds>(**done - std::chrono::system_clock::now());
-      wait = std::clamp(until + 50ms, 50ms, wait);
+      wait = std::clamp(until + 50ms, look_again_min, wait);
     }
     const bool gone = !view->remembered(key).mesh;
     if (!gone) queue.add_after(key, wait);

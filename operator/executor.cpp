@@ -87,7 +87,7 @@ result<void> executor::run(const json& mesh, const plan::action& what) {
       [&](const auto& one) -> result<void> {
         using kind = std::decay_t<decltype(one)>;
         if constexpr (std::is_same_v<kind, plan::apply_object>) return apply(mesh, one);
-        if constexpr (std::is_same_v<kind, plan::create_once>) return create_once(one);
+        if constexpr (std::is_same_v<kind, plan::create_once>) return create_once(mesh, one);
         if constexpr (std::is_same_v<kind, plan::delete_object>) return remove_object(one);
         if constexpr (std::is_same_v<kind, plan::make_authority>) return make_authority(mesh, one);
         if constexpr (std::is_same_v<kind, plan::promote_authority>) return promote(mesh, one);
@@ -112,21 +112,38 @@ result<void> executor::apply(const json& mesh, const plan::apply_object& what) {
   auto there = api_.get(what.kind, key);
   if (!there && there.error().code != errc::not_found) return fail(there.error());
   if (there) {
-    const auto owner = kube::controller_of(*there);
-    if (!owner || owner->uid != kube::uid_of(mesh)) {
-      return fail(errc::conflict, fmt::format("{} {} exists and does not belong to this mesh: rename one of them",
-                                              what.kind.kind, kube::to_string(key)));
-    }
+    if (auto ours = check_owner(mesh, what.kind, *there); !ours) return ours;
   }
   auto applied = api_.apply(what.kind, what.object, apply_as_us);
   if (!applied) return fail(applied.error());
   return {};
 }
 
-result<void> executor::create_once(const plan::create_once& what) {
+result<void> executor::create_once(const json& mesh, const plan::create_once& what) {
   auto created = api_.create(what.kind, what.object, write_as_us);
   if (created) return {};
-  return fail(created.error());  // already_exists too: look again at what is there
+  return fail(explain(mesh, what.kind, kube::key_of(what.object), created.error()));
+}
+
+result<void> executor::check_owner(const json& mesh, const kube::resource& kind, const json& there) {
+  const auto owner = kube::controller_of(there);
+  if (owner && owner->uid == kube::uid_of(mesh)) return {};
+  const auto what = fmt::format("{} {}", kind.kind, kube::to_string(kube::key_of(there)));
+  const bool of_a_former_life = owner && owner->kind == resources::process_meshes.kind &&
+                                owner->name == kube::name_of(mesh) && owner->api_version.starts_with("orrery.dev/");
+  plan::obstacle met{.passes = of_a_former_life || kube::is_deleting(there), .message = {}};
+  met.message = met.passes ? fmt::format("{} is of a mesh that was deleted: waits until it is collected", what)
+                           : fmt::format("{} exists and does not belong to this mesh: rename one of them", what);
+  hooks_.obstructed(mesh, met);
+  return fail(errc::conflict, std::move(met.message));
+}
+
+error executor::explain(const json& mesh, const kube::resource& kind, const object_key& key, error refusal) {
+  if (refusal.code != errc::already_exists) return refusal;
+  const auto there = api_.get(kind, key);
+  if (!there) return refusal;  // it went meanwhile, or cannot be read: look again
+  const auto ours = check_owner(mesh, kind, *there);
+  return ours ? refusal : ours.error();
 }
 
 result<void> executor::remove_object(const plan::delete_object& what) {
@@ -150,7 +167,7 @@ result<void> executor::make_authority(const json& mesh, const plan::make_authori
     set_data(secret, "tls.key", made->key_pem);
     set_data(secret, "ca.crt", *bundle);
     auto created = api_.create(resources::secrets, secret, write_as_us);
-    if (!created) return fail(created.error());
+    if (!created) return fail(explain(mesh, resources::secrets, key, created.error()));
     hooks_.tell(mesh, !what.also_trust.empty(), "AuthorityCreated",
                 fmt::format("the mesh has a new authority: {}", what.why));
     return {};
@@ -241,8 +258,8 @@ result<void> executor::delete_pod(const json& mesh, const plan::delete_pod& what
   if (what.force) options.grace_period = std::chrono::seconds{0};
   auto removed = api_.remove(resources::pods, in_namespace_of(mesh, what.name), options);
   if (!removed && removed.error().code != errc::not_found) return removed;
-  const bool lost = what.reason == "NodeLost";
-  hooks_.tell(mesh, lost, lost ? "NodeLost" : "PodDeleted", fmt::format("pod {}: {}", what.name, what.why));
+  const auto note = plan::note_of(what);
+  hooks_.tell(mesh, note.warning, note.reason, note.message);
   return {};
 }
 

@@ -19,6 +19,8 @@ class executor {
     std::function<void(const plan::json& mesh, bool warning, std::string_view reason, const std::string& message)> tell;
     /// What the API server said of a template's pods.
     std::function<void(const plan::json& mesh, plan::template_check said)> checked;
+    /// Something has a name that the mesh needs; the action fails with a conflict.
+    std::function<void(const plan::json& mesh, plan::obstacle met)> obstructed;
   };
 
   executor(kube::client& api, hooks given);
@@ -31,7 +33,11 @@ class executor {
 
  private:
   result<void> apply(const plan::json& mesh, const plan::apply_object& what);
-  result<void> create_once(const plan::create_once& what);
+  result<void> create_once(const plan::json& mesh, const plan::create_once& what);
+  /// An object has a name of ours: nothing if it is the mesh's, else a conflict, of which the hooks are told.
+  result<void> check_owner(const plan::json& mesh, const kube::resource& kind, const plan::json& there);
+  /// A create was refused: as check_owner() where there is somebody else's object of that name, else `refusal`.
+  error explain(const plan::json& mesh, const kube::resource& kind, const kube::object_key& key, error refusal);
   result<void> remove_object(const plan::delete_object& what);
   result<void> make_authority(const plan::json& mesh, const plan::make_authority& what);
   result<void> promote(const plan::json& mesh, const plan::promote_authority& what);

@@ -6,10 +6,14 @@
 #include "shell/log.hpp"
 #include <csignal>
 #include <cstdio>
+#include <malloc.h>
 #include <string>
 
 int main(int argc, char** argv) {
   using namespace orrery;
+  // Threads that mostly wait need no heap each, and what a big list took is given back.
+  mallopt(M_ARENA_MAX, 2);
+  mallopt(M_TRIM_THRESHOLD, 1 << 18);
   const auto parsed = op::parse_options(argc, argv);
   if (parsed.exit_code >= 0) return parsed.exit_code;
   // Blocked before any thread is made, so that only sigwait() below gets them.

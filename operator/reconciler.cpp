@@ -15,6 +15,7 @@ namespace {
 using plan::json;
 
 constexpr int rounds_max = 8;
+constexpr int unanswered_max = 2;  // failed requests of one round, before it is the API server that does not answer
 constexpr std::size_t remembered_max = 10'000;  // templates and scripts that were judged
 
 std::uint64_t seed() {
@@ -34,10 +35,9 @@ std::string check_class_script(const json& klass) {
   return checked ? std::string{} : checked.error().context;
 }
 
-/// Failures that pass by themselves are for the log; of the others people must know.
+/// Failures that pass by themselves are for the log, and obstacles have a condition; of the others people must know.
 bool is_worth_telling(const error& failure) {
-  return failure.code == errc::invalid_argument || failure.code == errc::forbidden || failure.code == errc::internal ||
-         (failure.code == errc::conflict && failure.context.find("does not belong") != std::string::npos);
+  return failure.code == errc::invalid_argument || failure.code == errc::forbidden || failure.code == errc::internal;
 }
 
 /// A merge patch that leaves nothing of the old status behind.
@@ -62,6 +62,12 @@ reconciler::reconciler(parts given)
                                    const std::lock_guard lock(mutex_);
                                    if (checks_.size() >= remembered_max) checks_.clear();
                                    checks_[std::string(kube::uid_of(mesh))] = std::move(said);
+                                 },
+                             .obstructed =
+                                 [this](const json& mesh, plan::obstacle met) {
+                                   const std::lock_guard lock(mutex_);
+                                   if (obstacles_.size() >= remembered_max) obstacles_.clear();
+                                   obstacles_.insert_or_assign(std::string(kube::uid_of(mesh)), std::move(met));
                                  }}),
       random_(seed()) {}
 
@@ -105,8 +111,9 @@ plan::observed reconciler::with_memory(plan::observed seen) {
   }
   if (seen.mesh) {
     const std::lock_guard lock(mutex_);
-    const auto known = checks_.find(std::string(kube::uid_of(*seen.mesh)));
-    if (known != checks_.end()) seen.check = known->second;
+    const std::string uid(kube::uid_of(*seen.mesh));
+    if (const auto known = checks_.find(uid); known != checks_.end()) seen.check = known->second;
+    if (const auto met = obstacles_.find(uid); met != obstacles_.end()) seen.blocked = met->second;
   }
   return seen;
 }
@@ -139,30 +146,57 @@ result<plan::decision> reconciler::decide(const kube::object_key& key, bool afre
   return plan::decide(seen, parts_.settings, now, random_);
 }
 
-result<bool> reconciler::act(const json& mesh, const plan::decision& what) {
-  bool again = false;
-  for (const auto& one : what.actions) {
-    const auto name = executor::name_of(one);
-    auto done = executor_.run(mesh, one);
-    parts_.numbers.on_action(name, done.has_value());
-    const auto object = executor::object_of(one);
-    if (done) {
-      shell::log::info("did", {{"action", name},
-                               {"object", object},
-                               {"namespace", kube::namespace_of(mesh)},
-                               {"mesh", kube::name_of(mesh)}});
-    } else {
-      shell::log::warn("could not", {{"action", name},
-                                     {"object", object},
-                                     {"namespace", kube::namespace_of(mesh)},
-                                     {"mesh", kube::name_of(mesh)},
-                                     {"error", to_string(done.error())}});
-      return fail(done.error());
-    }
-    again = again || std::holds_alternative<plan::make_authority>(one) ||
-            std::holds_alternative<plan::promote_authority>(one) || std::holds_alternative<plan::check_template>(one);
+result<void> reconciler::do_one(const json& mesh, const plan::action& what) {
+  const auto name = executor::name_of(what);
+  auto done = executor_.run(mesh, what);
+  parts_.numbers.on_action(name, done.has_value());
+  const auto object = executor::object_of(what);
+  if (done) {
+    shell::log::info(
+        "did",
+        {{"action", name}, {"object", object}, {"namespace", kube::namespace_of(mesh)}, {"mesh", kube::name_of(mesh)}});
+  } else {
+    shell::log::warn("could not", {{"action", name},
+                                   {"object", object},
+                                   {"namespace", kube::namespace_of(mesh)},
+                                   {"mesh", kube::name_of(mesh)},
+                                   {"error", to_string(done.error())}});
   }
-  return again;
+  return done;
+}
+
+std::string reconciler::obstacle_of(const json& mesh) {
+  const std::lock_guard lock(mutex_);
+  const auto met = obstacles_.find(std::string(kube::uid_of(mesh)));
+  return met == obstacles_.end() ? std::string{} : met->second.message;
+}
+
+std::string reconciler::forget_obstacle(const json& mesh) {
+  auto known = obstacle_of(mesh);
+  const std::lock_guard lock(mutex_);
+  obstacles_.erase(std::string(kube::uid_of(mesh)));
+  return known;
+}
+
+reconciler::outcome reconciler::act(const json& mesh, const plan::decision& what) {
+  outcome out;
+  bool pods_wait = false;
+  int unanswered = 0;
+  for (const auto& one : what.actions) {
+    if (pods_wait && plan::needs_the_others(one)) continue;
+    if (const auto done = do_one(mesh, one); !done) {
+      const auto code = done.error().code;
+      if (out.done) out.done = fail(done.error());
+      pods_wait = pods_wait || plan::is_needed_by_pods(one);
+      const bool silent = code == errc::unavailable || code == errc::deadline_exceeded;
+      if (code == errc::cancelled || (silent && ++unanswered >= unanswered_max)) break;
+      continue;
+    }
+    out.again = out.again || std::holds_alternative<plan::make_authority>(one) ||
+                std::holds_alternative<plan::promote_authority>(one) ||
+                std::holds_alternative<plan::check_template>(one);
+  }
+  return out;
 }
 
 void reconciler::tell(const json& mesh, bool warning, std::string_view reason, const std::string& message) {
@@ -244,18 +278,20 @@ result<std::optional<pki::wall_time>> reconciler::reconcile(const kube::object_k
       if (auto reported = report_classes(*decided); !reported) return fail(reported.error());
       return std::optional<pki::wall_time>{};
     }
+    const auto knew = forget_obstacle(*mesh);  // if it is still there, it will be met
     const auto acted = act(*mesh, *decided);
-    if (acted && *acted) {
+    const bool may_go_on = acted.done || acted.done.error().code != errc::cancelled;
+    if (may_go_on && (acted.again || obstacle_of(*mesh) != knew)) {
       afresh = true;
       continue;
     }
-    if (!acted && is_worth_telling(acted.error())) {
-      tell(*mesh, true, "ReconcileFailed", acted.error().context);
+    if (!acted.done && is_worth_telling(acted.done.error())) {
+      tell(*mesh, true, "ReconcileFailed", acted.done.error().context);
     }
     // What went wrong is no reason to say nothing of what is.
     auto reported = report_mesh(key, *mesh, *decided);
     if (reported) reported = report_classes(*decided);
-    if (!acted) return fail(acted.error());
+    if (!acted.done) return fail(acted.done.error());
     if (!reported) return fail(reported.error());
     return decided->again_at;
   }

@@ -35,8 +35,16 @@ class reconciler {
  private:
   plan::observed with_memory(plan::observed seen);
   result<plan::decision> decide(const kube::object_key& mesh, bool afresh);
-  /// True if what was done calls for another decision at once.
-  result<bool> act(const plan::json& mesh, const plan::decision& what);
+  struct outcome {
+    bool again = false;  ///< what was done, or met, calls for another decision at once
+    result<void> done;   ///< the first failure of several
+  };
+  /// Does what can be done: a failure stops only what needs the failed action.
+  outcome act(const plan::json& mesh, const plan::decision& what);
+  /// What it says of itself; empty if there is none.
+  std::string obstacle_of(const plan::json& mesh);
+  std::string forget_obstacle(const plan::json& mesh);
+  result<void> do_one(const plan::json& mesh, const plan::action& what);
   result<void> report_mesh(const kube::object_key& key, const plan::json& mesh, const plan::decision& what);
   result<void> report_classes(const plan::decision& what);
   result<void> report_class(const plan::class_status& one);
@@ -47,6 +55,7 @@ class reconciler {
   std::mutex mutex_;  // guards all below
   seeded_random random_;
   std::map<std::string, plan::template_check> checks_;                           // by uid of the mesh
+  std::map<std::string, plan::obstacle> obstacles_;                              // by uid of the mesh
   std::map<std::string, std::pair<std::int64_t, std::string>> script_verdicts_;  // by uid of the class
   std::map<kube::object_key, plan::object_ptr> meshes_;                          // as last decided upon
   // What we wrote ourselves and the watch has not brought yet, so that nothing is reported twice.

@@ -46,6 +46,14 @@ bool all_trust(const situation& now, const std::string& bundle) {
   });
 }
 
+/// When the staged authority joined the bundle; as its certificate has it, where the annotation was spoilt.
+wall_time staged_at(const json& secret) {
+  const auto noted = time_or_far_away(kube::annotation_of(secret, annotations::bundle_since));
+  if (noted != far_away) return noted;
+  const auto staged = pki::read_certificate(secret_value(secret, "next.crt"));
+  return staged ? staged->not_before + pki::backdated_by : far_away;
+}
+
 authority_facts plan_authority(const situation& now, decision& out) {
   authority_facts facts;
   const auto valid_for = duration_cast<seconds>(now.spec.ca_ttl);
@@ -95,9 +103,7 @@ authority_facts plan_authority(const situation& now, decision& out) {
     }
     return facts;
   }
-  // Where a hand has spoilt the annotation, whether all trust the bundle is enough.
-  const auto since = kube::parse_time(kube::annotation_of(*secret, annotations::bundle_since));
-  const auto settled = wall_time{since.value_or(kube::wall_time{})} + bundle_settles;
+  const auto settled = staged_at(*secret) + bundle_settles;
   if (settled > now.now) {
     out.look_again(settled);
   } else if (all_trust(now, facts.state.bundle)) {

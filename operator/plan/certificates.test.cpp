@@ -110,11 +110,42 @@ TEST(certificates, those_of_pods_that_are_gone_are_removed_but_not_too_soon) {
   EXPECT_TRUE(w.secrets.contains("demo-ca"));
 }
 
+TEST(certificates, a_spoilt_time_of_a_secret_deletes_nothing) {
+  world w;
+  w.form();
+  const auto victim = w.pod_names()[0];
+  w.pods.erase(victim);
+  w.settle();
+  w.secrets.at(certificate_secret(victim))["metadata"]["creationTimestamp"] = "yesterday";
+  w.now += 1h;
+  w.settle();
+  EXPECT_TRUE(w.secrets.contains(certificate_secret(victim)));
+}
+
+TEST(certificates, a_staged_authority_whose_time_was_spoilt_is_promoted_by_its_certificate) {
+  world w(json{{"security", {{"caTTL", "72h"}, {"certificateTTL", "24h"}}}});
+  w.form();
+  w.now += 49h;
+  w.settle();
+  const auto staged = [&] { return !kube::text_at(w.secrets.at("demo-ca"), {"data", "next.crt"}).empty(); };
+  ASSERT_TRUE(staged());
+  w.secrets.at("demo-ca")["metadata"]["annotations"][std::string(annotations::bundle_since)] = "soon";
+  w.now += 1min;
+  w.settle();
+  EXPECT_TRUE(staged()) << "not every sidecar has read the bundle yet";
+  w.now += 2min;
+  w.settle();
+  EXPECT_FALSE(staged());
+}
+
 TEST(times, are_read_as_kubernetes_writes_them_and_what_cannot_be_read_is_never_past) {
   EXPECT_EQ(pki::to_text(time_or_far_away("2026-02-28T23:59:58Z")), "2026-02-28T23:59:58Z");
-  EXPECT_EQ(time_or_far_away("2026-02-28T23:59:58.5Z") - time_or_far_away("2026-02-28T23:59:58Z"), 500ms);
-  for (const auto* bad : {"", "yesterday", "2026-02-31T00:00:00Z", "2026-02"})
+  EXPECT_EQ(time_or_far_away("2026-02-28T23:59:58.25Z"), time_or_far_away("2026-02-28T23:59:58Z") + 250ms);
+  EXPECT_EQ(time_or_far_away("2026-03-01T00:59:58+01:00"), time_or_far_away("2026-02-28T23:59:58Z"));
+  for (const auto* bad :
+       {"", "yesterday", "2026-02-31T00:00:00Z", "2026-02", "0001-01-01T00:00:00Z", "9999-01-01T00:00:00Z"}) {
     EXPECT_EQ(time_or_far_away(bad), far_away) << bad;
+  }
 }
 
 }  // namespace orrery::plan::testing

@@ -11,6 +11,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
+constexpr std::int64_t state_bytes_max = 1 << 20;  // more does not fit into one message to another node
+
 struct verdict {
   std::string reason;
   std::string why;
@@ -77,6 +79,10 @@ std::optional<verdict> build_entry(const class_view& one, json& entry) {
              {"memoryBytes", limit("memoryBytes", 8 << 20)},
              {"stateBytes", limit("stateBytes", 1 << 20)}}},
            {"callTimeout", to_text(call_timeout)}};
+  if (const auto given = limit("stateBytes", 1); given < 1 || given > state_bytes_max) {
+    return verdict{"InvalidField", fmt::format("spec.limits.stateBytes: {} is out of range: 1 to {} are accepted",
+                                               given, state_bytes_max)};
+  }
   return std::nullopt;
 }
 
@@ -116,20 +122,22 @@ judged_classes judge_classes(const observed& seen, wall_time now) {
     ++out.total;
     json entry;
     auto refused = build_entry(one, entry);
+    auto size = refused ? 0 : config_map_bytes(entry);
+    if (!refused && bytes + size > classes_bytes_max) {
+      refused = verdict{"ConfigurationTooLarge",
+                        fmt::format("the configuration of mesh {} has {} bytes left for it, and it takes {}: all "
+                                    "classes of a mesh may take {}, and are served by name",
+                                    mesh, classes_bytes_max - bytes, size, classes_bytes_max)};
+    }
     std::string consequence;
     if (refused) {
       const auto* last = find_entry(before, name);
-      entry = last != nullptr ? *last : json{};
-      consequence = last != nullptr ? fmt::format("; mesh {} goes on with generation {}", mesh,
-                                                  kube::integer_at(*last, {"version"}))
-                                    : fmt::format("; mesh {} does not have the class", mesh);
-    }
-    const auto size = entry.is_null() ? 0 : entry.dump().size();
-    if (bytes + size > classes_bytes_max) {
-      refused = verdict{"TooLarge", fmt::format("the classes of mesh {} are over {} bytes together with this one", mesh,
-                                                classes_bytes_max)};
-      consequence = fmt::format("; mesh {} does not have the class", mesh);
-      entry = json{};
+      size = last != nullptr ? config_map_bytes(*last) : 0;
+      const bool goes_on = last != nullptr && bytes + size <= classes_bytes_max;
+      entry = goes_on ? *last : json{};
+      consequence =
+          goes_on ? fmt::format("; mesh {} goes on with generation {}", mesh, kube::integer_at(*last, {"version"}))
+                  : fmt::format("; mesh {} does not have the class", mesh);
     }
     const auto generation = entry.is_null() ? 0 : kube::integer_at(entry, {"version"});
     if (!entry.is_null()) {

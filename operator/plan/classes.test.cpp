@@ -87,7 +87,44 @@ TEST(classes, more_than_a_config_map_holds_are_refused_by_name) {
   w.settle();
   EXPECT_EQ(config_of(w)["classes"].size(), 3U);
   const auto statuses = w.think().class_statuses;
-  EXPECT_EQ(statuses[4].status["conditions"][0]["reason"], "TooLarge");
+  EXPECT_EQ(statuses[4].status["conditions"][0]["reason"], "ConfigurationTooLarge");
+  EXPECT_NE(statuses[4].status["conditions"][0]["message"].get<std::string>().find("bytes left"), std::string::npos);
+}
+
+TEST(classes, are_measured_as_they_are_written_so_that_the_config_map_always_fits) {
+  std::string many_lines;  // each of which is indented in config.yaml
+  for (int i = 0; i < 40'000; ++i)
+    many_lines += ";\n";
+  world w;
+  for (int i = 0; i < 5; ++i)
+    w.add_class(fmt::format("lines{}", i), lua(many_lines));
+  w.add_class("small", {{"behaviour", {{"builtin", "counter"}}}});
+  w.settle();
+  const auto& data = w.config_maps.at("demo-config").at("data");
+  EXPECT_LT(data["config.yaml"].get<std::string>().size() + data["classes.json"].get<std::string>().size(), 1U << 20U);
+  EXPECT_EQ(w.condition("ClassesAccepted"), "False");
+  const auto statuses = w.think().class_statuses;
+  EXPECT_EQ(statuses.back().status["conditions"][0]["status"], "True") << "what still fits is kept";
+}
+
+TEST(classes, one_that_grew_too_large_goes_on_as_it_was) {
+  world w;
+  w.add_class("cart", lua("return {}\n"), "", 1);
+  w.settle();
+  w.add_class("cart", lua(std::string(900'000, 'x') + "\n"), "", 2);
+  w.settle();
+  EXPECT_EQ(config_of(w)["classes"][0]["version"].as<int>(), 1);
+  const auto status = w.think().class_statuses[0].status;
+  EXPECT_EQ(status["conditions"][0]["reason"], "ConfigurationTooLarge");
+  EXPECT_EQ(status["acceptedGeneration"], 1);
+}
+
+TEST(classes, more_state_than_fits_into_a_message_is_refused) {
+  world w;
+  w.add_class("kv", {{"behaviour", {{"builtin", "kv"}}}, {"limits", {{"stateBytes", (1 << 20) + 1}}}});
+  const auto status = w.think().class_statuses[0].status["conditions"][0];
+  EXPECT_EQ(status["reason"], "InvalidField");
+  EXPECT_NE(status["message"].get<std::string>().find("spec.limits.stateBytes"), std::string::npos);
 }
 
 TEST(classes, durations_out_of_range_are_refused_with_their_field) {

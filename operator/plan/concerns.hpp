@@ -28,19 +28,25 @@ struct judged_classes {
   std::size_t refused = 0;
   std::string refusals;  ///< "cart: line 3: ..."
 };
-inline constexpr std::size_t classes_bytes_max = 400U << 10U;  ///< a ConfigMap holds 1 MiB, and ours holds them twice
+/// Of all classes as the ConfigMap has them, twice: a ConfigMap holds 1 MiB.
+inline constexpr std::size_t classes_bytes_max = 900U << 10U;
 [[nodiscard]] judged_classes judge_classes(const observed& seen, wall_time now);
 
 // ---- config.cpp ----
 [[nodiscard]] std::string render_config(const situation& now, const json& classes);
 [[nodiscard]] json build_config_map(const situation& now, const std::string& config, const json& classes);
+/// What one class takes of the ConfigMap.
+[[nodiscard]] std::size_t config_map_bytes(const json& klass);
 /// The class entries that were delivered before; an empty list if none were.
 [[nodiscard]] json delivered_classes(const observed& seen);
 /// Of all that a pod's sidecar reads from files.
 [[nodiscard]] std::string hash_of_files(std::string_view config, const json& certificate_secret);
 
 // ---- genesis.cpp ----
-[[nodiscard]] json build_genesis(const situation& now, const std::vector<std::string>& members, seeded_random& random);
+[[nodiscard]] std::string new_mesh_id(seeded_random& random);
+[[nodiscard]] bool is_mesh_id(std::string_view text);
+[[nodiscard]] json build_genesis(const situation& now, const std::vector<std::string>& members,
+                                 const std::string& mesh_id);
 [[nodiscard]] std::string mesh_id_of(const json& genesis);
 [[nodiscard]] std::vector<std::string> members_of(const json& genesis);
 
@@ -78,6 +84,7 @@ struct pods_state {
   std::int64_t terminating = 0;  ///< being deleted
   std::int64_t crash_looping = 0;
   std::int64_t unreachable = 0;  ///< on hosts that do not answer
+  std::int64_t escalated = 0;    ///< a supervisor asked for their replacement
   bool rolling = false;          ///< outdated pods are to be replaced
   bool held_back = false;        ///< they would be, but updates are paused
   std::string trouble;           ///< of the first pod that has any

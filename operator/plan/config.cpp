@@ -81,6 +81,13 @@ std::string render_config(const situation& now, const json& classes) {
   return std::string(out.c_str()) + "\n";
 }
 
+std::size_t config_map_bytes(const json& klass) {
+  YAML::Emitter out;
+  emit(out, {{"classes", json::array({klass})}});  // where it will stand: its indentation may outweigh a script
+  constexpr std::size_t separator = 1;
+  return out.size() + klass.dump().size() + separator;
+}
+
 json build_config_map(const situation& now, const std::string& config, const json& classes) {
   json out = owned_object(kube::resources::config_maps, now.mesh, now.names.config(), "config");
   // config.yaml is for the sidecars; classes.json is how the operator remembers what it accepted last.

@@ -69,12 +69,20 @@ void ensure_surroundings(const situation& now, decision& out) {
   }
 }
 
+/// The mesh's identity: given once, and never another one, whatever is deleted. Empty until genesis was seen.
+std::string known_mesh_id(const situation& now) {
+  if (const auto* genesis = find_object(now.seen.config_maps, now.names.genesis()); genesis != nullptr) {
+    if (auto id = mesh_id_of(*genesis); !id.empty()) return id;
+  }
+  const auto reported = kube::text_at(now.mesh, {"status", "meshID"});
+  return is_mesh_id(reported) ? std::string(reported) : std::string{};
+}
+
 /// Writes genesis before the first pods, with their names in it. Returns the names that are still to be given to pods:
 /// only while no pod of the mesh was ever reported, so that a name is never given twice.
-std::vector<std::string> ensure_genesis(const situation& now, seeded_random& random, decision& out,
-                                        std::string& mesh_id) {
+std::vector<std::string> ensure_genesis(const situation& now, const std::string& known_id, seeded_random& random,
+                                        decision& out) {
   if (const auto* genesis = find_object(now.seen.config_maps, now.names.genesis()); genesis != nullptr) {
-    mesh_id = mesh_id_of(*genesis);
     const auto* members = kube::find(now.mesh, {"status", "members"});
     const bool formed = members != nullptr && !members->empty();
     return formed ? std::vector<std::string>{} : members_of(*genesis);
@@ -83,11 +91,14 @@ std::vector<std::string> ensure_genesis(const situation& now, seeded_random& ran
   std::vector<std::string> names;
   for (const auto& pod : now.pods)
     names.push_back(pod.name);
-  while (static_cast<std::int64_t>(names.size()) < now.spec.replicas) {
+  // A genesis that was deleted is written again, for the mesh that there is.
+  const bool lost = !known_id.empty() && !names.empty();
+  while (!lost && static_cast<std::int64_t>(names.size()) < now.spec.replicas) {
     auto name = now.names.pod(random);
     if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(std::move(name));
   }
-  out.actions.emplace_back(create_once{kube::resources::config_maps, build_genesis(now, names, random)});
+  const auto id = known_id.empty() ? new_mesh_id(random) : known_id;
+  out.actions.emplace_back(create_once{kube::resources::config_maps, build_genesis(now, names, id)});
   return names;
 }
 
@@ -102,37 +113,27 @@ void refresh_files(const situation& now, const std::string& config, decision& ou
 
 }  // namespace
 
-bool decision::is_consequential() const {
-  return std::any_of(actions.begin(), actions.end(), [](const action& one) {
-    return std::holds_alternative<create_pod>(one) || std::holds_alternative<delete_pod>(one) ||
-           std::holds_alternative<create_once>(one) || std::holds_alternative<make_authority>(one) ||
-           std::holds_alternative<promote_authority>(one) || std::holds_alternative<issue_certificate>(one) ||
-           std::holds_alternative<delete_object>(one);
-  });
-}
-
 decision decide(const observed& seen, const settings& chosen, wall_time at, seeded_random& random) {
   decision out;
+  out.decided_at = at;
   const auto now = look(seen, chosen, at);
   const auto classes = judge_classes(seen, at);
   out.class_statuses = classes.statuses;
   findings found;
   found.classes = &classes;
+  found.mesh_id = known_mesh_id(now);
 
   if (now.problems.empty()) {
+    found.certificates = plan_certificates(now, out);  // first: what is in force must not run out
     ensure_surroundings(now, out);
     const auto config = render_config(now, classes.accepted);
     ensure(seen.config_maps, kube::resources::config_maps, build_config_map(now, config, classes.accepted), out);
-    const auto first_names = ensure_genesis(now, random, out, found.mesh_id);
-    found.certificates = plan_certificates(now, out);
+    const auto first_names = ensure_genesis(now, found.mesh_id, random, out);
     found.pods = plan_pods(now, found.certificates.authority.usable, config, first_names, random, out);
     refresh_files(now, config, out);
   } else {
     // The spec cannot be followed, so nothing follows from it: pods are only kept able to talk to each other.
-    if (const auto* genesis = find_object(seen.config_maps, now.names.genesis()); genesis != nullptr) {
-      found.mesh_id = mesh_id_of(*genesis);
-      found.certificates = plan_certificates(now, out);
-    }
+    if (!found.mesh_id.empty()) found.certificates = plan_certificates(now, out);
     found.pods = count_pods(now);
   }
   build_status(now, found, out);

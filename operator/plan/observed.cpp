@@ -73,6 +73,24 @@ std::int64_t port_of_sidecar(const json& pod) {
   return 0;
 }
 
+/// The sidecar ends with this code when a supervisor escalates to the pod.
+constexpr std::int64_t pod_escalation_code = 71;
+
+std::optional<std::string> read_escalation(const json& sidecar, wall_time created) {
+  constexpr std::size_t message_bytes_max = 500;
+  for (const std::string_view when : {"state", "lastState"}) {
+    const auto* ended = kube::find(sidecar, {when, "terminated"});
+    if (ended == nullptr || kube::integer_at(*ended, {"exitCode"}) != pod_escalation_code) continue;
+    const auto at = time_or_far_away(kube::text_at(*ended, {"finishedAt"}));
+    if (at == far_away || at < created) continue;
+    auto message = kube::text_at(*ended, {"message"}).substr(0, message_bytes_max);
+    while (!message.empty() && (message.back() == '\n' || message.back() == ' '))
+      message.remove_suffix(1);
+    return std::string(message.empty() ? "it did not say why" : message);
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 pod_view read_pod(const json& pod) {
@@ -89,6 +107,7 @@ pod_view read_pod(const json& pod) {
   if (const auto* sidecar = container_status(pod, sidecar_container); sidecar != nullptr) {
     out.sidecar_ready = is_true(kube::find(*sidecar, {"ready"})) && out.phase == "Running";
     out.restarts = kube::integer_at(*sidecar, {"restartCount"});
+    out.escalation = read_escalation(*sidecar, out.created);
   }
   read_waiting(pod, out);
   // When a host is lost, Kubernetes takes back the pod's Ready, and leaves what its kubelet said of the containers.
@@ -118,7 +137,10 @@ const json* find_object(const std::vector<object_ptr>& among, std::string_view n
 
 wall_time time_or_far_away(std::string_view text) {
   const auto read = kube::parse_time(text);
-  return read ? wall_time{*read} : far_away;
+  // Years far from ours do not fit into a wall_time.
+  constexpr std::chrono::sys_days first{};
+  constexpr auto last = std::chrono::floor<std::chrono::days>(far_away);
+  return read && *read >= first && *read < last ? wall_time{*read} : far_away;
 }
 
 std::string secret_value(const json& secret, std::string_view key) {

@@ -3,6 +3,7 @@
 #include "mesh/pki/certificate.hpp"
 #include "operator/plan/pod.hpp"
 
+#include <chrono>
 #include <map>
 #include <memory>
 #include <optional>
@@ -13,6 +14,11 @@ namespace orrery::plan {
 
 using kube::object_ptr;
 using pki::wall_time;
+
+/// What stands for a time that cannot be read: it is never past, so that nobody is removed because of it.
+inline constexpr wall_time far_away{std::chrono::sys_days{std::chrono::year{2200} / 1 / 1}};
+/// RFC 3339 as Kubernetes writes it; `far_away` for anything else.
+[[nodiscard]] wall_time time_or_far_away(std::string_view text);
 
 /// A pod of the mesh, read out of its object.
 struct pod_view {
@@ -31,6 +37,7 @@ struct pod_view {
   std::string trouble;           ///< why a container waits: "ErrImagePull: ..."; empty if none does
   bool status_is_stale = false;  ///< its containers were ready when its host was last heard of, but the pod is not
   wall_time stale_since{};
+  std::optional<std::string> escalation;  ///< a supervisor asked for the pod's replacement, and why
 };
 [[nodiscard]] pod_view read_pod(const json& pod);
 
@@ -55,6 +62,12 @@ struct template_check {
   wall_time at{};
 };
 
+/// An object that has a name that the mesh needs for its own, as it was met last.
+struct obstacle {
+  bool passes = false;  ///< it belongs to a deleted mesh of the same name, and is about to be collected
+  std::string message;
+};
+
 /// Everything that a decision rests on.
 struct observed {
   object_ptr mesh;
@@ -64,18 +77,17 @@ struct observed {
   std::vector<object_ptr> config_maps;
   std::map<std::string, std::vector<object_ptr>> others;  ///< services, accounts, roles, bindings, budgets, by kind
   std::map<std::string, host_view> hosts;
-  bool hosts_known = false;  ///< false where the operator may not read nodes
+  bool hosts_known = false;  ///< false where the operator may not read nodes, or has not heard of them for too long
+  /// Hosts that pods run on and that are not in the API server's own list, since when. A host that is in neither map
+  /// is one that the copy may just not have heard of.
+  std::map<std::string, wall_time> hosts_missing;
   server_features server;
   std::optional<template_check> check;
+  std::optional<obstacle> blocked;
 };
 
 /// The object of that name, or null.
 [[nodiscard]] const json* find_object(const std::vector<object_ptr>& among, std::string_view name);
-
-/// What stands for a time that cannot be read: it is never past, so that nobody is removed because of it.
-inline constexpr wall_time far_away{std::chrono::sys_days{std::chrono::year{2200} / 1 / 1}};
-/// RFC 3339 as Kubernetes writes it; `far_away` for anything else.
-[[nodiscard]] wall_time time_or_far_away(std::string_view text);
 
 /// One entry of a Secret's data, decoded; empty if there is none, or it is not base64.
 [[nodiscard]] std::string secret_value(const json& secret, std::string_view key);

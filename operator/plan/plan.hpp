@@ -1,6 +1,8 @@
 #pragma once
 #include "operator/plan/observed.hpp"
 
+#include <algorithm>
+#include <chrono>
 #include <optional>
 #include <string>
 #include <variant>
@@ -60,8 +62,9 @@ struct create_pod {
 struct delete_pod {
   std::string name;
   std::string uid;
-  bool force = false;  ///< its host is gone: do not wait for a kubelet that does not answer
-  std::string reason;  ///< CamelCase
+  bool force = false;      ///< its host is gone: do not wait for a kubelet that does not answer
+  bool voluntary = false;  ///< it may serve, and goes only because its successor can be made
+  std::string reason;      ///< CamelCase
   std::string why;
 };
 /// Changes an annotation, so that the kubelet refreshes the pod's files now.
@@ -73,6 +76,10 @@ struct touch_pod {
 using action = std::variant<apply_object, create_once, delete_object, make_authority, promote_authority,
                             issue_certificate, check_template, delete_pod, create_pod, touch_pod>;
 
+/// What a pod cannot be made without: it failed, so no pod is made, and none goes for a successor's sake.
+[[nodiscard]] bool is_needed_by_pods(const action& what);
+[[nodiscard]] bool needs_the_others(const action& what);
+
 /// Something that an SRE wants to be told.
 struct note {
   bool warning = false;
@@ -80,21 +87,30 @@ struct note {
   std::string message;
 };
 
+/// What is told of a deletion.
+[[nodiscard]] note note_of(const delete_pod& what);
+
 struct class_status {
   object_ptr object;
   json status;
 };
 
 struct decision {
-  std::vector<action> actions;  ///< in this order; the first that fails ends the round
+  wall_time decided_at{};
+  std::vector<action> actions;  ///< in this order; one that fails stops only those that need it
   json status;                  ///< of the ProcessMesh
   std::vector<class_status> class_statuses;
   std::vector<note> notes;
   std::optional<wall_time> again_at;  ///< look again then, even if nothing happens
 
-  /// Makes, deletes or certifies pods: must rest on what the API server says now, not on a copy.
+  bool in_doubt = false;  ///< a copy that may be old is not enough to tell what is
+
+  /// Makes, deletes or certifies pods, or is in doubt: must rest on what the API server says now, not on a copy.
   [[nodiscard]] bool is_consequential() const;
+  /// What should have happened already may still happen, but is not polled for.
+  static constexpr std::chrono::seconds look_again_min{5};
   void look_again(wall_time at) {
+    at = std::max(at, decided_at + look_again_min);
     if (!again_at || at < *again_at) again_at = at;
   }
 };

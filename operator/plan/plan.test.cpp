@@ -179,6 +179,99 @@ TEST(plan, scaled_to_nothing_it_is_empty_and_keeps_its_identity) {
   EXPECT_EQ(w.status()["joined"], "2/2");
 }
 
+TEST(plan, a_genesis_that_was_deleted_is_written_again_with_the_same_identity) {
+  world w;
+  w.form();
+  const auto id = w.status()["meshID"].get<std::string>();
+  w.config_maps.erase("demo-genesis");
+  w.pods.erase(w.pods.begin());  // and one pod is missing
+  const auto survivors = w.pod_names();
+  w.settle();
+  EXPECT_EQ(mesh_id_of(w.config_maps.at("demo-genesis")), id);
+  EXPECT_EQ(members_of(w.config_maps.at("demo-genesis")), survivors);
+  EXPECT_EQ(w.status()["meshID"], id);
+  EXPECT_EQ(w.present(), 3);
+}
+
+TEST(plan, the_reported_identity_stays_whatever_is_deleted_or_broken) {
+  world w;
+  w.form();
+  const auto id = w.status()["meshID"].get<std::string>();
+  w.config_maps.erase("demo-genesis");
+  w.set_spec("/drainTimeout", "eternity");
+  w.settle();
+  EXPECT_EQ(w.status()["meshID"], id) << "while the spec is broken";
+  w.set_spec("/drainTimeout", "20s");
+  w.set_spec("/replicas", 0);
+  w.settle();
+  w.finish_deletions();
+  w.config_maps.erase("demo-genesis");
+  w.settle();
+  EXPECT_EQ(w.status()["meshID"], id) << "without pods or genesis";
+  w.set_spec("/replicas", 2);
+  w.form();
+  EXPECT_EQ(mesh_id_of(w.config_maps.at("demo-genesis")), id);
+  w.config_maps.at("demo-genesis")["data"]["genesis.yaml"] = "]broken";
+  w.settle();
+  EXPECT_EQ(w.status()["meshID"], id) << "with a genesis that cannot be read";
+}
+
+TEST(plan, a_pod_that_was_scaled_away_was_not_replaced) {
+  world w;
+  w.form();
+  w.set_spec("/replicas", 2);
+  w.settle();
+  EXPECT_FALSE(w.status().contains("lastReplacement"));
+}
+
+TEST(plan, scaled_down_and_changed_at_once_no_pod_is_deleted_twice) {
+  world w;
+  w.form();
+  w.set_spec("/sidecar/image", "orrery-sidecar:next");
+  w.act(w.think());  // asks for the template
+  w.set_spec("/replicas", 2);
+  std::set<std::string> names;
+  for (const auto& one : only<delete_pod>(w.think()))
+    EXPECT_TRUE(names.insert(one.name).second) << one.name;
+}
+
+TEST(plan, what_is_in_the_way_is_named_and_told_once) {
+  world w;
+  w.blocked = {.passes = false, .message = "ConfigMap default/demo-genesis exists"};
+  w.report(w.think());
+  EXPECT_EQ(w.condition("Progressing", "reason"), "ForeignObject");
+  EXPECT_EQ(w.condition("Ready", "reason"), "ForeignObject");
+  EXPECT_NE(w.condition("Ready", "message").find("demo-genesis"), std::string::npos);
+  EXPECT_TRUE(w.told("ForeignObject"));
+  EXPECT_TRUE(w.think().notes.empty());
+  w.blocked.reset();
+  w.form();
+  EXPECT_EQ(w.phase(), "Ready");
+}
+
+TEST(plan, what_is_left_of_a_deleted_mesh_of_that_name_is_waited_for_without_a_warning) {
+  world w;
+  w.blocked = {.passes = true, .message = "ConfigMap default/demo-genesis is of a mesh that was deleted"};
+  const auto what = w.think();
+  EXPECT_EQ(what.status["conditions"][1]["reason"], "WaitingForCollection");
+  EXPECT_TRUE(std::none_of(what.notes.begin(), what.notes.end(), [](const note& one) { return one.warning; }));
+}
+
+TEST(plan, a_pod_is_not_made_without_what_it_needs_and_none_goes_for_its_sake) {
+  const json object = json::object();
+  EXPECT_TRUE(is_needed_by_pods(apply_object{kube::resources::service_accounts, object}));
+  EXPECT_TRUE(is_needed_by_pods(create_once{kube::resources::config_maps, object}));
+  EXPECT_TRUE(is_needed_by_pods(make_authority{}));
+  EXPECT_FALSE(is_needed_by_pods(apply_object{kube::resources::pod_disruption_budgets_v1beta1, object}));
+  EXPECT_FALSE(is_needed_by_pods(touch_pod{}));
+  EXPECT_TRUE(needs_the_others(create_pod{}));
+  delete_pod for_a_successor;
+  for_a_successor.voluntary = true;
+  EXPECT_TRUE(needs_the_others(for_a_successor));
+  EXPECT_FALSE(needs_the_others(delete_pod{}));
+  EXPECT_FALSE(needs_the_others(issue_certificate{}));
+}
+
 TEST(plan, a_pod_that_is_being_deleted_is_replaced_at_once) {
   world w;
   w.form();
@@ -216,7 +309,130 @@ TEST(plan, a_crash_looping_pod_is_left_to_the_kubelet_and_reported) {
   EXPECT_EQ(w.status()["members"][0]["restarts"], 4);
 }
 
+// ---- escalation to the pod ----
+
+TEST(escalation, only_a_sidecar_that_asked_for_it_gets_its_pod_replaced) {
+  const auto at = pki::to_text(world().now + 1min);
+  const auto before = pki::to_text(world().now - 1min);
+  struct row {
+    int exit_code;
+    json terminated;
+    bool replaced;
+    const char* why;
+  };
+  const std::vector<row> table{
+      {71,
+       {{"finishedAt", at}, {"message", "cart gave up\n"}},
+       true,
+       "a supervisor escalated to the pod: cart gave up"},
+      {71, {{"finishedAt", at}}, true, "a supervisor escalated to the pod: it did not say why"},
+      {70, {{"finishedAt", at}}, false, ""},
+      {0, {{"finishedAt", at}}, false, ""},
+      {71, {{"finishedAt", before}}, false, ""},
+      {71, {{"finishedAt", "soon"}}, false, ""},
+      {71, json::object(), false, ""},
+  };
+  for (const auto& one : table) {
+    world w;
+    w.form();
+    const auto victim = w.pod_names()[1];
+    w.now += 2min;
+    w.end_sidecar(victim, one.exit_code, one.terminated);
+    const auto deletions = only<delete_pod>(w.think());
+    ASSERT_EQ(deletions.size(), one.replaced ? 1U : 0U) << one.exit_code << one.terminated;
+    if (!one.replaced) continue;
+    EXPECT_EQ(deletions[0].name, victim);
+    EXPECT_FALSE(deletions[0].force);
+    EXPECT_TRUE(deletions[0].voluntary);
+    EXPECT_EQ(deletions[0].why, one.why);
+    EXPECT_EQ(note_of(deletions[0]).reason, "ProcessEscalated");
+    EXPECT_TRUE(note_of(deletions[0]).warning);
+  }
+}
+
+TEST(escalation, pods_go_one_at_a_time_and_not_in_a_storm) {
+  world w;
+  w.form();
+  w.now += 2min;
+  const auto first = w.pod_names();
+  for (const auto& name : first)
+    w.end_sidecar(name, 71, {{"finishedAt", pki::to_text(w.now)}});
+  w.settle();
+  EXPECT_EQ(w.status()["terminatingReplicas"], 1);
+  w.finish_deletions();
+  w.settle();
+  EXPECT_EQ(w.present(), 3);
+  EXPECT_EQ(w.status()["terminatingReplicas"], 0) << "waits for the successor";
+  for (const auto& name : w.pod_names()) {
+    if (std::find(first.begin(), first.end(), name) == first.end()) w.join(name);
+  }
+  const auto what = w.settle();
+  EXPECT_EQ(w.status()["terminatingReplicas"], 0) << "waits for its pace";
+  ASSERT_TRUE(what.again_at);
+  EXPECT_LE(*what.again_at, w.now + 30s);
+  w.now += 31s;
+  w.settle();
+  EXPECT_EQ(w.status()["terminatingReplicas"], 1);
+  EXPECT_EQ(w.status()["lastReplacement"]["reason"], "a supervisor escalated to the pod: it did not say why");
+}
+
 // ---- lost hosts ----
+
+TEST(plan, a_host_that_a_copy_lacks_is_a_doubt_and_no_loss) {
+  world w;
+  w.form();
+  w.now += 1h;
+  w.put_on_host(w.pod_names()[0], "node9");
+  const auto what = w.think();
+  EXPECT_TRUE(what.in_doubt);
+  EXPECT_TRUE(what.is_consequential());
+  EXPECT_TRUE(only<delete_pod>(what).empty());
+  EXPECT_EQ(what.status["joined"], "3/3");
+}
+
+TEST(plan, a_host_that_is_gone_counts_from_when_it_was_first_missed) {
+  world w;
+  w.form();
+  w.now += 1h;
+  const auto victim = w.pod_names()[0];
+  w.put_on_host(victim, "node9");
+  w.hosts_missing["node9"] = w.now;
+  w.settle();
+  EXPECT_TRUE(w.pods.contains(victim)) << "however old the pod is";
+  w.now += 31s;
+  w.settle();
+  EXPECT_FALSE(w.pods.contains(victim));
+}
+
+TEST(plan, what_should_have_ended_long_ago_is_not_polled_for) {
+  world w;
+  w.form();
+  w.hosts_known = false;
+  w.hosts.clear();
+  auto& pod = w.pods.begin()->second;
+  pod["metadata"]["deletionTimestamp"] = pki::to_text(w.now - 1h);  // and its kubelet does not say that it is gone
+  pod["status"]["conditions"] =
+      json::array({{{"type", "Ready"}, {"status", "False"}, {"lastTransitionTime", pki::to_text(w.now - 2h)}},
+                   {{"type", "ContainersReady"}, {"status", "True"}}});
+  w.settle();
+  const auto what = w.think();
+  ASSERT_TRUE(what.again_at);
+  EXPECT_GE(*what.again_at, w.now + 5s);
+}
+
+TEST(plan, times_that_cannot_be_read_are_never_overdue) {
+  world w;
+  w.form();
+  const auto victim = w.pod_names()[0];
+  w.put_on_host(victim, "node2");
+  w.hosts["node2"] = read_host(
+      {{"status", {{"conditions", {{{"type", "Ready"}, {"status", "False"}, {"lastTransitionTime", "?"}}}}}}});
+  EXPECT_TRUE(only<delete_pod>(w.think()).empty());
+  w.hosts["node2"] = {false, w.now - 1h};
+  w.pods.at(victim)["metadata"]["deletionTimestamp"] = "soon";
+  w.settle();
+  EXPECT_TRUE(w.pods.contains(victim));
+}
 
 TEST(plan, a_pod_on_a_lost_host_is_given_up_after_its_time_and_not_before) {
   world w;

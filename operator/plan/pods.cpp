@@ -76,6 +76,15 @@ class pods_planner {
     }
   }
 
+  /// A host that nobody has heard of: only the API server's own list tells whether there is one.
+  void doubt_strange_hosts() {
+    for (const auto& pod : now_.pods) {
+      const bool strange = now_.seen.hosts_known && !pod.host.empty() && !now_.seen.hosts.contains(pod.host) &&
+                           !now_.seen.hosts_missing.contains(pod.host);
+      out_.in_doubt = out_.in_doubt || strange;
+    }
+  }
+
   void scale_down() {
     const auto excess = static_cast<std::int64_t>(present_.size()) - now_.spec.replicas;
     if (excess <= 0) return;
@@ -84,11 +93,31 @@ class pods_planner {
       remove(*order[static_cast<std::size_t>(i)], false, "ScaledDown",
              fmt::format("{} pods are wanted, and there are {}", now_.spec.replicas, present_.size()));
     }
+    leaving_ += excess;
   }
 
   /// Returns how many pods are missing.
   std::int64_t missing() const {
     return std::max<std::int64_t>(0, now_.spec.replicas - static_cast<std::int64_t>(present_.size()));
+  }
+
+  /// A supervisor gave up and asked for another pod: one at a time, when all others have joined, and not faster than
+  /// a class that never works would have it.
+  void replace_escalated() {
+    if (state_.escalated == 0 || leaving_ > 0) return;
+    std::vector<const pod_view*> asking;
+    for (const auto* pod : present_) {
+      if (pod->escalation) asking.push_back(pod);
+    }
+    const auto* pod = least_loss_first(now_, asking, false).front();
+    if (is_joined(now_, *pod) && state_.joined < now_.spec.replicas) return;
+    constexpr seconds pace{30};
+    const auto last = time_or_far_away(kube::text_at(now_.mesh, {"status", "lastReplacement", "at"}));
+    if (last != far_away && last + pace > now_.now) return out_.look_again(last + pace);
+    remove(*pod, false, "ProcessEscalated", fmt::format("a supervisor escalated to the pod: {}", *pod->escalation));
+    ++leaving_;
+    if (is_joined(now_, *pod)) --serving_;
+    std::erase(present_, pod);
   }
 
   /// One pod at a time (maxUnavailable): the next goes when the last one's successor has joined and it is gone itself.
@@ -98,15 +127,13 @@ class pods_planner {
     for (const auto* pod : present_) {
       if (pod->template_hash != now_.wanted.hash) outdated.push_back(pod);
     }
-    auto joined = state_.joined;
-    auto leaving = state_.terminating;
     for (const auto* pod : least_loss_first(now_, outdated, false)) {
-      if (leaving >= now_.spec.update_max_unavailable) return;
+      if (leaving_ >= now_.spec.update_max_unavailable) return;
       const bool serves = is_joined(now_, *pod);
-      if (serves && now_.spec.replicas - joined >= now_.spec.update_max_unavailable) return;
+      if (serves && now_.spec.replicas - serving_ >= now_.spec.update_max_unavailable) return;
       remove(*pod, false, "Updated", "the pod template changed");
-      ++leaving;
-      if (serves) --joined;
+      ++leaving_;
+      if (serves) --serving_;
     }
   }
 
@@ -114,15 +141,24 @@ class pods_planner {
 
  private:
   void remove(const pod_view& pod, bool force, std::string reason, std::string why) {
-    state_.replaced_pod = pod.name;
-    state_.replaced_why = why;
-    out_.actions.emplace_back(delete_pod{
-        .name = pod.name, .uid = pod.uid, .force = force, .reason = std::move(reason), .why = std::move(why)});
+    if (reason != "ScaledDown") {
+      state_.replaced_pod = pod.name;
+      state_.replaced_why = why;
+    }
+    const bool voluntary = reason == "Updated" || reason == "ProcessEscalated";
+    out_.actions.emplace_back(delete_pod{.name = pod.name,
+                                         .uid = pod.uid,
+                                         .force = force,
+                                         .voluntary = voluntary,
+                                         .reason = std::move(reason),
+                                         .why = std::move(why)});
   }
 
   const situation& now_;
   decision& out_;
   pods_state state_;
+  std::int64_t leaving_ = state_.terminating;  ///< with what this decision deletes; the same for
+  std::int64_t serving_ = state_.joined;
   std::vector<const pod_view*> present_;
 };
 
@@ -148,7 +184,10 @@ std::optional<wall_time> unreachable_since(const situation& now, const pod_view&
   if (pod.host.empty()) return std::nullopt;
   if (!now.seen.hosts_known) return pod.status_is_stale ? std::optional{pod.stale_since} : std::nullopt;
   const auto host = now.seen.hosts.find(pod.host);
-  if (host == now.seen.hosts.end()) return pod.created;
+  if (host == now.seen.hosts.end()) {
+    const auto missing = now.seen.hosts_missing.find(pod.host);
+    return missing == now.seen.hosts_missing.end() ? std::nullopt : std::optional{missing->second};
+  }
   return host->second.ready ? std::nullopt : std::optional{host->second.since};
 }
 
@@ -162,6 +201,7 @@ pods_state count_pods(const situation& now) {
     if (is_joined(now, pod)) ++out.joined;
     if (pod.template_hash == now.wanted.hash) ++out.updated;
     if (pod.crash_looping) ++out.crash_looping;
+    if (pod.escalation) ++out.escalated;
     if (out.trouble.empty() && !pod.trouble.empty()) out.trouble = fmt::format("pod {}: {}", pod.name, pod.trouble);
   }
   const bool outdated = out.updated < out.present;
@@ -173,10 +213,11 @@ pods_state count_pods(const situation& now) {
 pods_state plan_pods(const situation& now, bool may_create, const std::string& config,
                      const std::vector<std::string>& first_names, seeded_random& random, decision& out) {
   pods_planner planner(now, out);
+  planner.doubt_strange_hosts();
   planner.remove_the_dead();
   planner.scale_down();
   const auto missing = planner.missing();
-  const bool wants_template = missing > 0 || planner.state().rolling;
+  const bool wants_template = missing > 0 || planner.state().rolling || planner.state().escalated > 0;
   const bool checked = now.seen.check && now.seen.check->hash == now.wanted.hash;
   if (!wants_template) return planner.state();
   constexpr std::chrono::seconds ask_again{30};
@@ -191,7 +232,10 @@ pods_state plan_pods(const situation& now, bool may_create, const std::string& c
     return planner.state();
   }
   if (!may_create) return planner.state();
-  if (missing == 0) planner.replace_outdated();
+  if (missing == 0) {
+    planner.replace_escalated();
+    planner.replace_outdated();
+  }
   for (const auto& name : choose_names(now, first_names, missing, random)) {
     out.actions.emplace_back(create_pod{
         .name = name,

@@ -36,6 +36,8 @@ std::string with_trouble(std::string message, const pods_state& pods) {
   return message;
 }
 
+std::string_view reason_of(const obstacle& met) { return met.passes ? "WaitingForCollection" : "ForeignObject"; }
+
 outcome judge_spec(const situation& now) {
   if (now.problems.empty()) return {"True", "Valid", "the spec is in order"};
   return {"False", "InvalidField", to_text(now.problems) + "; running pods are left alone"};
@@ -67,6 +69,10 @@ outcome judge_ready(const situation& now, const pods_state& pods) {
   if (template_refused(now)) {
     return {"False", "TemplateRefused", fmt::format("{}, and are left alone: {}", joined, now.seen.check->message)};
   }
+  if (pods.joined < now.spec.replicas && now.seen.blocked) {
+    return {"False", std::string(reason_of(*now.seen.blocked)),
+            fmt::format("{}: {}", joined, now.seen.blocked->message)};
+  }
   if (pods.joined < now.spec.replicas) {
     return {"False", pods.unreachable > 0 ? "NodeLost" : "WaitingForPods", with_trouble(joined, pods)};
   }
@@ -77,6 +83,10 @@ outcome judge_ready(const situation& now, const pods_state& pods) {
 outcome judge_progress(const situation& now, const pods_state& pods) {
   if (!now.problems.empty() || template_refused(now)) {
     return {"False", "Blocked", "the spec cannot be followed"};
+  }
+  if (now.seen.blocked) {
+    return {now.seen.blocked->passes ? "True" : "False", std::string(reason_of(*now.seen.blocked)),
+            now.seen.blocked->message};
   }
   if (pods.held_back) {
     return {"False", "UpdatePaused",
@@ -220,10 +230,12 @@ void tell_transitions(const situation& now, const json& status, decision& out) {
   if (say.became("Ready", "True")) say.tell(false, "MeshReady", say.message("Ready"));
   if (say.became("SpecValid", "False")) say.tell(true, "SpecInvalid", say.message("SpecValid"));
   if (say.became("TemplateValid", "False")) say.tell(true, "RolloutBlocked", say.message("TemplateValid"));
+  if (say.became_reason("Progressing", "ForeignObject")) say.tell(true, "ForeignObject", now.seen.blocked->message);
   if (say.became_reason("Progressing", "RollingUpdate")) {
     say.tell(false, "RolloutStarted", fmt::format("to template {}", now.wanted.hash));
   }
-  if (say.left_reason("Progressing", "RollingUpdate") && now.problems.empty() && !template_refused(now)) {
+  if (say.left_reason("Progressing", "RollingUpdate") && now.problems.empty() && !template_refused(now) &&
+      kube::integer_at(status, {"updatedReplicas"}) == kube::integer_at(status, {"replicas"})) {
     say.tell(false, "RolloutFinished", fmt::format("every pod has template {}", now.wanted.hash));
   }
   if (say.became("ClassesAccepted", "False")) say.tell(true, "ClassRefused", say.message("ClassesAccepted"));

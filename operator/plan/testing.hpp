@@ -55,6 +55,12 @@ class world {
     pods.at(pod)["status"] = {{"phase", "Running"},
                               {"containerStatuses", json::array({{{"name", "orrery"}, {"ready", true}}})}};
   }
+  /// The sidecar's container ended with a code, and was started again.
+  void end_sidecar(const std::string& pod, int exit_code, json terminated) {
+    terminated["exitCode"] = exit_code;
+    join(pod);
+    pods.at(pod)["status"]["containerStatuses"][0]["lastState"] = {{"terminated", std::move(terminated)}};
+  }
   void join_all() {
     for (auto& [name, pod] : pods) {
       if (!kube::is_deleting(pod)) join(name);
@@ -86,9 +92,15 @@ class world {
     out.hosts_known = hosts_known;
     out.server = server;
     out.check = check;
+    out.hosts_missing = hosts_missing;
+    out.blocked = blocked;
     return out;
   }
-  decision think() { return decide(look(), {.sidecar_image = "orrery-sidecar:test"}, now, random); }
+  decision think() {
+    auto what = decide(look(), {.sidecar_image = "orrery-sidecar:test"}, now, random);
+    EXPECT_TRUE(!what.again_at || *what.again_at > now) << "looks again in the past: it would spin";
+    return what;
+  }
 
   /// Does the first `count` actions, as an operator that is killed then would; and the status, if all were done.
   void act(const decision& what, std::size_t count = 1000) {
@@ -98,6 +110,9 @@ class world {
       std::visit([this](const auto& a) { act_on(a); }, one);
       ASSERT_LE(present(), std::max({replicas(), before, present_max})) << "too many pods";
     }
+    report(what);
+  }
+  void report(const decision& what) {
     mesh_["status"] = what.status;
     notes.insert(notes.end(), what.notes.begin(), what.notes.end());
   }
@@ -145,6 +160,8 @@ class world {
   std::map<std::string, std::map<std::string, json>> others;
   std::map<std::string, class_view> classes;
   std::map<std::string, host_view> hosts;
+  std::map<std::string, wall_time> hosts_missing;
+  std::optional<obstacle> blocked;
   bool hosts_known = true;
   server_features server;
   std::optional<template_check> check;

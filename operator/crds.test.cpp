@@ -1,0 +1,29 @@
+// What the API server lets in must not be refused later.
+#include "mesh/process/supervision.hpp"
+
+#include <gtest/gtest.h>
+#include <yaml-cpp/yaml.h>
+
+namespace orrery::op {
+namespace {
+
+YAML::Node schema_of(const std::string& file) {
+  return YAML::LoadFile(file)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"];
+}
+
+TEST(crds, the_bounds_of_a_class_are_within_those_of_the_runtime) {
+  const auto limits = schema_of("crds/processclass.yaml")["limits"]["properties"];
+  for (const auto* bound : {"minimum", "maximum", "default"}) {
+    process::class_spec spec;
+    spec.name = class_name{"cart"};
+    spec.limits.mailbox_max = limits["mailbox"][bound].as<std::uint32_t>();
+    spec.limits.instructions_max = limits["instructions"][bound].as<std::uint64_t>();
+    spec.limits.memory_bytes_max = limits["memoryBytes"][bound].as<std::uint64_t>();
+    spec.limits.state_bytes_max = limits["stateBytes"][bound].as<std::uint64_t>();
+    const auto valid = process::validate(spec);
+    EXPECT_TRUE(valid) << bound << ": " << (valid ? "" : valid.error().context);
+  }
+}
+
+}  // namespace
+}  // namespace orrery::op

@@ -70,6 +70,7 @@ void core::impl::settle() {
   hand_over_some();
   run_processes();
   finish_drain();
+  members_.set_processes(runtime_.count());
   members_wake_ = members_.wake_at();
 }
 

@@ -121,6 +121,32 @@ TEST_F(sidecar_mesh, when_a_node_is_killed_the_others_answer_for_it_within_2_sec
   EXPECT_TRUE(mesh_->wait_ready(10s)) << mesh_->log(2);
 }
 
+TEST_F(sidecar_mesh, a_backlog_of_long_work_does_not_silence_its_node) {
+  form(3, R"(  - name: work
+    behaviour:
+      lua:
+        script: |
+          return {
+            call = {
+              fan = function(state, n) for i = 1, n do orrery.cast("work/" .. i % 50, "toil") end end,
+              done = function(state) return state.n or 0 end,
+            },
+            cast = {toil = function(state) for i = 1, 300000 do local _ = i end; state.n = (state.n or 0) + 1 end},
+          }
+)");
+  call(0, "work/fan", "fan", "1800");  // over a second of work for every node; 1 s of silence, and one is down
+  EXPECT_EQ(last_status_, 200);
+  json toiled = 0;
+  EXPECT_TRUE(local_mesh::eventually(60s, [&] { return (toiled = call(1, "work/7", "done")) == 36; })) << toiled;
+  const auto nodes = get(2, "/v1/nodes")["nodes"];
+  std::size_t processes = 0;
+  for (const auto& each : nodes)
+    processes += each["processes"].get<std::size_t>();
+  EXPECT_EQ(processes, 51U) << nodes;
+  for (std::size_t i = 0; i < mesh_->size(); ++i)
+    EXPECT_THAT(mesh_->log(i), ::testing::Not(HasSubstr("node_down"))) << i;
+}
+
 TEST_F(sidecar_mesh, a_terminated_node_hands_its_processes_over_with_their_state) {
   form();
   const auto name = key_on(1);

@@ -18,8 +18,10 @@ namespace {
 
 namespace asio = boost::asio;
 
-/// Steps in a row before sockets are looked at again.
-constexpr int burst_max = 64;
+/// Time for steps in a row before sockets are looked at again.
+constexpr std::chrono::milliseconds burst_max{2};
+/// Sockets get as long as the burst took, or until they had nothing to tell so many times: a TLS record takes several.
+constexpr int quiet_turns_max = 4;
 /// Logged refusals of inbound connections per second; garbage must not fill the log.
 constexpr std::chrono::seconds refusal_log_interval{1};
 
@@ -41,7 +43,9 @@ struct node_loop::impl {
   std::deque<node::event> pending;
   node::effects effects;
   bool busy = false;
-  bool posted = false;
+  bool posted = false;  ///< the core has work, and sockets have their turn
+  int quiet_turns = 0;
+  time_point turn_ends{};
   std::shared_ptr<bool> alive = std::make_shared<bool>(true);
   std::uint64_t last_request = 0;
   std::unordered_map<std::uint64_t, answer_handler> waiting;
@@ -52,9 +56,13 @@ struct node_loop::impl {
 
   void deliver(node::event happened) {
     pending.push_back(std::move(happened));
+    quiet_turns = 0;
     if (busy) return;
     run_pending();
-    keep_going();
+    if (posted) return;
+    const auto wake = core->wake_at();
+    if (wake > clock_now()) return arm(wake);
+    yield(duration{0});
   }
 
   void run_pending() {
@@ -74,15 +82,28 @@ struct node_loop::impl {
 
   /// Work that the core has left is done at once, but sockets get their turn in between.
   void keep_going() {
-    for (int i = 0; i < burst_max; ++i) {
+    const auto began = clock_now();
+    auto now = began;
+    for (; now < began + burst_max; now = clock_now()) {
       const auto wake = core->wake_at();
-      if (wake > clock_now()) return arm(wake);
+      if (wake > now) return arm(wake);
       pending.emplace_back(node::woken{});
       run_pending();
     }
-    if (std::exchange(posted, true)) return;
+    yield(now - began);
+  }
+
+  void yield(duration at_most) {
+    posted = true;
+    quiet_turns = 0;
+    turn_ends = clock_now() + at_most;
+    give_way();
+  }
+
+  void give_way() {
     asio::post(io, [this, here = alive] {
       if (!*here) return;
+      if (++quiet_turns < quiet_turns_max && clock_now() < turn_ends) return give_way();
       posted = false;
       keep_going();
     });

@@ -42,6 +42,9 @@ void core::impl::step(time_point now, event happened, effects& out) {
     started_at_ = now;
     forming_until_ = now + forming_max;
   }
+  // What frames and requests make processes do is done with them as long as it is little, and else when the node wakes
+  // for it: a full socket would keep heartbeats waiting for as long as all its messages take.
+  if (std::holds_alternative<woken>(happened)) turn_left_ = turn_budget;
   std::visit([&](auto& seen) { take(seen); }, happened);
   settle();
   out_ = nullptr;
@@ -76,7 +79,9 @@ void core::impl::settle() {
 
 void core::impl::run_processes() {
   // Effects of processes may be casts to other processes here: those run in the next step, so that one step is bounded.
-  if (runtime_.run(now_, run_budget, ran_)) work_left_ = true;
+  const auto before = runtime_.spent();
+  if (runtime_.run(now_, std::min(run_budget, turn_left_), ran_)) work_left_ = true;
+  turn_left_ -= static_cast<std::uint32_t>(std::min<std::uint64_t>(turn_left_, runtime_.spent() - before));
   while (!ran_.empty()) {
     process::effects batch;
     batch.swap(ran_);

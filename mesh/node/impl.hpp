@@ -33,7 +33,8 @@ inline constexpr duration forming_max = std::chrono::seconds{2};
 inline constexpr duration gather_max_time = std::chrono::seconds{1};
 inline constexpr std::size_t gathers_max = 256;
 inline constexpr std::size_t list_limit_max = 5000;
-inline constexpr std::uint32_t run_budget = 256;  ///< messages handled in one step
+inline constexpr std::uint32_t run_budget = 256;   ///< messages handled at a time
+inline constexpr std::uint32_t turn_budget = 512;  ///< messages handled from one wake-up to the next
 /// While this node has not joined, it looks again this often.
 inline constexpr duration joining_poll = std::chrono::milliseconds{100};
 
@@ -183,6 +184,7 @@ struct core::impl {
   bool drain_wanted_ = false;
   bool left_ = false;
   bool work_left_ = false;
+  std::uint32_t turn_left_ = turn_budget;
 };
 
 }  // namespace orrery::node

@@ -77,6 +77,8 @@ class behaviour_type {
   /// Takes over a newer spec for processes that run already. False where `spec` is of another kind: its processes
   /// start afresh. Errors: as make_type; then nothing has changed.
   [[nodiscard]] virtual result<bool> upgrade(const class_spec& spec) = 0;
+  /// What all callbacks so far have cost, in Lua's instructions. Built-in ones are too short to count.
+  [[nodiscard]] virtual std::uint64_t work() const noexcept { return 0; }
 };
 
 /// Errors: invalid_argument ("line N: ...") or limit_exceeded for a script that cannot be used.

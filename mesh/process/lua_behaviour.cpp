@@ -43,6 +43,7 @@ class lua_type final : public behaviour_type {
     if (auto replaced = engine_->replace(*source, spec.limits); !replaced) return fail(replaced.error());
     return true;
   }
+  std::uint64_t work() const noexcept override { return engine_->work(); }
 
  private:
   std::unique_ptr<lua_engine> engine_;

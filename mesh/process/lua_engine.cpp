@@ -298,6 +298,7 @@ void lua_engine::enter(lua_CFunction body, lua_job& job, std::size_t largest_str
     job.ended = ending::error;
     job.detail = status == LUA_ERRMEM ? "not enough memory" : "an error in the handling of an error";
   }
+  work_ += host_->meter.work();
   host_->meter.end();
   host_->job = nullptr;
   lua_settop(state, 0);

@@ -43,6 +43,8 @@ class lua_engine {
   /// A new script for everything from the next callback on; state tables stay. After an error the old one stays.
   [[nodiscard]] result<void> replace(const lua_source& source, const limits_spec& limits);
 
+  /// Instructions and allocations of all callbacks so far, as one number.
+  [[nodiscard]] std::uint64_t work() const noexcept { return work_; }
   [[nodiscard]] bool answers(message_kind kind, std::string_view method) const;
   [[nodiscard]] std::string methods(message_kind kind) const;
 
@@ -66,6 +68,7 @@ class lua_engine {
   std::unique_ptr<lua_host> host_;
   std::unique_ptr<lua_functions> functions_;
   limits_spec limits_;
+  std::uint64_t work_ = 0;
 };
 
 /// The behaviour type of Lua classes. Errors: as lua_engine::create.

@@ -117,6 +117,26 @@ TEST(lua_limits, abuses_that_are_plain_errors_end_as_such) {
   }
 }
 
+TEST(lua_limits, long_work_ends_a_run_before_its_number_of_messages) {
+  world w;
+  ASSERT_TRUE(w.rt.define(lua_class("return { cast = { long = function() for i = 1, 400000 do local _ = i end end,\n"
+                                    "short = function() end } }")));
+  const auto handled_in_a_run = [&](const char* method) {
+    for (int i = 0; i < 100; ++i)
+      w.rt.cast(w.now, named("lua/" + std::to_string(i)), method, {}, w.out);
+    const auto before = w.rt.counted().casts_handled;
+    w.rt.run(w.now, 256, w.out);
+    const auto handled = w.rt.counted().casts_handled - before;
+    while (w.rt.run(w.now, 256, w.out)) {
+    }
+    return handled;
+  };
+  EXPECT_EQ(handled_in_a_run("short"), 100U);
+  EXPECT_GE(handled_in_a_run("long"), 1U);
+  EXPECT_LE(handled_in_a_run("long"), 4U);
+  EXPECT_EQ(w.rt.counted().casts_handled, 300U);
+}
+
 TEST(lua_limits, of_the_class_are_the_ones_that_count) {
   world w;
   auto spec = lua_class("return { call = { f = function(s, n) for i = 1, n do end return n end } }");

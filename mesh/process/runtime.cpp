@@ -9,6 +9,7 @@
 namespace orrery::process {
 namespace {
 
+constexpr std::uint64_t message_work = 4096;  ///< instructions in a message from which on it counts for more than one
 constexpr std::uint32_t turn_max = 16;  ///< messages that one process handles before the next one's turn
 
 }  // namespace
@@ -249,21 +250,28 @@ bool runtime::kill(time_point now, const process_name& name, std::string reason,
 }
 
 bool runtime::run(time_point now, std::uint32_t budget, effects& out) {
+  const auto given = budget;
   impl_->expire(now, out);
   auto& queue = impl_->run_queue;
   while (budget > 0 && !queue.empty()) {
     const auto slot = queue.first();
     for (std::uint32_t turn = 0; turn < turn_max && budget > 0 && queue.first() == slot; ++turn, --budget) {
       if (impl_->processes[slot].mailbox.empty()) break;
+      const auto& type = *impl_->processes[slot].klass->type;
+      const auto before = type.work();
       impl_->handle_one(now, slot, out);
+      budget -= static_cast<std::uint32_t>(std::min<std::uint64_t>(budget - 1, (type.work() - before) / message_work));
     }
     // Still first: it is to go to the end of the queue, or out of it. Otherwise it has left the queue by itself.
     if (queue.first() != slot) continue;
     impl_->set_runnable(slot, false);
     if (!impl_->processes[slot].mailbox.empty()) impl_->set_runnable(slot, true);
   }
+  impl_->spent += given - budget;
   return !queue.empty();
 }
+
+std::uint64_t runtime::spent() const noexcept { return impl_->spent; }
 
 time_point runtime::next_deadline() const {
   const auto* earliest = impl_->earliest_deadline();

@@ -145,8 +145,11 @@ class runtime {
   /// Exits the process at once, as a crash would; its supervisor decides. False if there is no such process.
   bool kill(time_point now, const process_name& name, std::string reason, effects& out);
 
-  /// Handles waiting messages and due deadlines, at most `budget` messages. Returns true if work is left.
+  /// Handles waiting messages and due deadlines, at most `budget` messages; one that works long counts for several.
+  /// Returns true if work is left.
   bool run(time_point now, std::uint32_t budget, effects& out);
+  /// What all runs so far have used of their budgets.
+  [[nodiscard]] std::uint64_t spent() const noexcept;
   /// When run must be called next even if nothing arrives; `never` if no deadline is pending.
   [[nodiscard]] time_point next_deadline() const;
 

@@ -68,6 +68,7 @@ struct runtime::impl {
   restart_window root_window;
   std::uint64_t lives = 0;  ///< started so far, for seeds
   counters counted;
+  std::uint64_t spent = 0;  ///< of the budgets of all runs
 
   // ---- runtime.cpp ----
   [[nodiscard]] supervised_class* find_class(const class_name& name);

@@ -119,8 +119,9 @@ TEST(lua_limits, abuses_that_are_plain_errors_end_as_such) {
 
 TEST(lua_limits, long_work_ends_a_run_before_its_number_of_messages) {
   world w;
-  ASSERT_TRUE(w.rt.define(lua_class("return { cast = { long = function() for i = 1, 400000 do local _ = i end end,\n"
-                                    "short = function() end } }")));
+  ASSERT_TRUE(
+      w.rt.define(lua_class("return { cast = { long = function() for i = 1, 400000 do local _ = i end end,\n"
+                            "short = function() end } }")));
   const auto handled_in_a_run = [&](const char* method) {
     for (int i = 0; i < 100; ++i)
       w.rt.cast(w.now, named("lua/" + std::to_string(i)), method, {}, w.out);

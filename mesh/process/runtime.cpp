@@ -10,7 +10,7 @@ namespace orrery::process {
 namespace {
 
 constexpr std::uint64_t message_work = 4096;  ///< instructions in a message from which on it counts for more than one
-constexpr std::uint32_t turn_max = 16;  ///< messages that one process handles before the next one's turn
+constexpr std::uint32_t turn_max = 16;        ///< messages that one process handles before the next one's turn
 
 }  // namespace
 

@@ -51,7 +51,9 @@ std::string with(std::string path, const parameters& query) {
 }
 
 parameters of(const write_options& options) {
-  return {{"fieldManager", options.field_manager}, {"dryRun", options.dry_run ? "All" : ""}};
+  return {{"fieldManager", options.field_manager},
+          {"dryRun", options.dry_run ? "All" : ""},
+          {"fieldValidation", options.strict ? "Strict" : ""}};
 }
 
 // REQUIRES: `object` names itself.

@@ -52,6 +52,7 @@ struct watch_options {
 struct write_options {
   std::string field_manager{};
   bool dry_run = false;
+  bool strict = false;  ///< refuse unknown fields (fieldValidation=Strict); servers before 1.25 do not look
   subresource part = subresource::none;
 };
 

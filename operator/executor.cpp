@@ -169,7 +169,7 @@ result<void> executor::make_authority(const json& mesh, const plan::make_authori
     auto created = api_.create(resources::secrets, secret, write_as_us);
     if (!created) return fail(explain(mesh, resources::secrets, key, created.error()));
     hooks_.tell(mesh, !what.also_trust.empty(), "AuthorityCreated",
-                fmt::format("the mesh has a new authority: {}", what.why));
+                fmt::format("made the mesh's certificate authority ({})", what.why));
     return {};
   }
   auto secret = api_.get(resources::secrets, key);
@@ -227,6 +227,7 @@ result<json> executor::issue(const json& mesh, const std::string& pod, std::chro
 result<void> executor::check(const json& mesh, const plan::check_template& what) {
   auto options = write_as_us;
   options.dry_run = true;
+  options.strict = true;  // a misspelt field would otherwise be dropped in silence
   auto said = api_.create(resources::pods, what.pod, options);
   if (!said && !is_refusal(said.error())) return fail(said.error());
   hooks_.checked(mesh, {what.hash, said.has_value(), said ? std::string{} : said.error().context, wall_now()});

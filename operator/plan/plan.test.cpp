@@ -249,6 +249,32 @@ TEST(plan, what_is_in_the_way_is_named_and_told_once) {
   EXPECT_EQ(w.phase(), "Ready");
 }
 
+TEST(plan, an_app_that_crash_loops_shows_although_the_mesh_is_whole) {
+  world w{{{"template", {{"spec", {{"containers", {{{"name", "app"}, {"image", "x"}}}}}}}}}};
+  w.form();
+  EXPECT_EQ(w.phase(), "Ready");
+  EXPECT_EQ(w.condition("AppsRunning"), "True");
+  auto& pod = w.pods.begin()->second;
+  EXPECT_EQ(kube::annotation_of(pod, "kubectl.kubernetes.io/default-container"), "app");
+  pod["status"]["containerStatuses"].push_back(
+      {{"name", "app"}, {"ready", false}, {"state", {{"waiting", {{"reason", "CrashLoopBackOff"}}}}}});
+  w.settle();
+  EXPECT_EQ(w.phase(), "Degraded");
+  EXPECT_EQ(w.status()["readyReplicas"], 3) << "its sidecar serves";
+  EXPECT_EQ(w.condition("Ready"), "True");
+  EXPECT_EQ(w.condition("AppsRunning"), "False");
+  EXPECT_NE(w.condition("AppsRunning", "message").find("container app: CrashLoopBackOff"), std::string::npos);
+}
+
+TEST(plan, a_pod_that_somebody_else_took_away_is_told_of) {
+  world w;
+  w.form();
+  EXPECT_FALSE(w.told("MemberLost"));
+  w.pods.erase(w.pods.begin());
+  w.settle();
+  EXPECT_TRUE(w.told("MemberLost"));
+}
+
 TEST(plan, what_is_left_of_a_deleted_mesh_of_that_name_is_waited_for_without_a_warning) {
   world w;
   w.blocked = {.passes = true, .message = "ConfigMap default/demo-genesis is of a mesh that was deleted"};

@@ -175,6 +175,12 @@ pod_template build_template(const json& mesh, const mesh_spec& spec, const serve
   metadata["labels"] = std::move(merged);
   metadata["annotations"] = object_or_empty(kube::find(mesh, {"spec", "template", "metadata", "annotations"}));
   out.pod["spec"] = build_pod_spec(mesh, spec, server);
+  // So that kubectl logs and exec mean the user's container, which may stand after the sidecar.
+  if (const auto* own = kube::find(mesh, {"spec", "template", "spec", "containers"});
+      own != nullptr && own->is_array() && !own->empty() && !kube::text_at(own->front(), {"name"}).empty() &&
+      !metadata["annotations"].contains("kubectl.kubernetes.io/default-container")) {
+    metadata["annotations"]["kubectl.kubernetes.io/default-container"] = kube::text_at(own->front(), {"name"});
+  }
   out.account = out.pod["spec"].value("serviceAccountName", std::string{});
   out.hash = short_hash(metadata["labels"].dump() + metadata["annotations"].dump() + out.pod["spec"].dump());
   metadata["annotations"][std::string(annotations::template_hash)] = out.hash;

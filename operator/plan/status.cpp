@@ -64,10 +64,12 @@ outcome judge_template(const situation& now) {
 outcome judge_ready(const situation& now, const pods_state& pods) {
   const auto joined = fmt::format("{}/{} pods joined", pods.joined, now.spec.replicas);
   if (!now.problems.empty()) {
-    return {"False", "SpecInvalid", fmt::format("{}, and are left alone: {}", joined, to_text(now.problems))};
+    return {"False", "SpecInvalid",
+            fmt::format("{}{}: {}", joined, pods.present > 0 ? ", and are left alone" : "", to_text(now.problems))};
   }
   if (template_refused(now)) {
-    return {"False", "TemplateRefused", fmt::format("{}, and are left alone: {}", joined, now.seen.check->message)};
+    return {"False", "TemplateRefused",
+            fmt::format("{}{}: {}", joined, pods.present > 0 ? ", and are left alone" : "", now.seen.check->message)};
   }
   if (pods.joined < now.spec.replicas && now.seen.blocked) {
     return {"False", std::string(reason_of(*now.seen.blocked)),
@@ -77,7 +79,14 @@ outcome judge_ready(const situation& now, const pods_state& pods) {
     return {"False", pods.unreachable > 0 ? "NodeLost" : "WaitingForPods", with_trouble(joined, pods)};
   }
   if (now.spec.replicas == 0) return {"True", "Empty", "no pods are wanted"};
-  return {"True", "AllJoined", joined};
+  return {"True", "AllJoined", with_trouble(joined, pods)};
+}
+
+/// Ready is about the mesh; this is about the template's own containers.
+outcome judge_apps(const pods_state& pods) {
+  if (pods.present == 0) return {"Unknown", "NoPods", "there are no pods"};
+  if (!pods.trouble.empty()) return {"False", "ContainersWaiting", pods.trouble};
+  return {"True", "NoneWaiting", "no container waits"};
 }
 
 outcome judge_progress(const situation& now, const pods_state& pods) {
@@ -119,6 +128,9 @@ outcome judge_classes_condition(const judged_classes& classes) {
 }
 
 outcome judge_certificates(const certificates_state& state) {
+  if (!state.authority.usable && state.problem.empty()) {
+    return {"Unknown", "Waiting", "waits for the spec to be put in order"};
+  }
   if (!state.authority.usable) return {"False", "NoAuthority", state.problem};
   if (state.valid < state.pods) {
     return {"False", "Issuing", fmt::format("{} of {} pods have a valid certificate", state.valid, state.pods)};
@@ -133,7 +145,9 @@ std::string judge_phase(const situation& now, const pods_state& pods, std::strin
   const bool scaling = pods.present != now.spec.replicas || rescaled;
   if (pods.rolling) return "Updating";
   if (now.spec.replicas == 0) return pods.present == 0 && pods.terminating == 0 ? "Empty" : "Scaling";
-  if (pods.joined >= now.spec.replicas && pods.present == now.spec.replicas) return "Ready";
+  if (pods.joined >= now.spec.replicas && pods.present == now.spec.replicas) {
+    return pods.trouble.empty() ? "Ready" : "Degraded";
+  }
   if (before.empty() || before == "Pending" || before == "Forming" || before == "Empty") {
     return pods.present == 0 ? "Pending" : "Forming";
   }
@@ -202,9 +216,21 @@ class teller {
 
 void tell_members(const json& mesh, const json& status, teller& out) {
   std::map<std::string_view, bool> before;
+  std::map<std::string_view, std::string_view> vanished;  // and were not being deleted: somebody else's doing
   if (const auto* members = kube::find(mesh, {"status", "members"}); members != nullptr && members->is_array()) {
-    for (const auto& one : *members)
+    for (const auto& one : *members) {
       before[kube::text_at(one, {"name"})] = one.value("ready", false);
+      if (one.value("ready", false)) {
+        vanished[kube::text_at(one, {"name"})] = kube::text_at(one, {"host"});
+      }
+    }
+  }
+  for (const auto& one : status.at("members"))
+    vanished.erase(kube::text_at(one, {"name"}));
+  if (status.at("members").size() < members_max) {
+    for (const auto& [name, host] : vanished)
+      out.tell(true, "MemberLost",
+               fmt::format("pod {} is gone from host {} without a goodbye", name, host.empty() ? "(none)" : host));
   }
   for (const auto& one : status.at("members")) {
     const auto name = kube::text_at(one, {"name"});
@@ -297,6 +323,7 @@ void build_status(const situation& now, const findings& found, decision& out) {
   add("TemplateValid", judge_template(now));
   add("ClassesAccepted", judge_classes_condition(*found.classes));
   add("CertificatesValid", judge_certificates(found.certificates));
+  add("AppsRunning", judge_apps(found.pods));
   out.status = std::move(status);
   tell_transitions(now, out.status, out);
 }

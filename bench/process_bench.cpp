@@ -51,7 +51,7 @@ class shard {
   void call(const process_name& to, const char* method) {
     rt_.call(now_, {.name = to, .method = method, .argument = {}, .deadline = after(now_, 5s), .token = next()}, out_);
   }
-  void cast(const process_name& to, const char* method) { rt_.cast(now_, to, method, {}, out_); }
+  void cast(const process_name& to, const char* method) { (void)rt_.cast(now_, to, method, {}, out_); }
   void kill(const process_name& who) {
     if (!rt_.kill(now_, who, "bench", out_)) give_up("there was no process to kill");
   }

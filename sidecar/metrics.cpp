@@ -122,6 +122,7 @@ void add_status(snapshot& out, const observed& now) {
   out.counter("node_calls_failed_total", "Calls that were answered with an error.", counted.calls_failed);
   out.counter("casts_total", "Casts taken.", counted.casts);
   out.counter("casts_dropped_total", "Casts that could not be delivered.", counted.casts_dropped);
+  out.counter("calls_expired_total", "Calls that waited in a mailbox until their deadline.", counted.calls_expired);
   out.counter("process_starts_total", "Processes started.", counted.process_starts);
   out.counter("process_crashes_total", "Processes that crashed.", counted.process_crashes);
   out.counter("handoffs_total", "Processes handed over.", counted.handoffs_in, {{"direction", "in"}});

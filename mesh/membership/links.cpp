@@ -107,8 +107,12 @@ bool table::is_expected(const connection& link) const {
   return uid.empty() || !link.said || uid == link.said->uid;
 }
 
+bool table::last_life_alive(time_point now, link_id id, const peer& known) const {
+  return known.current && *known.current != id && links_.at(*known.current).up && !quiet(now, *known.current);
+}
+
 /// True: accept. False: not yet, discovery may lag. An error: never.
-result<bool> table::acceptable(const connection& link) const {
+result<bool> table::acceptable(time_point now, link_id id, const connection& link) const {
   const auto& said = *link.said;
   const auto apart = std::max(said.protocol, settings_.protocol) - std::min(said.protocol, settings_.protocol);
   if (apart > 1) {
@@ -122,9 +126,11 @@ result<bool> table::acceptable(const connection& link) const {
     return fail(errc::forbidden, "the hello says '" + said.node.name.value + "', the certificate '" + link.pod + "'");
   }
   const auto& known = peers_.at(node_name{link.pod});
-  if (said.node.boot < known.last_boot) {
+  // Boot numbers come from a wall clock, which may have been set back: an older one is a new life all the same where
+  // the last life is gone or silent, as only one life of a pod can hold its certificate and answer.
+  if (said.node.boot < known.last_boot && last_life_alive(now, id, known)) {
     return fail(errc::conflict, "boot " + std::to_string(said.node.boot.value) + " is older than " +
-                                    std::to_string(known.last_boot.value) + ", which has been seen");
+                                    std::to_string(known.last_boot.value) + ", which answers still");
   }
   // Of several connections of one life the latest that the dialler made counts; hellos may arrive out of order.
   if (!link.dialled && said.node.boot == known.last_boot && said.attempt <= known.last_attempt) {
@@ -141,7 +147,7 @@ void table::judge(time_point now, link_id id, connection& link, actions& out) {
       return;
     }
   } else {
-    const auto verdict = acceptable(link);
+    const auto verdict = acceptable(now, id, link);
     if (!verdict) return refuse(now, id, verdict.error(), out);
     if (*verdict) return accept(now, id, link, out);
   }
@@ -180,6 +186,7 @@ void table::come_up(time_point now, link_id id, connection& link, actions& out) 
   peer& known = peers_[node_name{link.pod}];
   link.up = true;
   link.next_heartbeat = now;
+  known.met = true;
   known.failures = 0;
   known.refused = false;
   known.rtt.reset();

@@ -154,6 +154,8 @@ class table {
   /// No frame from it for two heartbeat intervals: alive perhaps, but do not start anything with it.
   [[nodiscard]] bool quiet(time_point now, link_id link) const;
   [[nodiscard]] head_count count() const;
+  /// Of those that have an address; with `met`, of those that have been up in this life: newcomers do not count.
+  [[nodiscard]] head_count reachable(bool met) const;
   /// An expected member that is not up and has not been given up: "demo-x7k2p (connecting)".
   [[nodiscard]] std::optional<std::string> waiting_for(time_point now) const;
   /// A terminating member that has not been tried in vain: it may still run what this node will own.
@@ -186,6 +188,7 @@ class table {
     time_point redial_at{};
     time_point unreached_since{};
     bool refused = false;  ///< the last attempt ended in a refusal: keep the backoff
+    bool met = false;      ///< has been up, ever
     bool draining = false;
     std::uint64_t processes = 0;
     std::optional<duration> rtt;
@@ -193,7 +196,9 @@ class table {
   };
 
   void judge(time_point now, link_id id, connection& link, actions& out);
-  [[nodiscard]] result<bool> acceptable(const connection& link) const;
+  [[nodiscard]] result<bool> acceptable(time_point now, link_id id, const connection& link) const;
+  /// The last life of this pod that has been seen may still be there, other than on this link.
+  [[nodiscard]] bool last_life_alive(time_point now, link_id id, const peer& known) const;
   [[nodiscard]] bool is_expected(const connection& link) const;
   void accept(time_point now, link_id id, connection& link, actions& out);
   void come_up(time_point now, link_id id, connection& link, actions& out);

@@ -248,6 +248,26 @@ TEST_F(membership_of_b, a_new_life_replaces_the_old_one_and_the_old_one_cannot_c
   EXPECT_EQ(b.live().at(0).node.boot, boot_number{11});
 }
 
+TEST_F(membership_of_b, a_life_with_an_older_boot_number_is_new_where_the_last_one_is_gone) {
+  b.expect(now, {pod("a"), pod("b")}, done);
+  bring_up(link_id{1}, "a", 10);
+  b.closed(now, link_id{1}, {errc::unavailable, "reset"}, done);
+  fresh();
+  bring_up(link_id{3}, "a", 9);  // its clock was set back
+  ASSERT_EQ(all<peer_up>(done).size(), 1U);
+  EXPECT_EQ(b.live().at(0).node.boot, boot_number{9});
+}
+
+TEST_F(membership_of_b, a_life_with_an_older_boot_number_is_new_where_the_last_one_is_silent) {
+  b.expect(now, {pod("a"), pod("b")}, done);
+  bring_up(link_id{1}, "a", 10);
+  pass(milliseconds{1100});
+  fresh();
+  bring_up(link_id{3}, "a", 9);
+  EXPECT_EQ(all<peer_down>(done).size(), 1U);
+  EXPECT_EQ(all<peer_up>(done).size(), 1U);
+}
+
 TEST_F(membership_of_b, of_two_connections_of_one_life_the_later_attempt_stays_in_either_order) {
   b.expect(now, {pod("a"), pod("b")}, done);
   bring_up(link_id{1}, "a", 10, false, 8);

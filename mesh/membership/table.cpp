@@ -168,6 +168,17 @@ head_count table::count() const {
   return out;
 }
 
+head_count table::reachable(bool met) const {
+  head_count out;
+  for (const auto& [name, known] : peers_) {
+    if (!known.expected || known.expected->terminating) continue;
+    if (!is_up(known) && (known.expected->address.empty() || (met && !known.met))) continue;
+    ++out.expected;
+    if (is_up(known)) ++out.live;
+  }
+  return out;
+}
+
 std::optional<std::string> table::waiting_for(time_point now) const {
   for (const auto& [name, known] : peers_) {
     if (!known.expected || known.expected->terminating || known.expected->address.empty() || is_up(known)) continue;

@@ -103,6 +103,7 @@ void core::impl::refresh_placement() {
   membership::placement fresh(std::move(nodes));
   if (!(fresh == placement_)) {
     placement_ = std::move(fresh);
+    with_leavers_.reset();
     moves_.rescan();
   }
   release_parked();
@@ -119,6 +120,7 @@ void core::impl::see_whether_joined() {
     release_parked();
   }
   if (joined_ || !members_.discovery_known() || members_.waiting_for(now_) || !takeover_.empty()) return;
+  if (!members_.reachable(false).majority()) return;
   joined_ = true;
   emit("node_joined", {{"peers", static_cast<std::uint64_t>(members_.live().size())},
                        {"seconds", std::chrono::duration<double>(now_ - started_at_).count()}});
@@ -139,21 +141,30 @@ time_point core::impl::wake_at() const {
 status core::impl::current() const {
   const auto count = members_.count();
   status out;
-  out.joined = joined_;
+  out.joined = joined_ && members_.reachable(true).majority();
   out.isolated = isolation_.isolated();
   out.draining = draining_;
   out.expected = count.expected;
   out.connected = members_.live().size();
   out.processes = runtime_.count();
   out.counted = counted_;
-  if (joined_) return out;
-  const auto awaited = members_.waiting_for(now_);
-  const auto handing = takeover_.first();
-  out.reason = !members_.discovery_known() ? "waiting for discovery"
-               : awaited                   ? "waiting for " + *awaited
-               : handing                   ? "waiting for " + handing->value + " to hand over its processes"
-                                           : "joining";
+  const auto ran = runtime_.counted();
+  out.counted.casts_dropped += ran.casts_dropped;
+  out.counted.calls_expired = ran.calls_expired;
+  if (!out.joined) out.reason = why_not_joined();
   return out;
+}
+
+std::string core::impl::why_not_joined() const {
+  if (!members_.discovery_known()) return "waiting for discovery";
+  if (const auto awaited = members_.waiting_for(now_)) return "waiting for " + *awaited;
+  if (const auto reached = members_.reachable(joined_); !reached.majority()) {
+    const std::size_t peers = reached.expected - 1;
+    return "connected to " + std::to_string(reached.live - 1) + " of " + std::to_string(peers) +
+           (peers == 1 ? " peer" : " peers") + (last_refusal_.empty() ? "" : "; refused: " + last_refusal_);
+  }
+  if (const auto handing = takeover_.first()) return "waiting for " + handing->value + " to hand over its processes";
+  return "joining";
 }
 
 void core::impl::emit(const char* type, std::vector<field> fields) {

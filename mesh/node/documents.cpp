@@ -95,6 +95,14 @@ json cut(std::vector<json> all, std::size_t limit, bool& truncated) {
   return kept;
 }
 
+/// Of what a peer sent: an object that has texts of these names.
+bool has_texts(const json& document, std::initializer_list<const char*> names) {
+  return document.is_object() && std::all_of(names.begin(), names.end(), [&](const char* name) {
+           const auto found = document.find(name);
+           return found != document.end() && found->is_string();
+         });
+}
+
 json process_list_json(json processes, const std::vector<std::string>& unreachable, bool truncated) {
   return {{"processes", std::move(processes)}, {"unreachable", unreachable}, {"truncated", truncated}};
 }
@@ -131,7 +139,7 @@ result<value> merge_process_lists(const std::vector<value>& parts, const std::ve
     if (!document.is_object() || !document.contains("processes") || !document["processes"].is_array()) continue;
     truncated |= document.contains("truncated") && document["truncated"] == true;
     for (auto& each : document["processes"]) {
-      if (each.is_object() && each.contains("class") && each.contains("key")) all.push_back(std::move(each));
+      if (has_texts(each, {"class", "key", "node"})) all.push_back(std::move(each));
     }
   }
   std::sort(all.begin(), all.end(), [](const json& a, const json& b) {
@@ -161,12 +169,12 @@ result<value> merge_trees(const std::vector<value>& parts, const std::vector<std
   std::vector<json> nodes;
   for (const auto& part : parts) {
     json document = part.document();
-    if (document.is_object() && document.contains("node")) nodes.push_back(std::move(document));
+    if (has_texts(document, {"node"})) nodes.push_back(std::move(document));
   }
   std::sort(nodes.begin(), nodes.end(), [](const json& a, const json& b) { return a["node"] < b["node"]; });
   bool truncated = false;
   json kept = cut(std::move(nodes), nodes.size(), truncated);
-  return value::from_document({{"nodes", std::move(kept)}, {"unreachable", unreachable}});
+  return value::from_document({{"nodes", std::move(kept)}, {"unreachable", unreachable}, {"truncated", truncated}});
 }
 
 result<value> node_list(const std::vector<membership::peer_view>& peers, bool draining) {

@@ -3,7 +3,8 @@
 // A node walks its names whenever the placement changes and sends those that it does not own to their owners. The
 // receiver acknowledges when the process is where it belongs: if it sees a better owner it passes the process on and
 // acknowledges when that one has. Only when all that a node sent has arrived does it say handoff_done, so that a node
-// that has heard everyone's handoff_done knows that nothing that it owns is still under way.
+// that has heard everyone's handoff_done knows that nothing that it owns is still under way. What could not go, as its
+// owner refused it or as its state cannot travel, is held: served here, named in handoff_done, and offered again.
 #include "mesh/node/impl.hpp"
 
 #include <algorithm>
@@ -17,7 +18,7 @@ using std::chrono::microseconds;
 }  // namespace
 
 void core::impl::hand_over_some() {
-  if (moves_.needs_names()) moves_.scan(runtime_.names());
+  if (moves_.needs_names()) moves_.take_names(runtime_.names());
   for (std::size_t looked_at = 0; looked_at < scan_names_max && moves_.scanning() && moves_.may_send(); ++looked_at) {
     const auto name = moves_.next();
     if (!name) break;
@@ -26,19 +27,39 @@ void core::impl::hand_over_some() {
     const auto peer = members_.find(*owner);
     if (!peer || members_.quiet(now_, peer->link)) {
       moves_.pass_over();
+      rescan_at_ = std::min(rescan_at_, after(now_, handoff_retry));
     } else if (const auto info = runtime_.find(*name)) {
       hand_over(*info, *peer);
     }
   }
   // What drains may pass its processes through this node to one that does not know it: that one waits for our word.
   if (!moves_.settled() || (!draining_ && takeover_.any_draining())) return;
-  for (const link_id link : moves_.take_owed())
-    transmit_to(link, wire::handoff_done{placement_.nodes()});
+  tell_what_is_held();
+}
+
+void core::impl::tell_what_is_held() {
+  if (moves_.take_news()) {
+    for (const auto& peer : members_.live())
+      moves_.owe_done(peer.link);
+  }
+  const std::vector<link_id> owed = moves_.take_owed();
+  if (owed.empty()) return;
+  const wire::handoff_done done{placement_.nodes(), {moves_.held().begin(), moves_.held().end()}};
+  for (const link_id link : owed)
+    transmit_to(link, done);
+}
+
+void core::impl::hold(const process_name& name, const error& why) {
+  if (!moves_.holds(name)) {
+    emit("process_held", {{"class", name.klass.value}, {"key", name.key.value}, {"reason", to_string(why)}});
+  }
+  moves_.hold(name);
+  rescan_at_ = std::min(rescan_at_, after(now_, handoff_retry));
 }
 
 void core::impl::hand_over(const process::process_info& info, const membership::live_peer& to) {
   auto taken = runtime_.take(now_, info.name, ran_);
-  if (!taken) return;  // its state cannot travel: it stays, and is served here
+  if (!taken) return hold(info.name, taken.error());
   send_handoff(std::move(*taken), to, contested(info), 0, {});
 }
 
@@ -89,6 +110,7 @@ void core::impl::send_handoff(process::handoff what, const membership::live_peer
 
 void core::impl::on_handoff(link_id link, wire::handoff& received) {
   takeover_.progress(now_, link);
+  takeover_.gave(link, received.name);
   ++counted_.handoffs_in;
   process::handoff what{.name = received.name,
                         .class_version = received.class_version,
@@ -100,7 +122,7 @@ void core::impl::on_handoff(link_id link, wire::handoff& received) {
     if (each.reply_to) {
       const from_peer caller{link, *each.reply_to};
       if (pending_.full()) {
-        answer(caller, fail(errc::overloaded, "too many requests in flight"));
+        answer(caller, fail(pending_.overload()));
         continue;
       }
       if (each.remaining) entry.deadline = after(now_, *each.remaining);
@@ -121,8 +143,7 @@ void core::impl::on_handoff(link_id link, wire::handoff& received) {
     }
     discard(what.name, what.mailbox);
   }
-  const node_id* owner = placement_.owner(what.name);
-  const auto better = owner == nullptr || *owner == settings_.self ? std::nullopt : members_.find(*owner);
+  const auto better = better_owner(what.name);
   if (better && better->link != link && received.hops < hops_max) {
     return send_handoff(std::move(what), *better, received.contested, received.hops + 1, from);
   }
@@ -143,6 +164,7 @@ void core::impl::install_here(process::handoff what, link_id from, wire::correla
     return release_parked(name);
   }
   // Nothing of it ran here: the sender keeps it, and the callers may try again.
+  takeover_.holds_too(from, name);
   for (const reply_token token : callers)
     complete(token, fail(errc::unavailable, "not taken over: " + done.error().context));
   transmit_to(from, wire::handoff_ack{id, done.error(), false});
@@ -151,7 +173,7 @@ void core::impl::install_here(process::handoff what, link_id from, wire::correla
 void core::impl::on_handoff_ack(link_id link, const wire::handoff_ack& received) {
   auto arrived = moves_.arrived(received.id, link);
   if (!arrived) return;
-  if (received.refused) return keep_after_all(std::move(*arrived), true);
+  if (received.refused) return keep_after_all(std::move(*arrived), received.refused);
   acknowledge(arrived->acknowledge, received.superseded);
   release_parked(arrived->what.name);
 }
@@ -160,25 +182,41 @@ void core::impl::on_handoff_done(link_id link, const wire::handoff_done& receive
   for (const auto& node : received.nodes) {
     if (node.name != settings_.self.name && !members_.find(node)) takeover_.rumoured(now_, node);
   }
-  if (takeover_.forget(link)) release_parked();
+  takeover_.done(link);
+  takeover_.holds(link, {received.held.begin(), received.held.end()});
+  release_parked();
 }
 
-/// A process that left and did not arrive: goes to whoever owns it now, or on here.
-void core::impl::keep_after_all(move what, bool refused) {
+std::optional<membership::live_peer> core::impl::better_owner(const process_name& name) const {
+  const node_id* owner = placement_.owner(name);
+  return owner == nullptr || *owner == settings_.self ? std::nullopt : members_.find(*owner);
+}
+
+/// A process that left and did not arrive: goes to whoever owns it now, or on here, or back to whoever sent it.
+void core::impl::keep_after_all(move what, const std::optional<error>& refused) {
   const process_name name = what.what.name;
   if (!refused) {  // whether its casts ran is not known; they run at most once
     counted_.casts_dropped += what.what.mailbox.size();
     what.what.mailbox.clear();
   }
-  const node_id* owner = placement_.owner(name);
-  const auto better = owner == nullptr || *owner == settings_.self ? std::nullopt : members_.find(*owner);
+  const auto better = better_owner(name);
   if (better && !(refused && better->link == what.to)) {
     return send_handoff(std::move(what.what), *better, what.contested, 1, what.acknowledge);
   }
-  if (better) rescan_at_ = std::min(rescan_at_, after(now_, refused_handoff_retry));
-  const bool superseded = !runtime_.install(now_, std::move(what.what), ran_);
   work_left_ = true;
-  acknowledge(what.acknowledge, superseded);
+  if (refused) moves_.owe_done(what.to);  // it takes us for the holder: it hears whether we are
+  const auto kept = runtime_.install(now_, std::move(what.what), ran_);
+  if (!kept && kept.error().code != errc::already_exists) {
+    if (what.acknowledge) {
+      if (members_.find(what.acknowledge->link))
+        transmit_to(what.acknowledge->link, wire::handoff_ack{what.acknowledge->id, kept.error(), false});
+    } else {
+      emit("process_lost", {{"class", name.klass.value}, {"key", name.key.value}, {"reason", to_string(kept.error())}});
+    }
+    return release_parked(name);
+  }
+  if (better && kept) hold(name, *refused);
+  acknowledge(what.acknowledge, !kept);
   release_parked(name);
 }
 
@@ -187,7 +225,7 @@ void core::impl::queue_mailbox(const process_name& name, std::vector<process::ha
     if (each.token) {
       runtime_.call(now_, {name, std::move(each.method), std::move(each.argument), each.deadline, *each.token}, ran_);
     } else {
-      runtime_.cast(now_, name, std::move(each.method), std::move(each.argument), ran_);
+      (void)runtime_.cast(now_, name, std::move(each.method), std::move(each.argument), ran_);
     }
   }
   work_left_ = true;

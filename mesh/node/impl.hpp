@@ -77,6 +77,7 @@ struct core::impl {
   void settle();  ///< everything that follows from the event and from the time
   void refresh_placement();
   void see_whether_joined();
+  [[nodiscard]] std::string why_not_joined() const;
   void run_processes();
   void emit(const char* type, std::vector<field> fields);
 
@@ -97,6 +98,7 @@ struct core::impl {
   // ---- routing.cpp ----
   [[nodiscard]] route where(const process_name& name);
   [[nodiscard]] bool must_wait(const process_name& name);
+  [[nodiscard]] const membership::placement& placement_with_leavers();
   [[nodiscard]] bool runs(const process_name& name) const { return runtime_.find(name).has_value(); }
   void begin(pending entry);  ///< a new request: opens and dispatches, or refuses
   void dispatch(reply_token token);
@@ -105,7 +107,8 @@ struct core::impl {
   void park(reply_token token, time_point retry_at = never);
   void complete(reply_token token, result<value> outcome);
   void answer(const origin& to, result<value> outcome);
-  void route_cast(process_name name, std::string method, value argument, std::uint64_t hops);
+  /// An error: it is dropped, and counted, for what is known here and now. It may still be dropped later.
+  result<void> route_cast(process_name name, std::string method, value argument, std::uint64_t hops);
   void on_reply(link_id link, wire::reply& received);
   void release_parked();
   void release_parked(const process_name& name);
@@ -118,12 +121,15 @@ struct core::impl {
   // ---- handoff.cpp ----
   void hand_over_some();
   void hand_over(const process::process_info& info, const membership::live_peer& to);
+  void hold(const process_name& name, const error& why);
+  void tell_what_is_held();
+  [[nodiscard]] std::optional<membership::live_peer> better_owner(const process_name& name) const;
   void send_handoff(process::handoff what, const membership::live_peer& to, bool contested, std::uint64_t hops,
                     std::optional<move::upstream> acknowledge);
   void on_handoff(link_id link, wire::handoff& received);
   void on_handoff_ack(link_id link, const wire::handoff_ack& received);
   void on_handoff_done(link_id link, const wire::handoff_done& received);
-  void keep_after_all(move what, bool refused);
+  void keep_after_all(move what, const std::optional<error>& refused);
   void install_here(process::handoff what, link_id from, wire::correlation id);
   void queue_mailbox(const process_name& name, std::vector<process::handoff::waiting> mailbox);
   void acknowledge(const std::optional<move::upstream>& to, bool superseded);
@@ -133,7 +139,7 @@ struct core::impl {
   // ---- drain.cpp ----
   void announce_drain();
   void finish_drain();
-  [[nodiscard]] bool handed_over() const { return moves_.settled() && drain_unheard_.empty(); }
+  [[nodiscard]] bool handed_over() const { return moves_.nothing_left() && drain_unheard_.empty(); }
   [[nodiscard]] bool may_leave() const;
   void leave();
 
@@ -161,6 +167,8 @@ struct core::impl {
   membership::table members_;
   membership::actions todo_;
   membership::placement placement_;
+  std::optional<membership::placement> with_leavers_;  ///< made when asked for; valid for this version
+  std::uint64_t with_leavers_version_ = 0;
   process::runtime runtime_;
   process::effects ran_;
   pending_table pending_;
@@ -179,7 +187,8 @@ struct core::impl {
   time_point drain_until_ = never;
   std::set<link_id> drain_unheard_;  ///< peers that have not acknowledged that we drain
   bool placement_stale_ = true;
-  bool joined_ = false;
+  bool joined_ = false;       ///< was, at least once
+  std::string last_refusal_;  ///< of a peer, by it or by us
   bool draining_ = false;
   bool drain_wanted_ = false;
   bool left_ = false;

@@ -38,7 +38,7 @@ void core::impl::drop_lost_names() {
       if (each.token) {
         dispatch(*each.token);
       } else {
-        route_cast(name, std::move(each.method), std::move(each.argument), 0);
+        (void)route_cast(name, std::move(each.method), std::move(each.argument), 0);
       }
     }
   }

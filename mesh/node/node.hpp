@@ -166,17 +166,19 @@ using effects = std::vector<effect>;
 
 /// Numbers for metrics and health. Cheap to read.
 struct status {
-  bool joined = false;  ///< connected to every expected peer that answers; handoffs in are done
+  /// Connected to every expected peer that answers, handoffs in are done, and a majority is reached: at first of all
+  /// that have an address, later of all that it has known (newcomers do not make a running node unready).
+  bool joined = false;
   bool isolated = false;
   bool draining = false;
-  std::string reason;         ///< why not joined, for people: "waiting for demo-x7k2p (connecting)"
+  std::string reason;         ///< why not joined: "waiting for demo-x7k2p (connecting)", "connected to 0 of 2 peers"
   std::size_t expected = 0;   ///< members that discovery names, self included
   std::size_t connected = 0;  ///< peers up, self excluded
   std::size_t processes = 0;
   struct counters {
     std::uint64_t calls_local = 0, calls_forwarded = 0, calls_failed = 0, casts = 0;
     std::uint64_t process_starts = 0, process_restarts = 0, process_crashes = 0, handoffs_in = 0, handoffs_out = 0;
-    std::uint64_t peers_refused = 0, frames_refused = 0, escalations = 0, casts_dropped = 0;
+    std::uint64_t peers_refused = 0, frames_refused = 0, escalations = 0, casts_dropped = 0, calls_expired = 0;
   } counted;
 };
 

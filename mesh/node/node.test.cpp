@@ -1,12 +1,11 @@
 #include "mesh/node/node.hpp"
 
+#include "mesh/node/documents.hpp"
 #include "mesh/node/isolation.hpp"
 #include "mesh/node/pending.hpp"
-#include "mesh/node/takeover.hpp"
-#include "mesh/wire/messages.hpp"
+#include "mesh/node/testing.hpp"
 
 #include <gmock/gmock.h>
-#include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
 namespace orrery::node {
@@ -15,9 +14,10 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 using ::testing::HasSubstr;
+using core_b = testing::core_b;
 
-process_name named(std::string key) { return {class_name{"counter"}, process_key{std::move(key)}}; }
-const time_point start{seconds{50}};
+using testing::named;
+using testing::start;
 
 TEST(isolation, needs_both_a_lost_majority_and_an_unreachable_control_plane) {
   isolation watched;
@@ -64,89 +64,6 @@ TEST(pending_table, parks_a_bounded_number) {
     ASSERT_TRUE(table.set_parked(table.open({})));
   EXPECT_FALSE(table.set_parked(table.open({})));
 }
-
-TEST(takeover, waits_for_progress_not_for_the_clock) {
-  takeover waiting;
-  waiting.came_up(start, link_id{1}, {node_name{"a"}, boot_number{1}}, false);
-  waiting.progress(start + seconds{1}, link_id{1});
-  EXPECT_FALSE(waiting.expire(start + seconds{2}));
-  EXPECT_TRUE(waiting.any_name());
-  EXPECT_TRUE(waiting.expire(start + seconds{3}));
-  EXPECT_TRUE(waiting.empty());
-}
-
-/// A core whose transport is the test itself; "a" dials it.
-class core_b : public ::testing::Test {
- protected:
-  core_b() : b(chosen()) {
-    process::class_spec counter;
-    counter.name = class_name{"counter"};
-    step(classes_changed{{counter}});
-  }
-  static settings chosen() {
-    settings out;
-    out.name_space = "ns";
-    out.mesh = "demo";
-    out.mesh_id = "id";
-    out.self = {node_name{"b"}, boot_number{1}};
-    out.uid = "uid-b";
-    out.address = "10.0.0.2:3601";
-    return out;
-  }
-  void step(event happened) { b.step(now, std::move(happened), done); }
-  void receive(const wire::message& message) {
-    wire::frame_decoder decoder;
-    decoder.feed(wire::encode(message));
-    wire::frame frame;
-    ASSERT_TRUE(decoder.next(frame).value());
-    step(frame_received{connection_id{1}, frame});
-  }
-  void expect_both() {
-    step(members_changed{
-        {{node_name{"a"}, "uid-a", "10.0.0.1:3601", false}, {node_name{"b"}, "uid-b", "10.0.0.2:3601", false}}});
-  }
-  void connect() {
-    step(connection_opened{connection_id{1}, {"ns", "demo", "a"}, false});
-    receive(wire::hello{.mesh_id = "id",
-                        .node = {node_name{"a"}, boot_number{1}},
-                        .uid = "uid-a",
-                        .address = "10.0.0.1:3601",
-                        .software = "test",
-                        .attempt = 2});
-    receive(wire::welcome{});
-  }
-  template <class Effect>
-  std::vector<Effect> all() {
-    std::vector<Effect> out;
-    for (const auto& each : done) {
-      if (const auto* found = std::get_if<Effect>(&each)) out.push_back(*found);
-    }
-    return out;
-  }
-  template <class Message>
-  std::vector<Message> sent() {
-    std::vector<Message> out;
-    for (const auto& each : all<transmit>()) {
-      wire::frame_decoder decoder;
-      decoder.feed(each.encoded);
-      wire::frame frame;
-      EXPECT_TRUE(decoder.next(frame).value());
-      auto message = wire::decode(frame).value();
-      if (auto* found = std::get_if<Message>(&message)) out.push_back(std::move(*found));
-    }
-    return out;
-  }
-  std::string notified(std::string_view type) {
-    for (const auto& each : all<notify>()) {
-      if (each.type == type) return each.document.json_text();
-    }
-    return "";
-  }
-
-  core b;
-  time_point now = start;
-  effects done;
-};
 
 TEST_F(core_b, says_what_it_waits_for_until_it_has_joined) {
   EXPECT_EQ(b.current().reason, "waiting for discovery");
@@ -239,6 +156,64 @@ TEST_F(core_b, a_late_reply_is_dropped) {
   EXPECT_EQ(all<respond>().size(), answered);
 }
 
+TEST_F(core_b, a_cast_that_is_refused_here_and_now_is_answered_so_and_counted) {
+  expect({"b"});
+  now += milliseconds{100};
+  step(woken{});
+  step(client_request{request_id{1}, cast_op{named("x"), "fly", value{}}});
+  step(client_request{request_id{2}, cast_op{{class_name{"unknown"}, process_key{"x"}}, "add", value{}}});
+  step(client_request{request_id{3}, cast_op{named("x"), "add", value{}}});
+  const auto answers = all<respond>();
+  ASSERT_EQ(answers.size(), 3U);
+  EXPECT_EQ(answers[0].answer.error().code, errc::not_found);
+  EXPECT_EQ(answers[1].answer.error().code, errc::not_found);
+  EXPECT_TRUE(answers[2].answer);
+  EXPECT_EQ(b.current().counted.casts, 1U);
+  EXPECT_EQ(b.current().counted.casts_dropped, 2U);
+}
+
+TEST_F(core_b, what_waits_is_bounded_in_bytes_and_refused_as_overloaded) {
+  expect_both();  // "a" has not come: everything waits
+  const value large = value::from_document(std::string(1000 * 1000, 'x')).value();
+  std::uint64_t taken = 0;
+  while (all<respond>().empty() && taken < parked_max)
+    step(client_request{request_id{++taken}, call_op{named("x"), "add", large, {}}});
+  ASSERT_EQ(all<respond>().size(), 1U);
+  EXPECT_EQ(all<respond>()[0].answer.error().code, errc::overloaded);
+  EXPECT_THAT(all<respond>()[0].answer.error().context, HasSubstr("MiB of arguments"));
+  EXPECT_EQ(taken, pending_bytes_max / 1'000'000 + 2);
+  step(client_request{request_id{++taken}, cast_op{named("x"), "add", large}});
+  EXPECT_EQ(all<respond>().back().answer.error().code, errc::overloaded);
+}
+
+TEST(documents, what_a_peer_sends_is_left_out_where_it_lacks_what_a_list_is_sorted_by) {
+  const auto part = [](const char* text) { return value::from_json(text).value(); };
+  const auto lists =
+      merge_process_lists({part(R"({"processes": [{"class": "c", "key": "2"}, {"class": "c", "key": "1", "node": 7},
+                              {"class": "c", "key": "1", "node": "b"}, {"class": "c", "key": "1", "node": "a"}]})")},
+                          {}, 10);
+  ASSERT_TRUE(lists);
+  ASSERT_EQ(lists->document()["processes"].size(), 2U);
+  EXPECT_EQ(lists->document()["processes"][0]["node"], "a");
+  const auto trees =
+      merge_trees({part(R"({"supervisors": []})"), part(R"({"node": [1]})"), part(R"({"node": "a"})")}, {});
+  ASSERT_TRUE(trees);
+  EXPECT_EQ(trees->document()["nodes"].size(), 1U);
+  EXPECT_EQ(trees->document()["truncated"], false);
+}
+
+TEST(documents, a_tree_that_is_cut_says_so) {
+  std::vector<value> parts;
+  for (char node = 'a'; node <= 'c'; ++node) {
+    parts.push_back(
+        value::from_document({{"node", std::string{node}}, {"supervisors", std::string(400'000, 'x')}}).value());
+  }
+  const auto merged = merge_trees(parts, {});
+  ASSERT_TRUE(merged);
+  EXPECT_EQ(merged->document()["nodes"].size(), 2U);
+  EXPECT_EQ(merged->document()["truncated"], true);
+}
+
 TEST_F(core_b, a_handoff_of_a_class_that_is_not_known_goes_back) {
   expect_both();
   connect();
@@ -257,7 +232,9 @@ TEST_F(core_b, classes_that_are_refused_are_listed_with_the_reason) {
   step(client_request{request_id{1}, list_classes_op{}});
   const auto listed = all<respond>().at(0).answer.value().document()["classes"];
   ASSERT_EQ(listed.size(), 1U);
-  EXPECT_EQ(listed[0]["error"].is_null(), notified("class_refused").empty());
+  ASSERT_TRUE(listed[0]["error"].is_string());
+  EXPECT_THAT(listed[0]["error"].get<std::string>(), HasSubstr("Not-A-Label"));
+  EXPECT_THAT(notified("class_refused"), HasSubstr("Not-A-Label"));
 }
 
 }  // namespace

@@ -16,7 +16,7 @@ void core::impl::apply_membership() {
   std::vector<move> lost;
   lost.swap(lost_moves_);
   for (auto& each : lost)
-    keep_after_all(std::move(each), false);
+    keep_after_all(std::move(each), {});
 }
 
 void core::impl::apply(const membership::dial& todo) {
@@ -47,8 +47,8 @@ void core::impl::apply(const membership::peer_up& seen) {
 
 void core::impl::apply(const membership::peer_down& seen) {
   emit("node_down", {{"peer", seen.node.name.value}, {"boot", seen.node.boot.value}, {"reason", to_string(seen.why)}});
-  takeover_.forget(seen.link);
-  moves_.forget(seen.link);
+  takeover_.lose(seen.link);
+  moves_.stop_owing(seen.link);
   drain_unheard_.erase(seen.link);
   placement_stale_ = true;
   fail_forwarded(seen.link, "lost " + seen.node.name.value + ": " + seen.why.context);
@@ -60,6 +60,7 @@ void core::impl::apply(const membership::peer_down& seen) {
 
 void core::impl::apply(const membership::peer_refused& seen) {
   ++counted_.peers_refused;
+  last_refusal_ = seen.who + ": " + seen.why.context;
   emit("peer_refused", {{"peer", seen.who}, {"reason", to_string(seen.why)}});
 }
 
@@ -95,7 +96,7 @@ void core::impl::from_peer_frame(link_id link, wire::message& received) {
            .deadline = after(now_, call->remaining),
            .hops = call->hops});
   } else if (auto* cast = std::get_if<wire::cast>(&received)) {
-    route_cast(std::move(cast->name), std::move(cast->method), std::move(cast->argument), cast->hops);
+    (void)route_cast(std::move(cast->name), std::move(cast->method), std::move(cast->argument), cast->hops);
   } else if (auto* control = std::get_if<wire::control>(&received)) {
     if (control->name) {
       begin({.from = from_peer{link, control->id},

@@ -6,11 +6,36 @@
 
 namespace orrery::node {
 
+namespace {
+
+std::size_t bytes_of(const pending& entry) {
+  const auto said = [](const auto& asked) -> std::size_t {
+    if constexpr (requires { asked.argument; }) {
+      return asked.method.size() + asked.argument.cbor().size();
+    } else {
+      return asked.reason.size();
+    }
+  };
+  return entry.name.key.value.size() + std::visit(said, entry.what);
+}
+
+}  // namespace
+
+error pending_table::overload() const {
+  const bool many = entries_.size() >= pending_max;
+  return {errc::overloaded, (many ? "this node has " + std::to_string(pending_max) + " requests in flight"
+                                  : "the requests in flight on this node hold " +
+                                        std::to_string(pending_bytes_max >> 20U) + " MiB of arguments") +
+                                "; retry later"};
+}
+
 reply_token pending_table::open(pending entry) {
   ORRERY_ASSERT(!full());
   const reply_token token{++last_};
   if (const auto* client = std::get_if<from_client>(&entry.from)) clients_[client->id] = token;
   entry.where = pending::place::here;
+  entry.bytes = bytes_of(entry);
+  bytes_ += entry.bytes;
   entries_.emplace(token, std::move(entry));
   return token;
 }
@@ -40,6 +65,7 @@ std::optional<pending> pending_table::close(reply_token token) {
   const auto found = entries_.find(token);
   if (found == entries_.end()) return std::nullopt;
   unindex(token, found->second);
+  bytes_ -= found->second.bytes;
   if (const auto* client = std::get_if<from_client>(&found->second.from)) clients_.erase(client->id);
   std::optional<pending> out{std::move(found->second)};
   entries_.erase(found);

@@ -24,7 +24,9 @@ using process::reply_token;
 inline constexpr std::size_t pending_max = 200'000;   ///< requests that wait for an answer, on one node
 inline constexpr std::size_t forwarded_max = 65'536;  ///< of these, sent to one peer
 inline constexpr std::size_t parked_max = 10'000;     ///< of these, held until it is known where they belong
-inline constexpr std::uint64_t hops_max = 3;          ///< nodes that may forward one request
+/// What their arguments may take together, here, forwarded or parked.
+inline constexpr std::size_t pending_bytes_max = 128U << 20U;
+inline constexpr std::uint64_t hops_max = 3;  ///< nodes that may forward one request
 
 /// Who gets the answer.
 struct nobody {};
@@ -62,13 +64,16 @@ struct pending {
   std::uint64_t hops = 0;
   place where = place::here;
   link_id peer{};               ///< if forwarded
+  std::size_t bytes = 0;        ///< what it is counted as, set by the table
   time_point retry_at = never;  ///< if parked: routed again then at the latest
 };
 
 /// The requests in flight, by the token that names them to the runtime and, as correlation, to peers.
 class pending_table {
  public:
-  [[nodiscard]] bool full() const noexcept { return entries_.size() >= pending_max; }
+  [[nodiscard]] bool full() const noexcept { return entries_.size() >= pending_max || bytes_ >= pending_bytes_max; }
+  /// Why no more are taken. REQUIRES: full().
+  [[nodiscard]] error overload() const;
   /// REQUIRES: !full().
   reply_token open(pending entry);
   /// A number of the same space, for what is not a request about a name.
@@ -99,6 +104,7 @@ class pending_table {
   void unindex(reply_token token, const pending& entry);
 
   std::uint64_t last_ = 0;
+  std::size_t bytes_ = 0;
   std::unordered_map<reply_token, pending> entries_;
   std::map<link_id, std::set<reply_token>> forwarded_;
   std::map<process_name, std::set<reply_token>> parked_names_;

@@ -39,10 +39,9 @@ void core::impl::ask_client(request_id id, operation& asked) {
                         [&](cast_op& op) {
                           if (auto fine = check_method(op.method); !fine)
                             return answer(client, fail(std::move(fine.error())));
-                          if (const auto way = where(op.name); way.where == route::to::nowhere)
-                            return answer(client, fail(way.why));
+                          auto taken = route_cast(std::move(op.name), std::move(op.method), std::move(op.argument), 0);
+                          if (!taken) return answer(client, fail(std::move(taken.error())));
                           ++counted_.casts;
-                          route_cast(std::move(op.name), std::move(op.method), std::move(op.argument), 0);
                           answer(client, flat({}));
                         },
                         [&](inspect_op& op) { control(op.name, wire::verb::inspect, {}); },
@@ -99,7 +98,7 @@ void core::impl::on_process_effect(process::effect& happened) {
   std::visit(overloaded{[&](process::replied& done) { complete(done.token, std::move(done.reply)); },
                         [&](process::cast_sent& sent) {
                           ++counted_.casts;
-                          route_cast(std::move(sent.to), std::move(sent.method), std::move(sent.argument), 0);
+                          (void)route_cast(std::move(sent.to), std::move(sent.method), std::move(sent.argument), 0);
                         },
                         [&](process::escalated& up) {
                           emit("supervisor_gave_up", {{"class", up.klass.value}, {"reason", up.why}});
@@ -121,6 +120,8 @@ void core::impl::on_process_effect(process::effect& happened) {
                               return emit("process_started", std::move(fields));
                             case kind::exited:
                               if (process::is_crash(seen.reason)) ++counted_.process_crashes;
+                              // Its owner is to know that it may start the name.
+                              if (moves_.holds(seen.name) && !runs(seen.name)) moves_.rescan();
                               return emit("process_exited", std::move(fields));
                             case kind::restarted:
                               ++counted_.process_restarts;

@@ -19,6 +19,15 @@ bool worth_a_retry(const error& why) {
   return why.effect == took_effect::not_executed && (why.code == errc::unavailable || why.code == errc::draining);
 }
 
+error forwarded_too_often() {
+  return {errc::unavailable,
+          "forwarded " + std::to_string(hops_max) + " times: the nodes do not agree on the owner yet"};
+}
+
+error too_many_parked() {
+  return {errc::overloaded, std::to_string(parked_max) + " requests wait for a change of the mesh; retry later"};
+}
+
 }  // namespace
 
 bool core::impl::must_wait(const process_name& name) {
@@ -26,11 +35,19 @@ bool core::impl::must_wait(const process_name& name) {
   if (takeover_.empty() && forming_until_ == never) return false;
   if (const auto info = runtime_.find(name)) return contest_open_ && contested(*info);
   if (forming_until_ != never || takeover_.any_name()) return true;
-  std::vector<node_id> with_leavers = takeover_.draining();
-  const std::vector<node_id> leavers = with_leavers;
-  with_leavers.insert(with_leavers.end(), placement_.nodes().begin(), placement_.nodes().end());
-  const membership::placement before(std::move(with_leavers));
-  return std::find(leavers.begin(), leavers.end(), *before.owner(name)) != leavers.end();
+  const auto leavers = takeover_.draining();
+  return std::find(leavers.begin(), leavers.end(), *placement_with_leavers().owner(name)) != leavers.end();
+}
+
+/// The placement that counts in those that still hand over. Kept, as every parked request asks for it.
+const membership::placement& core::impl::placement_with_leavers() {
+  if (!with_leavers_ || with_leavers_version_ != takeover_.version()) {
+    std::vector<node_id> nodes = takeover_.draining();
+    nodes.insert(nodes.end(), placement_.nodes().begin(), placement_.nodes().end());
+    with_leavers_ = membership::placement(std::move(nodes));
+    with_leavers_version_ = takeover_.version();
+  }
+  return *with_leavers_;
 }
 
 route core::impl::where(const process_name& name) {
@@ -41,6 +58,11 @@ route core::impl::where(const process_name& name) {
   }
   const node_id* owner = placement_.owner(name);
   if (owner != nullptr && *owner == settings_.self) {
+    // A peer that could not hand it over serves it.
+    const auto holder = runs(name) ? std::nullopt : takeover_.holder(name);
+    if (const auto peer = holder ? members_.find(*holder) : std::nullopt) {
+      return {members_.quiet(now_, peer->link) ? route::to::wait : route::to::there, peer, {}};
+    }
     return {must_wait(name) ? route::to::wait : route::to::here, {}, {}};
   }
   if (const auto info = runtime_.find(name); info && !(contest_open_ && contested(*info))) {
@@ -55,8 +77,7 @@ route core::impl::where(const process_name& name) {
 
 void core::impl::begin(pending entry) {
   if (pending_.full()) {
-    return answer(entry.from, fail(errc::overloaded, "this node has " + std::to_string(pending_max) +
-                                                         " requests in flight; retry later"));
+    return answer(entry.from, fail(pending_.overload()));
   }
   dispatch(pending_.open(std::move(entry)));
 }
@@ -66,10 +87,7 @@ void core::impl::dispatch(reply_token token) {
   if (entry == nullptr) return;
   auto way = where(entry->name);
   if (way.where == route::to::there && entry->hops >= hops_max) {
-    way = {route::to::nowhere,
-           {},
-           {errc::unavailable,
-            "forwarded " + std::to_string(hops_max) + " times: the nodes do not agree on the owner yet"}};
+    way = {route::to::nowhere, {}, forwarded_too_often()};
   }
   switch (way.where) {
     case route::to::here:
@@ -91,7 +109,7 @@ void core::impl::run_here(reply_token token) {
     runtime_.call(now_, {entry.name, call->method, call->argument, entry.deadline, token}, ran_);
     work_left_ = true;
   } else if (const auto* cast = std::get_if<ask_cast>(&entry.what)) {
-    runtime_.cast(now_, entry.name, cast->method, cast->argument, ran_);
+    (void)runtime_.cast(now_, entry.name, cast->method, cast->argument, ran_);
     work_left_ = true;
     (void)pending_.close(token);
   } else {
@@ -135,7 +153,7 @@ void core::impl::park(reply_token token, time_point retry_at) {
     (void)pending_.close(token);
     return;
   }
-  complete(token, fail(errc::overloaded, std::to_string(parked_max) + " requests wait for a change of the mesh"));
+  complete(token, fail(too_many_parked()));
 }
 
 void core::impl::complete(reply_token token, result<value> outcome) {
@@ -157,22 +175,34 @@ void core::impl::answer(const origin& to, result<value> outcome) {
   }
 }
 
-void core::impl::route_cast(process_name name, std::string method, value argument, std::uint64_t hops) {
-  const auto way = where(name);
-  if (way.where == route::to::here) {
-    runtime_.cast(now_, name, std::move(method), std::move(argument), ran_);
-    work_left_ = true;
-    return;
-  }
-  if (pending_.full()) {
+result<void> core::impl::route_cast(process_name name, std::string method, value argument, std::uint64_t hops) {
+  const auto dropped = [&](error why) -> result<void> {
     ++counted_.casts_dropped;
-    return;
+    return fail(std::move(why));
+  };
+  auto way = where(name);
+  switch (way.where) {
+    case route::to::here:
+      work_left_ = true;
+      return runtime_.cast(now_, name, std::move(method), std::move(argument), ran_);
+    case route::to::there:
+      if (hops >= hops_max) return dropped(forwarded_too_often());
+      transmit_to(way.peer->link, wire::cast{std::move(name), std::move(method), std::move(argument), hops + 1});
+      return {};
+    case route::to::nowhere:
+      return dropped(std::move(way.why));
+    case route::to::wait:
+      break;
   }
-  begin({.from = nobody{},
-         .name = std::move(name),
-         .what = ask_cast{std::move(method), std::move(argument)},
-         .deadline = after(now_, cast_parked_max),
-         .hops = hops});
+  if (pending_.full()) return dropped(pending_.overload());
+  const reply_token token = pending_.open({.from = nobody{},
+                                           .name = std::move(name),
+                                           .what = ask_cast{std::move(method), std::move(argument)},
+                                           .deadline = after(now_, cast_parked_max),
+                                           .hops = hops});
+  if (pending_.set_parked(token)) return {};
+  (void)pending_.close(token);
+  return dropped(too_many_parked());
 }
 
 void core::impl::on_reply(link_id link, wire::reply& received) {

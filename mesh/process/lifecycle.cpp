@@ -203,7 +203,7 @@ result<void> runtime::install(time_point now, handoff arrived, effects& out) {
            {arrived.name, std::move(waiting.method), std::move(waiting.argument), waiting.deadline, *waiting.token},
            out);
     } else {
-      cast(now, arrived.name, std::move(waiting.method), std::move(waiting.argument), out);
+      (void)cast(now, arrived.name, std::move(waiting.method), std::move(waiting.argument), out);
     }
   }
   return {};

@@ -124,7 +124,7 @@ TEST(lua_limits, long_work_ends_a_run_before_its_number_of_messages) {
                             "short = function() end } }")));
   const auto handled_in_a_run = [&](const char* method) {
     for (int i = 0; i < 100; ++i)
-      w.rt.cast(w.now, named("lua/" + std::to_string(i)), method, {}, w.out);
+      (void)w.rt.cast(w.now, named("lua/" + std::to_string(i)), method, {}, w.out);
     const auto before = w.rt.counted().casts_handled;
     w.rt.run(w.now, 256, w.out);
     const auto handled = w.rt.counted().casts_handled - before;

@@ -59,6 +59,10 @@ result<std::uint32_t> runtime::impl::receiver(time_point now, const process_name
                 "class '" + name.klass.value + "' has no method '" + std::string{method.substr(0, 80)} + "' for a " +
                     (kind == message_kind::call ? "call" : "cast") + "; it has: " + (known.empty() ? "none" : known));
   }
+  if (queued_bytes >= settings.queued_bytes_max) {
+    return fail(errc::overloaded, "what waits in this node's mailboxes holds " + std::to_string(queued_bytes) +
+                                      " bytes, as much as it may; retry later");
+  }
   const auto found = klass->slots_by_key.find(name.key.value);
   if (found == klass->slots_by_key.end()) return start(now, *klass, name.key, out);
   if (processes[found->second].mailbox.size() >= klass->spec.limits.mailbox_max) {
@@ -71,6 +75,7 @@ result<std::uint32_t> runtime::impl::receiver(time_point now, const process_name
 void runtime::impl::enqueue(std::uint32_t slot, message arrived) {
   const auto at = messages.take();
   arrived.receiver = slot;
+  queued_bytes += arrived.bytes();
   if (arrived.deadline != never) deadlines.add({arrived.deadline, at, messages.generation(at)});
   messages[at] = std::move(arrived);
   processes[slot].mailbox.push_back(messages, at);
@@ -81,6 +86,7 @@ message runtime::impl::take_message(std::uint32_t slot) {
   processes[messages[slot].receiver].mailbox.remove(messages, slot);
   message taken = std::move(messages[slot]);
   messages.release(slot);
+  queued_bytes -= taken.bytes();
   if (taken.deadline != never) deadlines.forget();
   return taken;
 }
@@ -160,10 +166,6 @@ result<void> runtime::define(class_spec spec) {
     impl_->classes.emplace(added->spec.name, std::move(added));
     return {};
   }
-  if (spec.version < known->spec.version) {
-    return fail(errc::conflict, "class '" + spec.name.value + "' is at version " + std::to_string(known->spec.version) +
-                                    ", newer than " + std::to_string(spec.version));
-  }
   if (spec == known->spec) return {};
   const auto upgraded = known->type->upgrade(spec);
   if (!upgraded) return fail(upgraded.error());
@@ -222,17 +224,18 @@ void runtime::call(time_point now, call_request request, effects& out) {
                          .in_mailbox = {}});
 }
 
-void runtime::cast(time_point now, const process_name& name, std::string method, value argument, effects& out) {
+result<void> runtime::cast(time_point now, const process_name& name, std::string method, value argument, effects& out) {
   const auto slot = impl_->receiver(now, name, message_kind::cast, method, out);
   if (!slot) {
     ++impl_->counted.casts_dropped;
-    return;
+    return fail(slot.error());
   }
   impl_->enqueue(*slot, {.kind = message_kind::cast,
                          .method = std::move(method),
                          .argument = std::move(argument),
                          .token = {},
                          .in_mailbox = {}});
+  return {};
 }
 
 bool runtime::stop(time_point now, const process_name& name, effects& out) {

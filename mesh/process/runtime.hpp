@@ -120,13 +120,15 @@ class runtime {
     node_id node;
     std::uint64_t seed = 1;
     std::uint32_t processes_max = 2'000'000;
+    std::size_t queued_bytes_max = 128U << 20U;  ///< what waits in all mailboxes together, methods and arguments
   };
   explicit runtime(options chosen);
   ~runtime();
   runtime(runtime&&) noexcept;
   runtime& operator=(runtime&&) noexcept;
 
-  /// Adds a class or replaces one of an older version. Running processes go on with the new behaviour from their next
+  /// Adds a class or replaces it; versions are names, not an order: one that was deleted and made anew counts from 1
+  /// again. Running processes go on with the new behaviour from their next
   /// message where the behaviour kind allows it; a script that does not compile is refused (invalid_argument with the
   /// line) and the old one stays.
   [[nodiscard]] result<void> define(class_spec spec);
@@ -136,10 +138,11 @@ class runtime {
   [[nodiscard]] const class_spec* find_class(const class_name& name) const;
 
   /// Puts a call into the process' mailbox, starting the process if there is none. Refusals are answered through
-  /// `out` like any reply: not_found (class, method), overloaded (mailbox, processes_max), deadline_exceeded.
+  /// `out` like any reply: not_found (class, method), overloaded (mailbox, queued_bytes_max, processes_max),
+  /// deadline_exceeded.
   void call(time_point now, call_request request, effects& out);
-  /// As call, with no answer; a refused cast is dropped and counted.
-  void cast(time_point now, const process_name& name, std::string method, value argument, effects& out);
+  /// As call, with no answer: a cast that is refused here and now is dropped and counted, and the error says why.
+  result<void> cast(time_point now, const process_name& name, std::string method, value argument, effects& out);
   /// Orderly stop: terminate runs, the reason is `normal`, not restarted. False if there is no such process.
   bool stop(time_point now, const process_name& name, effects& out);
   /// Exits the process at once, as a crash would; its supervisor decides. False if there is no such process.

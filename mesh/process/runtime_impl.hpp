@@ -25,6 +25,7 @@ struct message {
   time_point deadline = never;
   std::uint32_t receiver = no_slot;
   slot_link in_mailbox;
+  [[nodiscard]] std::size_t bytes() const noexcept { return method.size() + argument.cbor().size(); }
 };
 
 struct supervised_class;
@@ -64,6 +65,7 @@ struct runtime::impl {
   slab<process> processes;
   slab<message> messages;
   slot_list<process, &process::in_run_queue> run_queue;
+  std::size_t queued_bytes = 0;  ///< of all messages
   deadline_queue deadlines;
   restart_window root_window;
   std::uint64_t lives = 0;  ///< started so far, for seeds

@@ -88,7 +88,7 @@ struct world {
     return reply ? reply->json_text() : to_string(reply.error());
   }
   void cast(std::string_view name, std::string method, std::string_view argument = "null") {
-    rt.cast(now, named(name), std::move(method), json(argument), out);
+    (void)rt.cast(now, named(name), std::move(method), json(argument), out);
     run();
   }
   bool kill(std::string_view name, std::string reason = "test") {

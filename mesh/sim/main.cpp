@@ -20,7 +20,8 @@ int main(int argc, char** argv) {
   app.add_option("--seconds", seconds, "simulated seconds of trouble (the seed's choice)")
       ->check(CLI::Range(0.1, 86400.0));
   app.add_option("--nodes", nodes, "nodes at the beginning (the seed's choice)")->check(CLI::Range(1, 12));
-  app.add_option("--trouble", kind, "planned or chaos (the seed's choice)")->check(CLI::IsMember({"planned", "chaos"}));
+  app.add_option("--trouble", kind, "planned, slow or chaos (the seed's choice)")
+      ->check(CLI::IsMember({"planned", "slow", "chaos"}));
   app.add_flag("-v,--verbose", verbose, "print what every node does");
   CLI11_PARSE(app, argc, argv);
 
@@ -32,15 +33,20 @@ int main(int argc, char** argv) {
     chosen.verbose = verbose;
     if (seconds > 0) chosen.lasting = std::chrono::duration_cast<duration>(std::chrono::duration<double>(seconds));
     if (nodes > 0) chosen.nodes = nodes;
-    if (!kind.empty()) chosen.kind = kind == "planned" ? sim::trouble::planned : sim::trouble::chaos;
+    if (kind == "planned") chosen.kind = sim::trouble::planned;
+    if (kind == "slow") chosen.kind = sim::trouble::slow;
+    if (kind == "chaos") chosen.kind = sim::trouble::chaos;
     const auto done = sim::run(chosen);
     simulated += std::chrono::duration<double>(done.simulated).count();
     if (!done.wrong.empty()) ++failures;
     if (count > 1 && done.wrong.empty()) continue;
     std::printf("seed %llu: %s, %zu nodes, %zu requests answered, %zu failed, log %016llx: %s\n",
                 static_cast<unsigned long long>(chosen.seed),
-                chosen.kind == sim::trouble::planned ? "planned" : "chaos", chosen.nodes, done.answered, done.failed,
-                static_cast<unsigned long long>(done.log_hash), done.wrong.empty() ? "fine" : "WRONG");
+                chosen.kind == sim::trouble::planned ? "planned"
+                : chosen.kind == sim::trouble::slow  ? "slow"
+                                                     : "chaos",
+                chosen.nodes, done.answered, done.failed, static_cast<unsigned long long>(done.log_hash),
+                done.wrong.empty() ? "fine" : "WRONG");
     for (std::size_t w = 0; w < done.wrong.size() && w < 10; ++w)
       std::printf("  %s\n", done.wrong[w].c_str());
     std::fflush(stdout);

@@ -69,7 +69,19 @@ class small_mesh : public ::testing::Test {
 };
 
 TEST_F(small_mesh, forms_within_a_second_of_the_last_start_and_every_node_sees_every_other) {
-  form(3);
+  for (int i = 0; i < 3; ++i)
+    world.add_pod();
+  const auto every = [&](auto holds) {
+    const auto pods = world.pods();
+    return std::all_of(pods.begin(), pods.end(), holds);
+  };
+  while (!every([&](const auto& pod) { return world.alive(pod); }))
+    pass(milliseconds{1});
+  const auto last_start = world.time.now();
+  while (!every([&](const auto& pod) { return world.core_of(pod).current().joined; })) {
+    ASSERT_LT(world.time.now() - last_start, seconds{1});
+    pass(milliseconds{1});
+  }
   for (const auto& pod : world.pods()) {
     EXPECT_EQ(world.core_of(pod).current().connected, 2U);
     EXPECT_EQ(world.core_of(pod).current().expected, 3U);
@@ -143,6 +155,83 @@ TEST_F(small_mesh, a_drain_keeps_the_state_and_ends_soon) {
   EXPECT_LT(world.time.now() - began, seconds{1});
   for (const auto& name : names)
     EXPECT_EQ(answer_of(call(pods[0], name, "get")).value().document(), 1) << to_string(name);
+}
+
+TEST_F(small_mesh, a_drain_waits_for_a_link_that_stalls_and_loses_nothing) {
+  form(3);
+  const auto pods = world.pods();
+  std::vector<process_name> names;
+  for (int i = 0; i < 60; ++i) {
+    names.push_back({class_name{"counter"}, process_key{std::to_string(i)}});
+    ASSERT_TRUE(answer_of(call(pods[0], names.back(), "add")));
+  }
+  world.net.cut(pods[1], pods[2]);
+  pass(milliseconds{1100});
+  world.drain(pods[1], milliseconds{0});
+  pass(milliseconds{400});
+  EXPECT_TRUE(world.alive(pods[1]));
+  world.net.heal_all();
+  pass(seconds{2});
+  EXPECT_FALSE(world.alive(pods[1]));
+  for (const auto& name : names)
+    EXPECT_EQ(answer_of(call(pods[0], name, "get")).value().document(), 1) << to_string(name);
+}
+
+TEST_F(small_mesh, pods_that_never_reach_each_other_have_not_joined_and_say_how_few_they_reach) {
+  for (int i = 0; i < 3; ++i)
+    world.add_pod();
+  const auto pods = world.pods();
+  for (const auto& pod : pods) {
+    for (const auto& other : pods)
+      world.net.cut(pod, other);
+  }
+  pass(seconds{30});
+  for (const auto& pod : pods) {
+    EXPECT_FALSE(world.core_of(pod).current().joined);
+    EXPECT_THAT(world.core_of(pod).current().reason, HasSubstr("connected to 0 of 2 peers"));
+  }
+  world.net.heal_all();
+  pass(seconds{15});
+  for (const auto& pod : pods)
+    EXPECT_TRUE(world.core_of(pod).current().joined) << world.core_of(pod).current().reason;
+}
+
+TEST_F(small_mesh, a_node_cut_from_all_that_it_knew_is_not_ready_until_it_is_back) {
+  form(3);
+  const auto pods = world.pods();
+  for (const auto& pod : pods)
+    world.net.cut(pods[0], pod);
+  pass(seconds{8});
+  EXPECT_FALSE(world.core_of(pods[0]).current().joined);
+  EXPECT_TRUE(world.core_of(pods[1]).current().joined);
+  world.net.heal_all();
+  pass(seconds{8});
+  EXPECT_TRUE(world.core_of(pods[0]).current().joined);
+}
+
+TEST_F(small_mesh, of_two_nodes_the_survivor_is_ready_again_when_discovery_drops_the_dead_one) {
+  form(2);
+  const auto pods = world.pods();
+  world.crash(pods[0], true);
+  pass(seconds{8});
+  EXPECT_FALSE(world.core_of(pods[1]).current().joined);
+  EXPECT_THAT(world.core_of(pods[1]).current().reason, HasSubstr("connected to 0 of 1 peer"));
+  world.delete_now(pods[0]);
+  pass(seconds{1});
+  EXPECT_TRUE(world.core_of(pods[1]).current().joined);
+}
+
+TEST_F(small_mesh, a_node_stays_ready_while_newcomers_have_not_come_up) {
+  form(1);
+  const auto first = world.pods()[0];
+  world.add_pod();
+  world.add_pod();
+  for (const auto& pod : world.pods())
+    world.net.cut(first, pod);
+  for (int i = 0; i < 100; ++i) {
+    pass(milliseconds{100});
+    ASSERT_TRUE(world.core_of(first).current().joined) << world.core_of(first).current().reason;
+  }
 }
 
 TEST_F(small_mesh, a_node_that_is_alone_drains_at_once) {

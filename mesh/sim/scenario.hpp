@@ -9,6 +9,7 @@ namespace orrery::sim {
 
 enum class trouble : std::uint8_t {
   planned,  ///< pods join and drain; nothing breaks: nothing may be lost and nobody sees an error
+  slow,     ///< planned, and links that are slow or stall for less than it takes to be down
   chaos,    ///< crashes, silent deaths, restarts, cuts, slow links, lagging discovery, no control plane
 };
 

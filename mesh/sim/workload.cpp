@@ -39,7 +39,8 @@ void workload::next() {
 }
 
 void workload::ask(kind what, std::size_t key, const std::string& at) {
-  const duration timeout = std::chrono::milliseconds{1000 + static_cast<std::int64_t>(world_.random.below(4000))};
+  const std::int64_t least = chosen_.patient ? 5000 : 1000;
+  const duration timeout = std::chrono::milliseconds{least + static_cast<std::int64_t>(world_.random.below(4000))};
   const value one = value::from_json("1").value();
   node::request_id id;
   if (what == kind::cast_add) {

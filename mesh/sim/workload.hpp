@@ -16,6 +16,8 @@ class workload {
     duration every = std::chrono::milliseconds{20};
     /// Without crashes and cuts nothing may be lost, and nobody may see an error.
     bool exact = false;
+    /// Callers wait long enough for a link that stalls.
+    bool patient = false;
   };
   workload(cluster& world, options chosen);
 

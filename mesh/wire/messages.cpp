@@ -147,8 +147,12 @@ field_writer put(const handoff_done& m) {
   std::vector<field_writer> nodes(std::min(m.nodes.size(), nodes_named_max));
   for (std::size_t i = 0; i < nodes.size(); ++i)
     nodes[i].text("node", m.nodes[i].name.value).number("boot", m.nodes[i].boot.value);
+  std::vector<field_writer> held(std::min(m.held.size(), held_named_max));
+  for (std::size_t i = 0; i < held.size(); ++i)
+    held[i].text("name", to_string(m.held[i]));
   field_writer out;
   out.maps("nodes", nodes);
+  if (!held.empty()) out.maps("held", held);
   return out;
 }
 
@@ -291,6 +295,12 @@ void take(field_reader& in, handoff_done& m) {
     auto& node = m.nodes.emplace_back();
     each.text("node", node.name.value, name_bytes_max).number("boot", node.boot.value);
     if (each.refusal()) return in.refuse("nodes", "holds a wrong entry: " + each.refusal()->context);
+  }
+  std::vector<field_reader> held;
+  if (in.has("held")) in.maps("held", held, held_named_max);
+  for (auto& each : held) {
+    take_name(each, m.held.emplace_back());
+    if (each.refusal()) return in.refuse("held", "holds a wrong entry: " + each.refusal()->context);
   }
 }
 

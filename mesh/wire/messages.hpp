@@ -22,6 +22,7 @@ inline constexpr std::size_t method_bytes_max = 255;
 inline constexpr std::size_t reason_bytes_max = 4096;  ///< texts for people: refusals, exit reasons, errors
 inline constexpr std::size_t handoff_waiting_max = 10'000;
 inline constexpr std::size_t nodes_named_max = 2000;
+inline constexpr std::size_t held_named_max = 2000;
 /// What one handoff frame may hold beside the state; the rest of a mailbox follows as ordinary calls and casts.
 inline constexpr std::size_t handoff_mailbox_bytes_max = 2U << 20U;
 
@@ -115,10 +116,12 @@ struct handoff_ack {
   std::optional<error> refused;
   bool superseded = false;
 };
-/// "I run nothing any more that you own." With the nodes among which the sender places names: one that the receiver
+/// "I run nothing any more that you own, but what I name here." With the nodes among which the sender places names: one that the receiver
 /// does not see yet may have been given some of its names.
+/// `held`: names that it runs though it does not own them, as they could not go: their owner forwards to it.
 struct handoff_done {
   std::vector<node_id> nodes;
+  std::vector<process_name> held;
 };
 /// A type that this version does not know: ignored.
 struct unknown_message {

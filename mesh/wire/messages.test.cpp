@@ -104,7 +104,9 @@ TEST(messages, the_others_survive_the_trip) {
   (void)round_trip(draining{});
   (void)round_trip(draining_ack{});
   const node_id other{node_name{"demo-c"}, boot_number{8}};
-  EXPECT_EQ(round_trip(handoff_done{{other}}).nodes, std::vector{other});
+  EXPECT_EQ(round_trip(handoff_done{{other}, {}}).nodes, std::vector{other});
+  const process_name kept{class_name{"counter"}, process_key{"a"}};
+  EXPECT_EQ(round_trip(handoff_done{{}, {kept}}).held, std::vector{kept});
 }
 
 TEST(messages, unknown_fields_of_a_newer_peer_are_ignored) {

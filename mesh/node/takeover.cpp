@@ -1,0 +1,96 @@
+#include "mesh/node/takeover.hpp"
+
+#include <algorithm>
+
+namespace orrery::node {
+
+using membership::link_id;
+
+void takeover::came_up(time_point now, link_id peer, const node_id& node, bool draining) {
+  ++version_;
+  waiting_[peer] = {node, true, draining, now + handover_silence_max};
+  rumours_.erase(node);
+}
+
+void takeover::rumoured(time_point now, const node_id& node) { rumours_.try_emplace(node, now + handover_silence_max); }
+
+void takeover::drains(time_point now, link_id peer, const node_id& node) {
+  ++version_;
+  const bool any = waiting_.contains(peer) && waiting_.at(peer).any_name;
+  waiting_[peer] = {node, any, true, now + handover_silence_max};
+}
+
+void takeover::progress(time_point now, link_id peer) {
+  if (const auto found = waiting_.find(peer); found != waiting_.end()) found->second.until = now + handover_silence_max;
+}
+
+void takeover::done(link_id peer) {
+  ++version_;
+  waiting_.erase(peer);
+}
+
+void takeover::lose(link_id peer) {
+  done(peer);
+  held_.erase(peer);
+}
+
+bool takeover::expire(time_point now) {
+  const auto silent = std::erase_if(waiting_, [&](const auto& each) { return each.second.until <= now; });
+  if (silent > 0) ++version_;
+  return silent + std::erase_if(rumours_, [&](const auto& each) { return each.second <= now; }) > 0;
+}
+
+void takeover::holds(link_id peer, std::set<process_name> names) {
+  if (names.empty()) {
+    held_.erase(peer);
+  } else {
+    held_[peer] = std::move(names);
+  }
+}
+
+void takeover::gave(link_id peer, const process_name& name) {
+  const auto found = held_.find(peer);
+  if (found == held_.end()) return;
+  found->second.erase(name);
+  if (found->second.empty()) held_.erase(found);
+}
+
+std::optional<link_id> takeover::holder(const process_name& name) const {
+  for (const auto& [peer, names] : held_) {
+    if (names.contains(name)) return peer;
+  }
+  return std::nullopt;
+}
+
+time_point takeover::next_deadline() const {
+  time_point next = never;
+  for (const auto& [peer, each] : waiting_)
+    next = std::min(next, each.until);
+  for (const auto& [node, until] : rumours_)
+    next = std::min(next, until);
+  return next;
+}
+
+bool takeover::any_name() const {
+  return !rumours_.empty() ||
+         std::any_of(waiting_.begin(), waiting_.end(), [](const auto& each) { return each.second.any_name; });
+}
+
+bool takeover::any_draining() const {
+  return std::any_of(waiting_.begin(), waiting_.end(), [](const auto& each) { return each.second.draining; });
+}
+
+std::vector<node_id> takeover::draining() const {
+  std::vector<node_id> out;
+  for (const auto& [peer, each] : waiting_) {
+    if (each.draining) out.push_back(each.node);
+  }
+  return out;
+}
+
+std::optional<node_name> takeover::first() const {
+  if (waiting_.empty()) return rumours_.empty() ? std::nullopt : std::optional{rumours_.begin()->first.name};
+  return waiting_.begin()->second.node.name;
+}
+
+}  // namespace orrery::node

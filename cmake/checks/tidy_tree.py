@@ -7,7 +7,6 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 LINES_MAX = 500
-TEST_LINES_MAX = 700  # scenarios of one subject read better together
 LEFT_FOR_LATER = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
 CORE_FOLDERS = ("mesh/base", "mesh/wire", "mesh/pki", "mesh/process", "mesh/membership", "mesh/node", "operator/plan")
 SOURCES = (".cpp", ".hpp", ".py", ".cmake")
@@ -30,9 +29,8 @@ def violations(files, read):
         if not path.endswith(SOURCES):
             continue
         lines = read(path).splitlines()
-        lines_max = TEST_LINES_MAX if path.endswith(".test.cpp") else LINES_MAX
-        if path.endswith((".cpp", ".hpp")) and len(lines) > lines_max:
-            yield f"{path}: {len(lines)} lines; split it, {lines_max} is the most"
+        if path.endswith((".cpp", ".hpp")) and len(lines) > LINES_MAX:
+            yield f"{path}: {len(lines)} lines; split it, {LINES_MAX} is the most"
         if path.endswith(".hpp") and not any(line.startswith("#pragma once") for line in lines):
             yield f"{path}: no #pragma once"
         for number, line in enumerate(lines, 1):

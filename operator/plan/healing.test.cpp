@@ -1,0 +1,230 @@
+#include "operator/plan/testing.hpp"
+
+namespace orrery::plan::testing {
+
+// ---- pods that end, crash, escalate, or are lost with their host ----
+
+TEST(plan, a_pod_that_is_being_deleted_is_replaced_at_once) {
+  world w;
+  w.form();
+  w.pods.begin()->second["metadata"]["deletionTimestamp"] = pki::to_text(w.now + 30s);
+  w.settle();
+  EXPECT_EQ(w.present(), 3);
+  EXPECT_EQ(w.pods.size(), 4U);
+  EXPECT_EQ(w.status()["terminatingReplicas"], 1);
+  EXPECT_EQ(w.phase(), "Degraded");
+}
+
+TEST(plan, a_pod_that_ended_is_removed_and_replaced) {
+  world w;
+  w.form();
+  w.pods.begin()->second["status"]["phase"] = "Failed";
+  w.present_max = 4;  // one that failed, and its successor
+  w.settle();
+  w.finish_deletions();
+  EXPECT_EQ(w.present(), 3);
+  EXPECT_EQ(w.status()["lastReplacement"]["reason"], "its phase is Failed");
+}
+
+TEST(plan, a_crash_looping_pod_is_left_to_the_kubelet_and_reported) {
+  world w;
+  w.form();
+  auto& status = w.pods.begin()->second["status"];
+  status["containerStatuses"] = json::array({{{"name", "orrery"},
+                                              {"ready", false},
+                                              {"restartCount", 4},
+                                              {"state", {{"waiting", {{"reason", "CrashLoopBackOff"}}}}}}});
+  w.settle();
+  EXPECT_EQ(w.pods.size(), 3U);
+  EXPECT_EQ(w.phase(), "Degraded");
+  EXPECT_NE(w.condition("Ready", "message").find("CrashLoopBackOff"), std::string::npos);
+  EXPECT_EQ(w.status()["members"][0]["restarts"], 4);
+}
+
+// ---- escalation to the pod ----
+
+TEST(escalation, only_a_sidecar_that_asked_for_it_gets_its_pod_replaced) {
+  const auto at = pki::to_text(world().now + 1min);
+  const auto before = pki::to_text(world().now - 1min);
+  struct row {
+    int exit_code;
+    json terminated;
+    bool replaced;
+    const char* why;
+  };
+  const std::vector<row> table{
+      {71,
+       {{"finishedAt", at}, {"message", "cart gave up\n"}},
+       true,
+       "a supervisor escalated to the pod: cart gave up"},
+      {71, {{"finishedAt", at}}, true, "a supervisor escalated to the pod: it did not say why"},
+      {70, {{"finishedAt", at}}, false, ""},
+      {0, {{"finishedAt", at}}, false, ""},
+      {71, {{"finishedAt", before}}, false, ""},
+      {71, {{"finishedAt", "soon"}}, false, ""},
+      {71, json::object(), false, ""},
+  };
+  for (const auto& one : table) {
+    world w;
+    w.form();
+    const auto victim = w.pod_names()[1];
+    w.now += 2min;
+    w.end_sidecar(victim, one.exit_code, one.terminated);
+    const auto deletions = only<delete_pod>(w.think());
+    ASSERT_EQ(deletions.size(), one.replaced ? 1U : 0U) << one.exit_code << one.terminated;
+    if (!one.replaced) continue;
+    EXPECT_EQ(deletions[0].name, victim);
+    EXPECT_FALSE(deletions[0].force);
+    EXPECT_TRUE(deletions[0].voluntary);
+    EXPECT_EQ(deletions[0].why, one.why);
+    EXPECT_EQ(note_of(deletions[0]).reason, "ProcessEscalated");
+    EXPECT_TRUE(note_of(deletions[0]).warning);
+  }
+}
+
+TEST(escalation, pods_go_one_at_a_time_and_not_in_a_storm) {
+  world w;
+  w.form();
+  w.now += 2min;
+  const auto first = w.pod_names();
+  for (const auto& name : first)
+    w.end_sidecar(name, 71, {{"finishedAt", pki::to_text(w.now)}});
+  w.settle();
+  EXPECT_EQ(w.status()["terminatingReplicas"], 1);
+  w.finish_deletions();
+  w.settle();
+  EXPECT_EQ(w.present(), 3);
+  EXPECT_EQ(w.status()["terminatingReplicas"], 0) << "waits for the successor";
+  for (const auto& name : w.pod_names()) {
+    if (std::find(first.begin(), first.end(), name) == first.end()) w.join(name);
+  }
+  const auto what = w.settle();
+  EXPECT_EQ(w.status()["terminatingReplicas"], 0) << "waits for its pace";
+  ASSERT_TRUE(what.again_at);
+  EXPECT_LE(*what.again_at, w.now + 30s);
+  w.now += 31s;
+  w.settle();
+  EXPECT_EQ(w.status()["terminatingReplicas"], 1);
+  EXPECT_EQ(w.status()["lastReplacement"]["reason"], "a supervisor escalated to the pod: it did not say why");
+}
+
+// ---- lost hosts ----
+
+TEST(plan, a_host_that_a_copy_lacks_is_a_doubt_and_no_loss) {
+  world w;
+  w.form();
+  w.now += 1h;
+  w.put_on_host(w.pod_names()[0], "node9");
+  const auto what = w.think();
+  EXPECT_TRUE(what.in_doubt);
+  EXPECT_TRUE(what.is_consequential());
+  EXPECT_TRUE(only<delete_pod>(what).empty());
+  EXPECT_EQ(what.status["joined"], "3/3");
+}
+
+TEST(plan, a_host_that_is_gone_counts_from_when_it_was_first_missed) {
+  world w;
+  w.form();
+  w.now += 1h;
+  const auto victim = w.pod_names()[0];
+  w.put_on_host(victim, "node9");
+  w.hosts_missing["node9"] = w.now;
+  w.settle();
+  EXPECT_TRUE(w.pods.contains(victim)) << "however old the pod is";
+  w.now += 31s;
+  w.settle();
+  EXPECT_FALSE(w.pods.contains(victim));
+}
+
+TEST(plan, what_should_have_ended_long_ago_is_not_polled_for) {
+  world w;
+  w.form();
+  w.hosts_known = false;
+  w.hosts.clear();
+  auto& pod = w.pods.begin()->second;
+  pod["metadata"]["deletionTimestamp"] = pki::to_text(w.now - 1h);  // and its kubelet does not say that it is gone
+  pod["status"]["conditions"] =
+      json::array({{{"type", "Ready"}, {"status", "False"}, {"lastTransitionTime", pki::to_text(w.now - 2h)}},
+                   {{"type", "ContainersReady"}, {"status", "True"}}});
+  w.settle();
+  const auto what = w.think();
+  ASSERT_TRUE(what.again_at);
+  EXPECT_GE(*what.again_at, w.now + 5s);
+}
+
+TEST(plan, times_that_cannot_be_read_are_never_overdue) {
+  world w;
+  w.form();
+  const auto victim = w.pod_names()[0];
+  w.put_on_host(victim, "node2");
+  w.hosts["node2"] = read_host(
+      {{"status", {{"conditions", {{{"type", "Ready"}, {"status", "False"}, {"lastTransitionTime", "?"}}}}}}});
+  EXPECT_TRUE(only<delete_pod>(w.think()).empty());
+  w.hosts["node2"] = {false, w.now - 1h};
+  w.pods.at(victim)["metadata"]["deletionTimestamp"] = "soon";
+  w.settle();
+  EXPECT_TRUE(w.pods.contains(victim));
+}
+
+TEST(plan, a_pod_on_a_lost_host_is_given_up_after_its_time_and_not_before) {
+  world w;
+  w.form();
+  const auto victim = w.pod_names()[0];
+  w.put_on_host(victim, "node2");
+  w.hosts["node2"] = {false, w.now};
+  auto what = w.settle();
+  EXPECT_EQ(w.pods.size(), 3U);
+  EXPECT_EQ(w.status()["joined"], "2/3");
+  ASSERT_TRUE(what.again_at);
+  EXPECT_LE(*what.again_at, w.now + 32s);
+  w.now += 31s;
+  const auto deletions = only<delete_pod>(w.think());
+  ASSERT_EQ(deletions.size(), 1U);
+  EXPECT_TRUE(deletions[0].force);
+  EXPECT_EQ(deletions[0].reason, "NodeLost");
+  w.settle();
+  EXPECT_FALSE(w.pods.contains(victim));
+  EXPECT_EQ(w.present(), 3);
+}
+
+TEST(plan, when_no_host_answers_it_is_the_control_plane_that_is_blind) {
+  world w;
+  w.form();
+  for (auto& [name, host] : w.hosts)
+    host = {false, w.now};
+  w.now += 10min;
+  EXPECT_TRUE(only<delete_pod>(w.think()).empty());
+}
+
+TEST(plan, a_pod_stuck_in_deletion_on_a_lost_host_is_removed_by_force_once_its_grace_is_over) {
+  world w;
+  w.form();
+  const auto victim = w.pod_names()[0];
+  w.put_on_host(victim, "node2");
+  w.hosts["node2"] = {false, w.now - 1min};
+  w.pods.at(victim)["metadata"]["deletionTimestamp"] = pki::to_text(w.now + 30s);
+  w.settle();
+  EXPECT_TRUE(w.pods.contains(victim));
+  w.now += 32s;
+  w.settle();
+  EXPECT_FALSE(w.pods.contains(victim));
+}
+
+TEST(plan, without_the_right_to_read_hosts_nothing_is_forced) {
+  world w;
+  w.form();
+  w.hosts_known = false;
+  w.hosts.clear();
+  auto& status = w.pods.begin()->second["status"];
+  status["conditions"] =
+      json::array({{{"type", "Ready"}, {"status", "False"}, {"lastTransitionTime", pki::to_text(w.now)}},
+                   {{"type", "ContainersReady"}, {"status", "True"}}});
+  w.settle();
+  EXPECT_EQ(w.status()["joined"], "2/3");
+  w.now += 31s;
+  const auto deletions = only<delete_pod>(w.think());
+  ASSERT_EQ(deletions.size(), 1U);
+  EXPECT_FALSE(deletions[0].force);
+}
+
+}  // namespace orrery::plan::testing

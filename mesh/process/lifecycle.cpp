@@ -1,3 +1,4 @@
+#include <cstdio>
 #include "mesh/process/runtime_impl.hpp"
 
 #include <utility>
@@ -67,7 +68,7 @@ void runtime::impl::drop_mailbox(std::uint32_t slot, const exit_reason& reason, 
       out.emplace_back(
           replied{dropped.token, fail(exited_error(name_of(processes[slot]), reason, took_effect::not_executed))});
     } else {
-      ++counted.casts_dropped;
+      std::fprintf(stderr,"DROP %s:%d\n","mesh/process/lifecycle.cpp",__LINE__), ++counted.casts_dropped;
     }
   }
   set_runnable(slot, false);

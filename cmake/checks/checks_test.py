@@ -58,6 +58,13 @@ class TidyTree(unittest.TestCase):
         found = list(tidy_tree.violations(sorted(files), files.__getitem__))
         self.assertEqual(len(found), 3, found)
 
+    def test_a_core_prints_nothing(self):
+        files = {"mesh/node/core.test.cpp": "int b;\n", "sidecar/main.cpp": 'std::cerr << "help";\n'}
+        self.assertEqual(list(tidy_tree.violations(sorted(files), files.__getitem__)), [])
+        for line in ('std::fprintf(stderr, "here\\n");\n', "printf(text);\n", "std::cerr << name;\n"):
+            files["mesh/node/core.cpp"] = line
+            self.assertEqual(len(list(tidy_tree.violations(sorted(files), files.__getitem__))), 1, line)
+
     def test_a_tidy_tree_passes(self):
         files = {"mesh/node/core.cpp": "int a;\n", "mesh/node/core.test.cpp": "int b;\n", "mesh/node/core.hpp": "#pragma once\n"}
         self.assertEqual(list(tidy_tree.violations(sorted(files), files.__getitem__)), [])

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Rules about the tree itself: files stay small, nothing is left for later unsaid, core code has tests beside it."""
+"""Rules about the tree itself: files stay small, nothing is left for later unsaid, cores print nothing and have tests beside them."""
 import pathlib
 import re
 import subprocess
@@ -9,6 +9,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 LINES_MAX = 500
 LEFT_FOR_LATER = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
 CORE_FOLDERS = ("mesh/base", "mesh/wire", "mesh/pki", "mesh/process", "mesh/membership", "mesh/node", "operator/plan")
+PRINTS = re.compile(r"\b(std::)?(fprintf|printf|puts|fputs)\s*\(|std::(cout|cerr|clog)\b")
+PRINTING_ALLOWED = ("mesh/base/assert.cpp",)
 SOURCES = (".cpp", ".hpp", ".py", ".cmake")
 
 
@@ -36,6 +38,8 @@ def violations(files, read):
         for number, line in enumerate(lines, 1):
             if LEFT_FOR_LATER.search(line) and not path.startswith("cmake/checks/"):
                 yield f"{path}:{number}: do it, or say in docs what is missing: {line.strip()}"
+            if path.startswith(CORE_FOLDERS) and path not in PRINTING_ALLOWED and PRINTS.search(line):
+                yield f"{path}:{number}: a core prints nothing; count it, or report an event: {line.strip()}"
         folder = path.rsplit("/", 1)[0]
         if path.endswith(".cpp") and folder in CORE_FOLDERS and folder not in tested_folders:
             yield f"{path}: no *.test.cpp in {folder}"

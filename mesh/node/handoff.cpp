@@ -1,4 +1,3 @@
-#include <cstdio>
 // Processes on their way to the node that owns them, with their state and what waits in their mailbox.
 //
 // A node walks its names whenever the placement changes and sends those that it does not own to their owners. The
@@ -197,7 +196,7 @@ std::optional<membership::live_peer> core::impl::better_owner(const process_name
 void core::impl::keep_after_all(move what, const std::optional<error>& refused) {
   const process_name name = what.what.name;
   if (!refused) {  // whether its casts ran is not known; they run at most once
-    std::fprintf(stderr,"DROPN %d\n",(int)what.what.mailbox.size()), counted_.casts_dropped += what.what.mailbox.size();
+    counted_.casts_dropped += what.what.mailbox.size();
     what.what.mailbox.clear();
   }
   const auto better = better_owner(name);

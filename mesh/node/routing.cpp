@@ -1,4 +1,3 @@
-#include <cstdio>
 // Requests about one name: where they belong, their way there, and their answer.
 //
 // A request runs where its name's owner is, as the node that holds it sees the mesh; else it is forwarded. A node that
@@ -150,7 +149,7 @@ void core::impl::send_there(reply_token token, const membership::live_peer& peer
 void core::impl::park(reply_token token, time_point retry_at) {
   if (pending_.set_parked(token, retry_at)) return;
   if (std::holds_alternative<ask_cast>(pending_.find(token)->what)) {
-    std::fprintf(stderr,"DROP %s:%d\n","mesh/node/routing.cpp",__LINE__), ++counted_.casts_dropped;
+    ++counted_.casts_dropped;
     (void)pending_.close(token);
     return;
   }
@@ -161,7 +160,7 @@ void core::impl::complete(reply_token token, result<value> outcome) {
   const auto entry = pending_.close(token);
   if (!entry) return;
   if (std::holds_alternative<ask_cast>(entry->what)) {
-    if (!outcome) std::fprintf(stderr,"DROP %s:%d\n","mesh/node/routing.cpp",__LINE__), ++counted_.casts_dropped;
+    if (!outcome) ++counted_.casts_dropped;
     return;
   }
   if (!outcome && std::holds_alternative<from_client>(entry->from)) ++counted_.calls_failed;
@@ -178,8 +177,7 @@ void core::impl::answer(const origin& to, result<value> outcome) {
 
 result<void> core::impl::route_cast(process_name name, std::string method, value argument, std::uint64_t hops) {
   const auto dropped = [&](error why) -> result<void> {
- std::fprintf(stderr,"%f %s DROPCAST %s %s hops %d\n",std::chrono::duration<double>(now_.time_since_epoch()).count(),settings_.self.name.value.c_str(),to_string(name).c_str(),why.context.c_str(),(int)hops);
-    std::fprintf(stderr,"DROP %s:%d\n","mesh/node/routing.cpp",__LINE__), ++counted_.casts_dropped;
+    ++counted_.casts_dropped;
     return fail(std::move(why));
   };
   auto way = where(name);

@@ -1,4 +1,3 @@
-#include <cstdio>
 #include "mesh/process/runtime_impl.hpp"
 
 #include <utility>
@@ -68,7 +67,7 @@ void runtime::impl::drop_mailbox(std::uint32_t slot, const exit_reason& reason, 
       out.emplace_back(
           replied{dropped.token, fail(exited_error(name_of(processes[slot]), reason, took_effect::not_executed))});
     } else {
-      std::fprintf(stderr,"DROP %s:%d\n","mesh/process/lifecycle.cpp",__LINE__), ++counted.casts_dropped;
+      ++counted.casts_dropped;
     }
   }
   set_runnable(slot, false);

@@ -1,4 +1,3 @@
-#include <cstdio>
 #include "mesh/process/runtime.hpp"
 
 #include "mesh/base/overloaded.hpp"
@@ -228,7 +227,7 @@ void runtime::call(time_point now, call_request request, effects& out) {
 result<void> runtime::cast(time_point now, const process_name& name, std::string method, value argument, effects& out) {
   const auto slot = impl_->receiver(now, name, message_kind::cast, method, out);
   if (!slot) {
-    std::fprintf(stderr,"DROP %s:%d\n","mesh/process/runtime.cpp",__LINE__), ++impl_->counted.casts_dropped;
+    ++impl_->counted.casts_dropped;
     return fail(slot.error());
   }
   impl_->enqueue(*slot, {.kind = message_kind::cast,

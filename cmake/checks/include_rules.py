@@ -10,22 +10,23 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
-CORE = {"mesh/base", "mesh/wire", "mesh/process", "mesh/membership", "mesh/node"}
+CORE = {"mesh/base", "mesh/wire", "mesh/kernel", "mesh/process", "mesh/membership", "mesh/node"}
 
 MAY_INCLUDE = {
     "mesh/base": set(),
     "mesh/wire": {"mesh/base"},
     "mesh/pki": {"mesh/base"},
-    "mesh/process": {"mesh/base", "mesh/wire"},
+    "mesh/kernel": {"mesh/base", "mesh/wire"},
+    "mesh/process": {"mesh/base", "mesh/wire", "mesh/kernel"},
     "mesh/membership": {"mesh/base", "mesh/wire"},
-    "mesh/node": {"mesh/base", "mesh/wire", "mesh/process", "mesh/membership"},
+    "mesh/node": {"mesh/base", "mesh/wire", "mesh/kernel", "mesh/process", "mesh/membership"},
     "mesh/net": {"mesh/base", "mesh/wire", "mesh/pki"},
-    "mesh/sim": {"mesh/base", "mesh/wire", "mesh/process", "mesh/membership", "mesh/node"},
+    "mesh/sim": {"mesh/base", "mesh/wire", "mesh/kernel", "mesh/process", "mesh/membership", "mesh/node"},
     "kube": {"mesh/base"},
     "kube/local": {"mesh/base", "kube"},
     "shell": {"mesh/base"},
-    "sidecar": {"shell", "mesh/base", "mesh/wire", "mesh/pki", "mesh/process", "mesh/membership", "mesh/node", "mesh/net", "kube"},
-    "operator": {"shell", "mesh/base", "mesh/pki", "mesh/process", "kube"},
+    "sidecar": {"shell", "mesh/base", "mesh/wire", "mesh/pki", "mesh/kernel", "mesh/process", "mesh/membership", "mesh/node", "mesh/net", "kube"},
+    "operator": {"shell", "mesh/base", "mesh/pki", "mesh/kernel", "mesh/process", "kube"},
     "cli": {"mesh/base", "kube"},
 }
 # A benchmark drives any room from outside, as a test does.

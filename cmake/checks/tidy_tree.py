@@ -8,7 +8,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 LINES_MAX = 500
 LEFT_FOR_LATER = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
-CORE_FOLDERS = ("mesh/base", "mesh/wire", "mesh/pki", "mesh/process", "mesh/membership", "mesh/node", "operator/plan")
+CORE_FOLDERS = ("mesh/base", "mesh/wire", "mesh/pki", "mesh/kernel", "mesh/process", "mesh/membership", "mesh/node", "operator/plan")
 PRINTS = re.compile(r"\b(std::)?(fprintf|printf|puts|fputs)\s*\(|std::(cout|cerr|clog)\b")
 PRINTING_ALLOWED = ("mesh/base/assert.cpp",)
 SOURCES = (".cpp", ".hpp", ".py", ".cmake")

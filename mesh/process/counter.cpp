@@ -1,6 +1,6 @@
 #include "mesh/process/counter.hpp"
 
-#include "mesh/process/cbor.hpp"
+#include "mesh/wire/cbor.hpp"
 
 #include <optional>
 #include <utility>

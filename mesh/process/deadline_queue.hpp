@@ -1,6 +1,6 @@
 #pragma once
 #include "mesh/base/time.hpp"
-#include "mesh/process/slab.hpp"
+#include "mesh/kernel/slab.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -15,7 +15,7 @@ class deadline_queue {
  public:
   struct entry {
     time_point at;
-    std::uint32_t slot = no_slot;
+    std::uint32_t slot = kernel::no_slot;
     std::uint32_t generation = 0;
     friend auto operator<=>(const entry&, const entry&) = default;
   };

@@ -1,6 +1,6 @@
 #include "mesh/process/kv.hpp"
 
-#include "mesh/process/cbor.hpp"
+#include "mesh/wire/cbor.hpp"
 
 #include <array>
 #include <map>

@@ -1,7 +1,7 @@
 #include "mesh/process/lua_convert.hpp"
 
 #include "mesh/base/ids.hpp"
-#include "mesh/process/cbor.hpp"
+#include "mesh/wire/cbor.hpp"
 #include "mesh/process/lua_host.hpp"
 
 #include <algorithm>

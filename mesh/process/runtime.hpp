@@ -3,6 +3,7 @@
 #include "mesh/base/result.hpp"
 #include "mesh/base/strong.hpp"
 #include "mesh/base/time.hpp"
+#include "mesh/kernel/exit_reason.hpp"
 #include "mesh/process/spec.hpp"
 #include "mesh/wire/value.hpp"
 
@@ -15,15 +16,9 @@
 
 namespace orrery::process {
 
-/// Why a process ended. `normal`, `shutdown` and `moved` are quiet; the others are crashes. (OTP exit reasons.)
-struct exit_reason {
-  enum class kind : std::uint8_t { normal, shutdown, killed, moved, error, limit };
-  kind why = kind::normal;
-  std::string detail;  ///< for people: the script's message with its line, the limit and its value, the caller's reason
-  friend bool operator==(const exit_reason&, const exit_reason&) = default;
-};
-[[nodiscard]] std::string to_string(const exit_reason& reason);
-[[nodiscard]] bool is_crash(const exit_reason& reason) noexcept;
+using kernel::exit_reason;
+using kernel::is_crash;
+using kernel::to_string;
 
 /// Chosen by whoever calls; comes back with the reply, exactly once.
 using reply_token = strong<struct reply_token_tag, std::uint64_t>;

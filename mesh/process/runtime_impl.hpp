@@ -5,7 +5,7 @@
 #include "mesh/process/behaviour.hpp"
 #include "mesh/process/deadline_queue.hpp"
 #include "mesh/process/runtime.hpp"
-#include "mesh/process/slab.hpp"
+#include "mesh/kernel/slab.hpp"
 #include "mesh/process/supervision.hpp"
 
 #include <map>
@@ -16,6 +16,11 @@
 #include <vector>
 
 namespace orrery::process {
+
+using kernel::no_slot;
+using kernel::slab;
+using kernel::slot_link;
+using kernel::slot_list;
 
 struct message {
   message_kind kind = message_kind::cast;

@@ -1,6 +1,8 @@
-#include "mesh/process/runtime.hpp"
+#include "mesh/kernel/exit_reason.hpp"
 
-namespace orrery::process {
+#include <string_view>
+
+namespace orrery::kernel {
 namespace {
 
 std::string_view kind_text(exit_reason::kind why) noexcept {
@@ -17,6 +19,12 @@ std::string_view kind_text(exit_reason::kind why) noexcept {
       return "error";
     case exit_reason::kind::limit:
       return "limit";
+    case exit_reason::kind::kill:
+      return "kill";
+    case exit_reason::kind::noproc:
+      return "noproc";
+    case exit_reason::kind::noconnection:
+      return "noconnection";
   }
   return "unknown";
 }
@@ -30,8 +38,8 @@ std::string to_string(const exit_reason& reason) {
 }
 
 bool is_crash(const exit_reason& reason) noexcept {
-  return reason.why == exit_reason::kind::killed || reason.why == exit_reason::kind::error ||
-         reason.why == exit_reason::kind::limit;
+  return reason.why != exit_reason::kind::normal && reason.why != exit_reason::kind::shutdown &&
+         reason.why != exit_reason::kind::moved;
 }
 
-}  // namespace orrery::process
+}  // namespace orrery::kernel

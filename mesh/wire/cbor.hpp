@@ -13,7 +13,7 @@
 #include <optional>
 #include <string_view>
 
-namespace orrery::process::cbor {
+namespace orrery::cbor {
 
 enum class major : std::uint8_t { unsigned_integer, negative_integer, byte_string, text, array, map, tag, simple };
 
@@ -171,4 +171,18 @@ class reader {
   return value::adopt(std::move(encoded));
 }
 
-}  // namespace orrery::process::cbor
+[[nodiscard]] inline value text_value(std::string_view text) {
+  bytes encoded;
+  encoded.reserve(text.size() + 3);
+  put_text(encoded, text);
+  return value::adopt(std::move(encoded));
+}
+/// The text, where the value is one; valid as long as the value lives.
+[[nodiscard]] inline std::optional<std::string_view> text_of(const value& from) {
+  reader at(from.cbor());
+  const item head = at.next();
+  if (head.kind != major::text) return {};
+  return at.take(head.number);
+}
+
+}  // namespace orrery::cbor

@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-namespace orrery::process {
+namespace orrery::kernel {
 
 inline constexpr std::uint32_t no_slot = std::numeric_limits<std::uint32_t>::max();
 
@@ -111,4 +111,4 @@ class slot_list {
   std::uint32_t size_ = 0;
 };
 
-}  // namespace orrery::process
+}  // namespace orrery::kernel

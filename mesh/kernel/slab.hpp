@@ -50,6 +50,9 @@ class slab {
     return slot / chunk_size < chunks_.size() && at(slot).generation == generation && at(slot).next_free == in_use;
   }
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
+  /// For walking: slots are below `end`, and hold an item where `taken`.
+  [[nodiscard]] std::uint32_t end() const noexcept { return static_cast<std::uint32_t>(chunks_.size() * chunk_size); }
+  [[nodiscard]] bool taken(std::uint32_t slot) const { return slot < end() && at(slot).next_free == in_use; }
 
  private:
   static constexpr std::uint32_t chunk_size = 256;
@@ -92,6 +95,12 @@ class slot_list {
     items[slot].*Link = {.previous = last_, .next = no_slot};
     (last_ == no_slot ? first_ : (items[last_].*Link).next) = slot;
     last_ = slot;
+    ++size_;
+  }
+  void push_front(slab<T>& items, std::uint32_t slot) {
+    items[slot].*Link = {.previous = no_slot, .next = first_};
+    (first_ == no_slot ? last_ : (items[first_].*Link).previous) = slot;
+    first_ = slot;
     ++size_;
   }
   void remove(slab<T>& items, std::uint32_t slot) {

@@ -1,5 +1,6 @@
 #pragma once
 #include "mesh/base/time.hpp"
+#include "mesh/kernel/handle.hpp"
 #include "mesh/kernel/slab.hpp"
 
 #include <algorithm>
@@ -17,10 +18,7 @@ namespace orrery::kernel {
 template <class T>
 class timer_wheel {
  public:
-  struct id {
-    std::uint32_t slot = no_slot;
-    std::uint32_t generation = 0;
-  };
+  using id = reference;
 
   /// REQUIRES: due != never.
   id add(time_point due, T what) {

@@ -1,0 +1,137 @@
+// Calls: a relation from the request to the one answer, whoever asks and from wherever.
+#include "mesh/kernel/core.hpp"
+#include "mesh/wire/cbor.hpp"
+
+#include <utility>
+
+namespace orrery::kernel {
+
+void core::call(time_point now, handle to, atom word, value payload, time_point deadline, call_token token) {
+  if (deadline <= now) {
+    around_.replied(token, fail(errc::deadline_exceeded, "the deadline of the call had passed when it arrived"));
+    return;
+  }
+  if (!alive(to)) {
+    around_.replied(token, fail(errc::not_found, "there is no such process"));
+    return;
+  }
+  const auto made = relate(relation::kind::call, {handle::outside, 0, 0}, to);
+  if (made == no_slot) {
+    ++counted_.refused;
+    around_.replied(token, fail(errc::overloaded, "as many calls wait as may; retry later"));
+    return;
+  }
+  relations_[made].note = token.value;
+  if (deadline != never) set_deadline(deadline, made);
+  post_call(now, made, to.slot, word, std::move(payload));
+  settle(now);
+}
+
+reference core::make_call(time_point now, std::uint32_t slot, handle to, atom word, value payload, duration timeout) {
+  const handle self = handle_of(slot);
+  const bool here = to.node == handle::here;
+  const bool reachable = here ? find(to) != nullptr : to.node < nodes_.size() && nodes_[to.node].up;
+  const auto made = relate(relation::kind::call, self, reachable ? to : nobody);
+  if (made == no_slot) return no_reference;
+  const reference ref = reference_of(made);
+  const auto deadline = after(now, timeout);
+  if (!reachable) {
+    conclude(now, made,
+             here ? fail(errc::process_exited, "noproc: there is no such process")
+                  : fail(errc::unavailable, "noconnection: its node cannot be reached"));
+  } else if (to == self) {
+    conclude(now, made, fail(errc::invalid_argument, "calling_self: a process that calls itself would wait for ever"));
+  } else {
+    if (deadline != never) set_deadline(deadline, made);
+    if (here) {
+      post_call(now, made, to.slot, word, std::move(payload));
+    } else {
+      transmit({.what = signal::kind::call,
+                .word = word,
+                .from = self,
+                .to = to,
+                .ref = ref,
+                .payload = std::move(payload),
+                .timeout = timeout});
+    }
+  }
+  return ref;
+}
+
+void core::post_call(time_point now, std::uint32_t relation_slot, std::uint32_t receiver, atom word, value payload) {
+  message* posted = post(now, receiver, message::kind::call);
+  if (posted == nullptr) {
+    ++counted_.refused;
+    const auto waiting = std::to_string(processes_[receiver].mailbox.size());
+    return conclude(now, relation_slot,
+                    fail(errc::overloaded, "the mailbox is full (" + waiting + " messages wait); retry later"));
+  }
+  posted->word = word;
+  posted->payload = std::move(payload);
+  posted->from = relations_[relation_slot].ends[0].who;
+  posted->ref = reference_of(relation_slot);
+  relations_[relation_slot].request = processes_[receiver].mailbox.last();
+}
+
+void core::mark_taken(reference call) {
+  if (relations_.alive(call.slot, call.generation)) relations_[call.slot].request = no_slot;
+}
+
+void core::answer(time_point now, const caller& to, result<value> with) {
+  const bool waited_for = relations_.alive(to.ref.slot, to.ref.generation) &&
+                          relations_[to.ref.slot].what == relation::kind::call &&
+                          relations_[to.ref.slot].ends[0].who == to.from;
+  if (!waited_for) {
+    ++counted_.late;
+    return;
+  }
+  conclude(now, to.ref.slot, std::move(with));
+}
+
+void core::conclude(time_point now, std::uint32_t relation_slot, result<value> with) {
+  const handle from = relations_[relation_slot].ends[0].who;
+  const auto note = relations_[relation_slot].note;
+  const reference ref = reference_of(relation_slot);
+  unrelate(relation_slot);
+  if (from.node == handle::outside) return around_.replied(call_token{note}, std::move(with));
+  if (from.node == handle::here) return post_reply(now, from.slot, ref, std::move(with));
+  signal back{.what = signal::kind::reply, .to = from, .ref = unpacked(note)};
+  if (with) {
+    back.payload = std::move(*with);
+  } else {
+    back.failed = true;
+    back.effect = with.error().effect;
+    back.word = atom{static_cast<std::uint32_t>(with.error().code)};
+    back.payload = cbor::text_value(with.error().context);
+  }
+  transmit(std::move(back));
+}
+
+void core::post_reply(time_point now, std::uint32_t receiver, reference call, result<value> with) {
+  message* posted = post(now, receiver, message::kind::reply);
+  if (posted == nullptr) return;
+  posted->ref = call;
+  if (with) {
+    posted->payload = std::move(*with);
+  } else {
+    posted->failed = true;
+    posted->effect = with.error().effect;
+    posted->word = atom{static_cast<std::uint32_t>(with.error().code)};
+    posted->payload = cbor::text_value(with.error().context);
+  }
+  if (processes_[receiver].awaiting == call) put_first(*posted);
+}
+
+void core::call_expired(time_point now, std::uint32_t relation_slot) {
+  const auto request = relations_[relation_slot].request;
+  relations_[relation_slot].deadline = no_reference;
+  ++counted_.expired;
+  error why{errc::deadline_exceeded, "no answer came before the deadline", took_effect::unknown};
+  if (request == no_slot) return conclude(now, relation_slot, fail(std::move(why)));
+  // It has not begun, and never will: better than OTP, whose server would still work for nobody.
+  why.context = "the process did not get to the call before its deadline";
+  why.effect = took_effect::not_executed;
+  discard(now, request, std::move(why));
+}
+
+}  // namespace orrery::kernel

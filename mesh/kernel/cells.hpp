@@ -1,0 +1,69 @@
+#pragma once
+// What the kernel's tables hold. Nobody else's business.
+#include "mesh/kernel/body.hpp"
+#include "mesh/kernel/slab.hpp"
+
+#include <array>
+#include <cstdint>
+#include <memory>
+
+namespace orrery::kernel {
+
+struct process {
+  std::unique_ptr<body> what{};
+  slot_list<message, &message::place> mailbox{};
+  slot_link in_run_queue{};
+  std::uint32_t relations = no_slot;  ///< the first end of a relation here, as 2 * slot + end
+  std::uint32_t relation_count = 0;
+  bool starting : 1 = false;  ///< `started` is still to be run, at its first turn
+  bool runnable : 1 = false;  ///< in a run queue
+  bool trapping : 1 = false;
+  bool priority : 1 = false;
+  bool announced : 1 = false;
+  bool doomed : 1 = false;   ///< ends as soon as no callback of it runs
+  bool orderly : 1 = false;  ///< by itself: `ended` is to be run
+  bool suspended : 1 = false;
+  bool held : 1 = false;  ///< `start` sees to its end itself
+  overflow when_full = overflow::reject;
+  std::uint32_t mailbox_max = 0;
+  std::uint32_t note = 0;
+  reference awaiting{};  ///< nothing but the reply to this is handled
+  reference timeout{};   ///< a timer
+  atom name{};
+  handle parent{};
+  std::uint64_t tag = 0;
+  std::uint64_t handled = 0;
+  std::unique_ptr<exit_reason> why{};  ///< once it is doomed
+};
+
+/// What ties two processes, or a process and the outside. `ends` of local processes and of other kernels are in their
+/// lists; that of the outside is in none.
+struct relation {
+  enum class kind : std::uint8_t {
+    link,
+    unlinking,  ///< given up here; the other kernel has not acknowledged yet
+    monitor,    ///< the first end watches the second
+    call,       ///< the first end waits for the second
+    alias,      ///< of the first end
+    timer,      ///< for the first end
+  };
+  struct end {
+    handle who{};
+    slot_link place{};  ///< of ends: 2 * slot + end
+  };
+  kind what = kind::link;
+  std::array<end, 2> ends{};
+  std::uint64_t note =
+      0;  ///< call from outside: its token; from a watcher elsewhere: its reference; unlinking: the number
+  std::uint32_t request = no_slot;  ///< call: its message, as long as it waits
+  reference deadline{};             ///< call, timer: in the wheel
+};
+
+/// Another kernel, as far as this one must know.
+struct remote_node {
+  std::uint32_t relations = no_slot;
+  std::uint32_t relation_count = 0;
+  bool up = true;
+};
+
+}  // namespace orrery::kernel

@@ -1,0 +1,250 @@
+#pragma once
+// mesh/kernel: OTP's process model for one shard: processes, messages, links, monitors, aliases, timers, names.
+#include "mesh/kernel/atom_table.hpp"
+#include "mesh/kernel/body.hpp"
+#include "mesh/kernel/cells.hpp"
+#include "mesh/kernel/message.hpp"
+#include "mesh/kernel/timer_wheel.hpp"
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+namespace orrery::kernel {
+
+/// What is around a kernel. Called from within its functions; must not call back into it.
+class surroundings {
+ public:
+  surroundings() = default;
+  surroundings(const surroundings&) = delete;
+  surroundings& operator=(const surroundings&) = delete;
+  virtual ~surroundings() = default;
+
+  /// The one answer to core::call.
+  virtual void replied(call_token token, result<value> answer) = 0;
+  /// An announced process has ended: it is in no table any more, and nobody else has heard.
+  virtual void ended(handle who, std::uint64_t tag, const exit_reason& why) = 0;
+  /// For a process of another kernel: `what.to.node` says which.
+  virtual void transmit(signal what) = 0;
+};
+
+/// What happened so far, for metrics.
+struct counters {
+  std::uint64_t spawned = 0;
+  std::uint64_t ended = 0;
+  std::uint64_t crashed = 0;
+  std::uint64_t handled = 0;  ///< messages
+  std::uint64_t dropped = 0;  ///< sent to nobody, or to a mailbox that was full, or waiting when their receiver ended
+  std::uint64_t refused = 0;  ///< calls answered `overloaded`
+  std::uint64_t expired = 0;  ///< calls whose deadline passed
+  std::uint64_t late = 0;     ///< answers that came too late, or twice
+};
+
+struct process_state {
+  handle who;
+  handle parent;
+  atom name;
+  std::uint64_t tag = 0;
+  std::size_t waiting = 0;             ///< messages
+  std::optional<time_point> oldest{};  ///< when the message that is next arrived
+  std::uint64_t handled = 0;
+  std::vector<handle> links{};
+  std::size_t monitors = 0;   ///< that it holds
+  std::size_t monitored = 0;  ///< by others, calls included
+  bool trapping = false;
+  bool suspended = false;
+  bool awaiting = false;  ///< a reply, and nothing else
+};
+
+/// All processes of one shard. Not thread-safe. Deterministic: the same calls, the same effects. Runs bodies only
+/// within `run`, `start` and, for processes of priority, before any of its functions returns. Semantics are OTP's
+/// (Erlang reference manual, "Processes"); where they are more, body.hpp says so.
+class core {
+ public:
+  static constexpr std::uint32_t urgent_max = 10'000;  ///< messages of priority handled before a function returns
+  struct options {
+    std::uint32_t processes_max = 4'000'000;
+    std::uint32_t messages_max = 16'000'000;   ///< waiting, in all mailboxes
+    std::uint32_t relations_max = 16'000'000;  ///< links, monitors, calls, aliases
+    std::uint32_t timers_max = 4'000'000;
+  };
+  core(options chosen, surroundings& around);
+  ~core();
+  core(const core&) = delete;
+  core& operator=(const core&) = delete;
+
+  // ---- from outside of any process ----
+  /// Errors: overloaded.
+  [[nodiscard]] result<handle> spawn(time_point now, std::unique_ptr<body> what, const spawn_options& how = {});
+  /// As spawn, with `started` run at once; why it stopped there.
+  [[nodiscard]] tl::expected<handle, exit_reason> start(time_point now, std::unique_ptr<body> what,
+                                                        const spawn_options& how = {});
+  void send(time_point now, handle to, atom word, value payload = {});
+  void cast(time_point now, handle to, atom word, value payload = {});
+  /// Answered through surroundings::replied, at once where it is refused: not_found (no such process), overloaded,
+  /// deadline_exceeded.
+  void call(time_point now, handle to, atom word, value payload, time_point deadline, call_token token);
+  /// An exit signal from nobody.
+  void exit(time_point now, handle to, const exit_reason& why);
+  /// Ends the process between two messages, as if it had stopped by itself: `ended` runs. False if there is none.
+  bool stop(time_point now, handle who, const exit_reason& why);
+  /// Runs one function as the process, between two messages: what a supervisor's or a group's owner is asked directly.
+  /// REQUIRES: alive, and not within a callback of it.
+  void enter(time_point now, handle who, const std::function<void(body&, context&)>& what);
+
+  /// Handles due timers and waiting messages, at most `budget`. Returns true if work is left.
+  bool run(time_point now, std::uint32_t budget);
+  /// When run must be called next even if nothing arrives.
+  [[nodiscard]] time_point next_deadline() const { return timers_.next(); }
+  [[nodiscard]] bool idle() const noexcept { return run_queue_.empty() && urgent_.empty(); }
+
+  // ---- other kernels ----
+  /// A number for another kernel, or the one it has. `down` frees nothing: pids of it stay what they are.
+  [[nodiscard]] std::uint32_t add_node();
+  /// REQUIRES: what.from.node is a number from add_node; what.to is of this kernel.
+  void receive(time_point now, signal what);
+  /// Links, monitors and calls to it break with noconnection; what is sent to it is dropped until node_up.
+  void node_down(time_point now, std::uint32_t node);
+  void node_up(std::uint32_t node);
+
+  // ---- looking ----
+  [[nodiscard]] bool alive(handle who) const;
+  [[nodiscard]] body* body_of(handle who);
+  [[nodiscard]] std::optional<process_state> inspect(handle who) const;
+  [[nodiscard]] handle whereis(atom name) const;
+  /// What all runs so far have used of their budgets.
+  [[nodiscard]] std::uint64_t spent() const noexcept { return spent_; }
+  [[nodiscard]] std::size_t count() const noexcept { return processes_.size(); }
+  [[nodiscard]] const counters& counted() const noexcept { return counted_; }
+  [[nodiscard]] atom_table& atoms() noexcept { return atoms_; }
+  /// Processes in table order from `from`, until `see` returns false. Returns where to go on, or no_slot at the end.
+  std::uint32_t visit(std::uint32_t from, const std::function<bool(handle)>& see) const;
+  /// A suspended process handles nothing until it is resumed; exit signals still end it.
+  bool suspend(handle who);
+  bool resume(handle who);
+
+ private:
+  friend class context;
+
+  // ---- core.cpp: processes and messages ----
+  [[nodiscard]] handle handle_of(std::uint32_t slot) const { return {handle::here, slot, processes_.generation(slot)}; }
+  [[nodiscard]] process* find(handle who);
+  [[nodiscard]] const process* find(handle who) const;
+  /// A process with nothing run yet, or no_slot where there are too many.
+  [[nodiscard]] std::uint32_t admit(std::unique_ptr<body> what, const spawn_options& how, handle parent);
+  bool run_started(time_point now, std::uint32_t slot);
+  [[nodiscard]] tl::expected<std::uint32_t, exit_reason> start_now(time_point now, std::unique_ptr<body> what,
+                                                                   const spawn_options& how, handle parent);
+  /// A new last message of a mailbox, for the caller to fill in; nullptr where it was dropped.
+  [[nodiscard]] message* post(time_point now, std::uint32_t receiver, message::kind what);
+  void put_first(message& posted);
+  [[nodiscard]] bool make_room(time_point now, process& full, message::kind what);
+  void discard(time_point now, std::uint32_t message_slot, error why);
+  void deliver(time_point now, handle from, handle to, message::kind what, reference ref, atom word, value payload);
+  void deliver_alias(time_point now, handle from, handle to, reference alias, atom word, value payload);
+  void transmit(signal what);
+  void update_runnable(std::uint32_t slot);
+  void handle_next(time_point now, std::uint32_t slot);
+  template <class Callback>
+  void within(time_point now, std::uint32_t slot, Callback&& callback);
+  /// All that must follow before anybody else has a turn: ends, and what processes of priority have to do.
+  void settle(time_point now);
+
+  // ---- exits.cpp ----
+  void send_exit(time_point now, handle from, handle to, const exit_reason& why);
+  void signal_exit(time_point now, handle from, std::uint32_t to, const exit_reason& why, bool along_link);
+  void doom(std::uint32_t slot, exit_reason why, bool orderly);
+  void finish(time_point now, std::uint32_t slot);
+  void tell_end(time_point now, std::uint32_t relation_slot, std::uint32_t end, const exit_reason& why);
+  void post_end(time_point now, std::uint32_t receiver, message::kind what, handle from, reference ref,
+                const exit_reason& why);
+
+  // ---- relations.cpp ----
+  /// no_slot where there are too many: then `first`, if it is a process of ours, is doomed, as OTP's system_limit does.
+  [[nodiscard]] std::uint32_t relate(relation::kind what, handle first, handle second);
+  void unrelate(std::uint32_t slot);
+  struct list {
+    std::uint32_t* first;
+    std::uint32_t* count;
+  };
+  [[nodiscard]] list relations_of(handle who);
+  void attach(std::uint32_t slot, std::uint32_t end);
+  void detach(std::uint32_t slot, std::uint32_t end);
+  [[nodiscard]] std::uint32_t find_tie(handle a, handle b, bool unlinking_too);
+  void make_link(time_point now, std::uint32_t slot, handle with);
+  void break_link(std::uint32_t slot, handle with);
+  [[nodiscard]] reference make_monitor(time_point now, std::uint32_t slot, handle target);
+  void drop_monitor(std::uint32_t slot, reference watched, bool flush);
+  [[nodiscard]] reference reference_of(std::uint32_t relation_slot) const {
+    return {relation_slot, relations_.generation(relation_slot)};
+  }
+
+  // ---- calls.cpp ----
+  [[nodiscard]] reference make_call(time_point now, std::uint32_t slot, handle to, atom word, value payload,
+                                    duration timeout);
+  /// Puts the request of a call relation into the mailbox of a process of ours.
+  void post_call(time_point now, std::uint32_t relation_slot, std::uint32_t receiver, atom word, value payload);
+  void answer(time_point now, const caller& to, result<value> with);
+  void mark_taken(reference call);
+  /// The relation is gone, and whoever waited has heard.
+  void conclude(time_point now, std::uint32_t relation_slot, result<value> with);
+  void call_expired(time_point now, std::uint32_t relation_slot);
+  void post_reply(time_point now, std::uint32_t receiver, reference call, result<value> with);
+
+  // ---- remote.cpp ----
+  void take(time_point now, signal& what);
+  void take_call(time_point now, signal& what);
+  void take_reply(time_point now, signal& what);
+  void take_link(time_point now, signal& what);
+  void take_monitor(time_point now, signal& what);
+
+  // ---- timers.cpp ----
+  struct timer {
+    enum class kind : std::uint8_t { message, deadline, timeout };
+    kind what = kind::message;
+    reference of{};  ///< a relation; for a timeout: a process
+    atom word{};
+    value payload{};
+  };
+  reference set_timer(time_point now, duration delay, handle to, atom word, value payload);
+  std::optional<duration> cancel_timer(time_point now, reference set);
+  void set_deadline(time_point at, std::uint32_t relation_slot);
+  void set_timeout(time_point now, std::uint32_t slot, duration length);
+  void clear_timeout(process& of);
+  void fire(time_point now, timer due);
+
+  options options_;
+  surroundings& around_;
+  atom_table atoms_;
+  slab<process> processes_;
+  slab<message> messages_;
+  slab<relation> relations_;
+  timer_wheel<timer> timers_;
+  slot_list<process, &process::in_run_queue> run_queue_;
+  slot_list<process, &process::in_run_queue> urgent_;  ///< of priority
+  std::vector<std::uint32_t> ending_;                  ///< doomed, first come first served; from ending_at_ on
+  std::size_t ending_at_ = 0;
+  std::unordered_map<std::uint32_t, handle> names_;  ///< by atom. Never iterated
+  std::vector<remote_node> nodes_;                   ///< the first is this kernel, and stays unused
+  std::uint32_t running_ = no_slot;
+  std::uint32_t depth_ = 0;     ///< of callbacks within each other
+  std::uint32_t charged_ = 0;   ///< by the callback that runs, in messages
+  std::uint64_t spent_ = 0;     ///< by all, of the budgets of all runs
+  std::uint64_t unlinked_ = 0;  ///< links to other kernels so far, to number them
+  counters counted_;
+};
+
+template <class Callback>
+void core::within(time_point now, std::uint32_t slot, Callback&& callback) {
+  const auto before = std::exchange(running_, slot);
+  ++depth_;
+  context self(*this, slot, now);
+  callback(*processes_[slot].what, self);
+  --depth_;
+  running_ = before;
+}
+
+}  // namespace orrery::kernel

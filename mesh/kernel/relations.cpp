@@ -1,0 +1,144 @@
+// Links, monitors and aliases: the lists of what ties processes, here and in other kernels.
+#include "mesh/kernel/core.hpp"
+#include "mesh/wire/cbor.hpp"
+
+#include <utility>
+
+namespace orrery::kernel {
+
+core::list core::relations_of(handle who) {
+  if (who.node == handle::here) return {&processes_[who.slot].relations, &processes_[who.slot].relation_count};
+  return {&nodes_[who.node].relations, &nodes_[who.node].relation_count};
+}
+
+void core::attach(std::uint32_t slot, std::uint32_t end) {
+  auto& added = relations_[slot].ends[end];
+  if (added.who.node == handle::outside || added.who == nobody) return;
+  const auto into = relations_of(added.who);
+  added.place = {.previous = no_slot, .next = *into.first};
+  const auto at = 2 * slot + end;
+  if (*into.first != no_slot) relations_[*into.first / 2].ends[*into.first % 2].place.previous = at;
+  *into.first = at;
+  ++*into.count;
+}
+
+void core::detach(std::uint32_t slot, std::uint32_t end) {
+  const auto& gone = relations_[slot].ends[end];
+  if (gone.who.node == handle::outside || gone.who == nobody) return;
+  const auto from = relations_of(gone.who);
+  const auto [previous, next] = gone.place;
+  (previous == no_slot ? *from.first : relations_[previous / 2].ends[previous % 2].place.next) = next;
+  if (next != no_slot) relations_[next / 2].ends[next % 2].place.previous = previous;
+  --*from.count;
+}
+
+std::uint32_t core::relate(relation::kind what, handle first, handle second) {
+  if (relations_.size() >= options_.relations_max) {
+    if (find(first) != nullptr) {
+      doom(first.slot, {exit_reason::kind::limit, "system_limit: links, monitors, calls, aliases and timers together"},
+           false);
+    }
+    return no_slot;
+  }
+  const auto slot = relations_.take();
+  relation& added = relations_[slot];
+  added.what = what;
+  added.ends[0].who = first;
+  added.ends[1].who = second;
+  attach(slot, 0);
+  attach(slot, 1);
+  return slot;
+}
+
+void core::unrelate(std::uint32_t slot) {
+  detach(slot, 0);
+  detach(slot, 1);
+  if (relations_[slot].deadline != no_reference) timers_.cancel(relations_[slot].deadline);
+  relations_.release(slot);
+}
+
+/// A link between two, or no_slot; looks through the shorter list.
+std::uint32_t core::find_tie(handle a, handle b, bool unlinking_too) {
+  const auto of_a = relations_of(a);
+  const auto of_b = relations_of(b);
+  for (auto at = *of_a.count <= *of_b.count ? *of_a.first : *of_b.first; at != no_slot;
+       at = relations_[at / 2].ends[at % 2].place.next) {
+    const relation& tie = relations_[at / 2];
+    const bool counts = tie.what == relation::kind::link || (unlinking_too && tie.what == relation::kind::unlinking);
+    if (!counts) continue;
+    if ((tie.ends[0].who == a && tie.ends[1].who == b) || (tie.ends[0].who == b && tie.ends[1].who == a)) return at / 2;
+  }
+  return no_slot;
+}
+
+void core::make_link(time_point now, std::uint32_t slot, handle with) {
+  const handle self = handle_of(slot);
+  if (with == self) return;
+  if (with.node == handle::here) {
+    if (find(with) == nullptr) {
+      return signal_exit(now, with, slot, {exit_reason::kind::noproc, "linked to a process that does not exist"}, true);
+    }
+  } else if (with.node >= nodes_.size() || !nodes_[with.node].up) {
+    return signal_exit(now, with, slot, {exit_reason::kind::noconnection, {}}, true);
+  }
+  const auto known = find_tie(self, with, true);
+  if (known != no_slot && relations_[known].what == relation::kind::link) return;
+  if (known != no_slot) {
+    relations_[known].what = relation::kind::link;
+  } else if (relate(relation::kind::link, self, with) == no_slot) {
+    return;
+  }
+  if (with.node != handle::here) transmit({.what = signal::kind::link, .from = self, .to = with});
+}
+
+void core::break_link(std::uint32_t slot, handle with) {
+  const handle self = handle_of(slot);
+  if (with.node == handle::here && find(with) == nullptr) return;
+  if (with.node != handle::here && with.node >= nodes_.size()) return;
+  const auto known = find_tie(self, with, false);
+  if (known == no_slot) return;
+  if (with.node == handle::here) return unrelate(known);
+  relations_[known].what = relation::kind::unlinking;
+  relations_[known].note = ++unlinked_;
+  transmit({.what = signal::kind::unlink, .from = self, .to = with, .ref = unpacked(unlinked_)});
+}
+
+reference core::make_monitor(time_point now, std::uint32_t slot, handle target) {
+  const handle self = handle_of(slot);
+  const bool here = target.node == handle::here;
+  const bool reachable = here ? find(target) != nullptr : target.node < nodes_.size() && nodes_[target.node].up;
+  const auto made = relate(relation::kind::monitor, self, reachable ? target : nobody);
+  if (made == no_slot) return no_reference;
+  const reference ref = reference_of(made);
+  if (!reachable) {
+    unrelate(made);
+    const auto why = here ? exit_reason::kind::noproc : exit_reason::kind::noconnection;
+    post_end(now, slot, message::kind::down, target, ref, {why, {}});
+  } else if (!here) {
+    transmit({.what = signal::kind::monitor, .from = self, .to = target, .ref = ref});
+  }
+  return ref;
+}
+
+void core::drop_monitor(std::uint32_t slot, reference watched, bool flush) {
+  if (relations_.alive(watched.slot, watched.generation)) {
+    const relation tie = relations_[watched.slot];
+    const bool ours = tie.what == relation::kind::monitor && tie.ends[0].who == handle_of(slot);
+    if (!ours) return;
+    unrelate(watched.slot);
+    if (tie.ends[1].who.node != handle::here) {
+      transmit({.what = signal::kind::demonitor, .from = handle_of(slot), .to = tie.ends[1].who, .ref = watched});
+    }
+    return;
+  }
+  if (!flush) return;
+  auto& mailbox = processes_[slot].mailbox;
+  for (auto at = mailbox.first(); at != no_slot; at = messages_[at].place.next) {
+    if (messages_[at].what != message::kind::down || messages_[at].ref != watched) continue;
+    mailbox.remove(messages_, at);
+    messages_.release(at);
+    return update_runnable(slot);
+  }
+}
+
+}  // namespace orrery::kernel

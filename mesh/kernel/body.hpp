@@ -94,6 +94,8 @@ class context {
   // ---- itself ----
   /// Ends this process after the callback, which should return. The first call counts.
   void stop(exit_reason why = {});
+  /// As stop, and `ended` does not run.
+  void abort(exit_reason why);
   /// What it was before.
   bool trap_exits(bool on);
   /// This callback has worked as hard as so many messages: the process waits the longer for its next turn.

@@ -94,6 +94,8 @@ void context::exit(handle to, exit_reason why) { core_.send_exit(now_, self(), t
 
 void context::stop(exit_reason why) { core_.doom(slot_, std::move(why), true); }
 
+void context::abort(exit_reason why) { core_.doom(slot_, std::move(why), false); }
+
 bool context::trap_exits(bool on) {
   const bool before = core_.processes_[slot_].trapping;
   core_.processes_[slot_].trapping = on;

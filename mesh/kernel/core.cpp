@@ -276,12 +276,6 @@ bool core::run(time_point now, std::uint32_t budget) {
   return !idle();
 }
 
-void core::enter(time_point now, handle who, const std::function<void(body&, context&)>& what) {
-  ORRERY_ASSERT(find(who) != nullptr && running_ != who.slot);
-  within(now, who.slot, what);
-  settle(now);
-}
-
 // ---- looking ----
 
 bool core::alive(handle who) const {

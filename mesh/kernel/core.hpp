@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
@@ -29,6 +30,11 @@ class surroundings {
   virtual void ended(handle who, std::uint64_t tag, const exit_reason& why) = 0;
   /// For a process of another kernel: `what.to.node` says which.
   virtual void transmit(signal what) = 0;
+  /// What errors call a process.
+  [[nodiscard]] virtual std::string describe(handle who, std::uint64_t tag) const {
+    static_cast<void>(who), static_cast<void>(tag);
+    return "the process";
+  }
 };
 
 /// What happened so far, for metrics.
@@ -41,6 +47,15 @@ struct counters {
   std::uint64_t refused = 0;  ///< calls answered `overloaded`
   std::uint64_t expired = 0;  ///< calls whose deadline passed
   std::uint64_t late = 0;     ///< answers that came too late, or twice
+};
+
+/// A message that waited for a process which was taken out.
+struct withdrawn {
+  message::kind what = message::kind::cast;  ///< plain, cast or call
+  atom word{};
+  value payload{};
+  std::optional<call_token> token{};  ///< of a call
+  time_point deadline = never;
 };
 
 struct process_state {
@@ -91,9 +106,13 @@ class core {
   void exit(time_point now, handle to, const exit_reason& why);
   /// Ends the process between two messages, as if it had stopped by itself: `ended` runs. False if there is none.
   bool stop(time_point now, handle who, const exit_reason& why);
-  /// Runs one function as the process, between two messages: what a supervisor's or a group's owner is asked directly.
+  /// Runs one function of (body&, context&) as the process, between two messages: what a supervisor is asked directly.
   /// REQUIRES: alive, and not within a callback of it.
-  void enter(time_point now, handle who, const std::function<void(body&, context&)>& what);
+  template <class Callback>
+  void enter(time_point now, handle who, Callback&& what);
+  /// Takes a process out between two messages, to go on elsewhere: it ends as `moved`, `ended` does not run, and what
+  /// waited is handed out. Calls from outside are then the taker's to answer; those of processes fail, not_executed.
+  [[nodiscard]] std::vector<withdrawn> withdraw(time_point now, handle who);
 
   /// Handles due timers and waiting messages, at most `budget`. Returns true if work is left.
   bool run(time_point now, std::uint32_t budget);
@@ -195,6 +214,9 @@ class core {
   void post_reply(time_point now, std::uint32_t receiver, reference call, result<value> with);
 
   // ---- remote.cpp ----
+  [[nodiscard]] std::string describe(std::uint32_t slot) const {
+    return around_.describe(handle_of(slot), processes_[slot].tag);
+  }
   void take(time_point now, signal& what);
   void take_call(time_point now, signal& what);
   void take_reply(time_point now, signal& what);
@@ -236,6 +258,13 @@ class core {
   std::uint64_t unlinked_ = 0;  ///< links to other kernels so far, to number them
   counters counted_;
 };
+
+template <class Callback>
+void core::enter(time_point now, handle who, Callback&& what) {
+  ORRERY_ASSERT(find(who) != nullptr && running_ != who.slot);
+  within(now, who.slot, what);
+  settle(now);
+}
 
 template <class Callback>
 void core::within(time_point now, std::uint32_t slot, Callback&& callback) {

@@ -49,6 +49,39 @@ bool core::stop(time_point now, handle who, const exit_reason& why) {
   return true;
 }
 
+std::vector<withdrawn> core::withdraw(time_point now, handle who) {
+  std::vector<withdrawn> waiting;
+  if (!alive(who)) return waiting;
+  auto& mailbox = processes_[who.slot].mailbox;
+  for (auto at = mailbox.first(); at != no_slot;) {
+    message& each = messages_[at];
+    const auto next = each.place.next;
+    withdrawn taken{.what = each.what, .word = each.word};
+    const bool called = each.what == message::kind::call;
+    const bool from_outside =
+        called && each.from.node == handle::outside && relations_.alive(each.ref.slot, each.ref.generation);
+    if (from_outside) {
+      relation& tie = relations_[each.ref.slot];
+      taken.token = call_token{tie.note};
+      if (tie.deadline != no_reference) {
+        if (const auto timer = timers_.cancel(std::exchange(tie.deadline, no_reference)))
+          taken.deadline = timer->second;
+      }
+      unrelate(each.ref.slot);
+    }
+    if (from_outside || each.what == message::kind::cast || each.what == message::kind::plain) {
+      taken.payload = std::move(each.payload);
+      waiting.push_back(std::move(taken));
+      mailbox.remove(messages_, at);
+      messages_.release(at);
+    }
+    at = next;
+  }
+  doom(who.slot, {exit_reason::kind::moved, {}}, false);
+  settle(now);
+  return waiting;
+}
+
 // The order is OTP's: what others could see of the process (its name, its place in the surroundings' tables) is gone
 // before anybody hears of its end, so that whoever hears can start another in its place.
 void core::finish(time_point now, std::uint32_t slot) {
@@ -83,7 +116,8 @@ void core::tell_end(time_point now, std::uint32_t relation_slot, std::uint32_t e
     const auto code = why.why == exit_reason::kind::noconnection                               ? errc::unavailable
                       : why.why == exit_reason::kind::limit && how_far == took_effect::unknown ? errc::limit_exceeded
                                                                                                : errc::process_exited;
-    return conclude(now, relation_slot, fail(code, "the process exited, " + to_string(why), how_far));
+    const auto name = ended.node == handle::here ? describe(ended.slot) : std::string{"the process"};
+    return conclude(now, relation_slot, fail(code, name + " exited, " + to_string(why), how_far));
   }
   const reference ref = reference_of(relation_slot);
   unrelate(relation_slot);

@@ -64,8 +64,7 @@ std::vector<withdrawn> core::withdraw(time_point now, handle who) {
       relation& tie = relations_[each.ref.slot];
       taken.token = call_token{tie.note};
       if (tie.deadline != no_reference) {
-        if (const auto timer = timers_.cancel(std::exchange(tie.deadline, no_reference)))
-          taken.deadline = timer->second;
+        if (const auto held = timers_.cancel(std::exchange(tie.deadline, no_reference))) taken.deadline = held->second;
       }
       unrelate(each.ref.slot);
     }

@@ -108,6 +108,29 @@ TEST(escalation, pods_go_one_at_a_time_and_not_in_a_storm) {
   EXPECT_EQ(w.status()["lastReplacement"]["reason"], "a supervisor escalated to the pod: it did not say why");
 }
 
+TEST(escalation, until_the_successor_has_joined_the_conditions_tell_why_a_pod_is_missing) {
+  world w;
+  w.form();
+  w.now += 2min;
+  const auto victim = w.pod_names()[1];
+  w.end_sidecar(victim, 71, {{"finishedAt", pki::to_text(w.now)}, {"message", "supervisor root/cart gave up"}});
+  w.settle();
+  w.finish_deletions();
+  w.settle();
+  const auto story =
+      fmt::format("pod {} is replaced: a supervisor escalated to the pod: supervisor root/cart gave up", victim);
+  for (const auto* type : {"Ready", "Progressing"})
+    EXPECT_NE(w.condition(type, "message").find(story), std::string::npos) << w.condition(type, "message");
+  EXPECT_EQ(w.condition("Ready"), "False");
+  w.join_all();
+  w.settle();
+  EXPECT_EQ(w.condition("Ready", "message"), "3/3 pods joined");
+  w.now += 1h;
+  w.pods.begin()->second["status"]["containerStatuses"][0]["ready"] = false;
+  w.settle();
+  EXPECT_EQ(w.condition("Ready", "message"), "2/3 pods joined") << "it has nothing to do with that any more";
+}
+
 // ---- lost hosts ----
 
 TEST(plan, a_host_that_a_copy_lacks_is_a_doubt_and_no_loss) {

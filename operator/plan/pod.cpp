@@ -18,6 +18,7 @@ constexpr std::string_view config_path = "/etc/orrery/config";
 constexpr std::string_view genesis_path = "/etc/orrery/genesis";
 constexpr std::string_view tls_path = "/etc/orrery/tls";
 constexpr std::string_view token_path = "/var/run/secrets/kubernetes.io/serviceaccount";
+constexpr std::string_view termination_log = "/dev/termination-log";  // Kubernetes' own default, said in full
 constexpr std::int64_t grace_beyond_drain_s = 10;
 constexpr std::int64_t grace_default_s = 30;
 constexpr std::int64_t token_lifetime_s = 3600;
@@ -49,7 +50,9 @@ json build_sidecar(const json& mesh, const mesh_spec& spec, bool native) {
            {"command", json::array({"orrery-sidecar"})},
            {"args", json::array({"--config", fmt::format("{}/config.yaml", config_path), "--genesis",
                                  fmt::format("{}/genesis.yaml", genesis_path), "--tls", tls_path, "--sdk",
-                                 fmt::format("127.0.0.1:{}", spec.sdk_port)})}};
+                                 fmt::format("127.0.0.1:{}", spec.sdk_port), "--termination-log", termination_log})},
+           {"terminationMessagePath", termination_log},
+           {"terminationMessagePolicy", "File"}};
   auto env = json::array({downward("POD_NAME", "metadata.name"), downward("POD_NAMESPACE", "metadata.namespace"),
                           downward("POD_UID", "metadata.uid"), downward("POD_IP", "status.podIP")});
   for (const auto& one : array_or_empty(kube::find(mesh, {"spec", "sidecar", "env"}))) {

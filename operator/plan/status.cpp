@@ -36,6 +36,14 @@ std::string with_trouble(std::string message, const pods_state& pods) {
   return message;
 }
 
+/// Why a pod is missing, if the operator has taken one away lately; empty else.
+std::string replacement_story(const situation& now) {
+  constexpr std::chrono::minutes recent{5};
+  const auto* last = kube::find(now.mesh, {"status", "lastReplacement"});
+  if (last == nullptr || time_or_far_away(kube::text_at(*last, {"at"})) + recent < now.now) return {};
+  return fmt::format("; pod {} is replaced: {}", kube::text_at(*last, {"pod"}), kube::text_at(*last, {"reason"}));
+}
+
 std::string_view reason_of(const obstacle& met) { return met.passes ? "WaitingForCollection" : "ForeignObject"; }
 
 outcome judge_spec(const situation& now) {
@@ -76,7 +84,8 @@ outcome judge_ready(const situation& now, const pods_state& pods) {
             fmt::format("{}: {}", joined, now.seen.blocked->message)};
   }
   if (pods.joined < now.spec.replicas) {
-    return {"False", pods.unreachable > 0 ? "NodeLost" : "WaitingForPods", with_trouble(joined, pods)};
+    return {"False", pods.unreachable > 0 ? "NodeLost" : "WaitingForPods",
+            with_trouble(joined, pods) + replacement_story(now)};
   }
   if (now.spec.replicas == 0) return {"True", "Empty", "no pods are wanted"};
   return {"True", "AllJoined", with_trouble(joined, pods)};
@@ -110,11 +119,13 @@ outcome judge_progress(const situation& now, const pods_state& pods) {
     return {"True", "ScalingDown", fmt::format("from {} to {} pods", pods.present, now.spec.replicas)};
   }
   if (pods.present < now.spec.replicas) {
-    return {"True", "CreatingPods", fmt::format("{} of {} pods exist", pods.present, now.spec.replicas)};
+    return {"True", "CreatingPods",
+            fmt::format("{} of {} pods exist", pods.present, now.spec.replicas) + replacement_story(now)};
   }
   if (pods.joined < now.spec.replicas) {
     return {"True", "WaitingForPods",
-            with_trouble(fmt::format("{} of {} pods joined", pods.joined, now.spec.replicas), pods)};
+            with_trouble(fmt::format("{} of {} pods joined", pods.joined, now.spec.replicas), pods) +
+                replacement_story(now)};
   }
   return {"False", "Settled", "nothing is left to do"};
 }

@@ -158,6 +158,38 @@ TEST_F(kubelet_test, restarts_a_container_that_fails_and_backs_off) {
   EXPECT_EQ(number_at(now["status"]["containerStatuses"][0], {"lastState", "terminated", "exitCode"}), 7);
 }
 
+TEST_F(kubelet_test, shows_what_a_container_left_in_its_termination_log) {
+  make_pod(R"({"restartPolicy": "Never", "containers": [
+    {"name": "told", "image": "x", "command": ["sh", "-c", "echo gave up > /dev/termination-log; exit 71"]},
+    {"name": "elsewhere", "image": "x", "terminationMessagePath": "/tmp/why", "env": [{"name": "WHY", "value": "/tmp/why"}],
+     "command": ["sh", "-c", "printf '\\377 so' > $WHY"]},
+    {"name": "much", "image": "x", "command": ["sh", "-c", "head -c 100000 /dev/zero | tr '\\0' x > /dev/termination-log"]},
+    {"name": "trick", "image": "x", "command": ["sh", "-c", "ln -sf /etc/passwd /dev/termination-log"]},
+    {"name": "log", "image": "x", "terminationMessagePolicy": "FallbackToLogsOnError", "command": ["sh", "-c", "echo one; echo two words; exit 1"]},
+    {"name": "mute", "image": "x", "command": ["sh", "-c", "echo only the log; exit 1"]}]})");
+  const auto now = until([](const json& p) { return text_at(p, {"status", "phase"}) == "Failed"; });
+  std::map<std::string, std::string> messages;
+  for (const auto& each : list_at(now, {"status", "containerStatuses"}))
+    messages[text_at(each, {"name"})] = text_at(each, {"state", "terminated", "message"});
+  EXPECT_EQ(messages["told"], "gave up\n");
+  EXPECT_EQ(messages["elsewhere"], "\xEF\xBF\xBD so");
+  EXPECT_EQ(messages["much"].size(), 4096U);
+  EXPECT_EQ(messages["trick"], "");
+  EXPECT_EQ(messages["log"], "one\ntwo words\n");
+  EXPECT_EQ(messages["mute"], "");
+}
+
+TEST_F(kubelet_test, keeps_the_last_words_of_the_life_before_and_clears_them_for_the_next) {
+  make_pod(R"({"containers": [{"name": "main", "image": "x", "volumeMounts": [{"name": "w", "mountPath": "/w"}],
+    "command": ["sh", "-c", "test -s /dev/termination-log && echo old words; test -e /w/lived && exec sleep 1000; touch /w/lived; echo first > /dev/termination-log; exit 3"]}],
+    "volumes": [{"name": "w", "emptyDir": {}}]})");
+  const auto now = until(
+      [](const json& p) { return ready(p) && number_at(p["status"]["containerStatuses"][0], {"restartCount"}) == 1; });
+  const auto& status = now["status"]["containerStatuses"][0];
+  EXPECT_EQ(text_at(status, {"lastState", "terminated", "message"}), "first\n");
+  EXPECT_EQ(log(now, "main", 1), "");
+}
+
 TEST_F(kubelet_test, is_ready_only_while_the_readiness_probe_passes_and_restarts_on_liveness) {
   make_pod(
       R"({"terminationGracePeriodSeconds": 1, "volumes": [{"name": "w", "emptyDir": {}}], "containers": [{"name": "main", "image": "x", "volumeMounts": [{"name": "w", "mountPath": "/w"}],

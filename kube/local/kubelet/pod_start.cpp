@@ -1,5 +1,6 @@
 // How a pod's containers start, and the probes that follow: the part of pod_worker that reads a container's spec.
 #include "kube/local/kubelet/events.hpp"
+#include "kube/local/kubelet/last_words.hpp"
 #include "kube/local/kubelet/pod_worker.hpp"
 #include "kube/local/kubelet/volumes.hpp"
 
@@ -40,7 +41,7 @@ result<std::vector<std::string>> pod_worker::environment_of(const container& one
 }
 
 result<process_spec> pod_worker::command_of(container& one) {
-  const rewriter rewrite(address_, mounts_of(one.spec));
+  const rewriter rewrite(address_, mounts_of(one));
   process_spec out;
   auto environment = environment_of(one, rewrite);
   if (!environment) return fail(environment.error());
@@ -95,7 +96,8 @@ void pod_worker::try_start(container& one) {
   one.stopping = false;
   one.backoff = one.backoff.count() == 0 ? services_.backoff_base : std::min(one.backoff * 2, services_.backoff_max);
   one.started_at = services_.objects.now();
-  one.log = std::make_unique<log_writer>(folder_ + "/logs/" + one.name + "/" + std::to_string(one.restarts) + ".log");
+  one.log = std::make_unique<log_writer>(log_of(one));
+  make_termination_log(termination_log_of(one));
   std::error_code ignored;
   if (one.restarts >= 2)
     std::filesystem::remove(folder_ + "/logs/" + one.name + "/" + std::to_string(one.restarts - 2) + ".log", ignored);
@@ -114,7 +116,7 @@ void pod_worker::try_start(container& one) {
   one.running.emplace(std::move(*started));
   one.waiting_reason.clear();
   event("Normal", "Started", "Started container " + one.name);
-  start_probes(one, *spec, rewriter(address_, mounts_of(one.spec)));
+  start_probes(one, *spec, rewriter(address_, mounts_of(one)));
 }
 
 void pod_worker::start_probes(container& one, const process_spec& spec, const rewriter& rewrite) {
@@ -139,7 +141,7 @@ void pod_worker::after_startup(container& one) {
   one.startup_passed = true;
   const auto spec = command_of(one);
   if (!spec) return;
-  const rewriter rewrite(address_, mounts_of(one.spec));
+  const rewriter rewrite(address_, mounts_of(one));
   const probe_target target{
       .address = address_, .container = one.spec, .exec = *spec, .rewrite = [rewrite](const std::string& text) {
         return rewrite.apply(text);

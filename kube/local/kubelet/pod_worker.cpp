@@ -1,6 +1,7 @@
 #include "kube/local/kubelet/pod_worker.hpp"
 
 #include "kube/local/kubelet/events.hpp"
+#include "kube/local/kubelet/last_words.hpp"
 #include "kube/local/kubelet/volumes.hpp"
 
 #include <algorithm>
@@ -203,9 +204,10 @@ bool pod_worker::prepare_volumes() {
   return true;
 }
 
-std::map<std::string, std::string> pod_worker::mounts_of(const json& spec) const {
+std::map<std::string, std::string> pod_worker::mounts_of(const container& one) const {
   std::map<std::string, std::string> out;
-  for (const auto& mount : list_at(spec, {"volumeMounts"})) {
+  out[text_at(one.spec, {"terminationMessagePath"}, "/dev/termination-log")] = termination_log_of(one);
+  for (const auto& mount : list_at(one.spec, {"volumeMounts"})) {
     for (const auto& volume : list_at(pod_, {"spec", "volumes"})) {
       if (text_at(volume, {"name"}) != text_at(mount, {"name"})) continue;
       const auto sub = text_at(mount, {"subPath"});
@@ -214,6 +216,18 @@ std::map<std::string, std::string> pod_worker::mounts_of(const json& spec) const
     }
   }
   return out;
+}
+
+std::string pod_worker::termination_log_of(const container& one) const { return folder_ + "/ended/" + one.name; }
+
+std::string pod_worker::log_of(const container& one) const {
+  return folder_ + "/logs/" + one.name + "/" + std::to_string(one.restarts) + ".log";
+}
+
+std::string pod_worker::last_words_of(const container& one, const process_exit& exit) const {
+  auto out = read_termination_log(termination_log_of(one));
+  const bool log_will_do = text_at(one.spec, {"terminationMessagePolicy"}) == "FallbackToLogsOnError";
+  return out.empty() && log_will_do && exit.code != 0 ? end_of_log(log_of(one)) : out;
 }
 
 void pod_worker::adopt(const json& pod) {
@@ -307,10 +321,11 @@ void pod_worker::reap(container& one) {
   }
   one.log.reset();
   one.running.reset();
+  auto last_words = last_words_of(one, *exit);
   ended(one, {.code = exit->code,
               .signal = exit->signal,
               .reason = exit->code == 0 ? "Completed" : "Error",
-              .message = "",
+              .message = std::move(last_words),
               .started = one.started_at,
               .finished = services_.objects.now(),
               .id = one.id});
@@ -355,7 +370,7 @@ void pod_worker::stop(container& one, milliseconds grace) {
   }
   if (one.hook.joinable()) one.hook.join();
   const auto spec = command_of(one);
-  const rewriter rewrite(address_, mounts_of(one.spec));
+  const rewriter rewrite(address_, mounts_of(one));
   probe_target target{.address = address_,
                       .container = one.spec,
                       .exec = spec ? *spec : process_spec{},

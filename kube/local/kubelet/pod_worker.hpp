@@ -54,7 +54,11 @@ class pod_worker {
 
   [[nodiscard]] json object(const std::string& bucket, const std::string& name) const;
   bool prepare_volumes();
-  [[nodiscard]] std::map<std::string, std::string> mounts_of(const json& spec) const;
+  /// Where this machine has what the container finds at a path: its mounts, and its termination log.
+  [[nodiscard]] std::map<std::string, std::string> mounts_of(const container& one) const;
+  [[nodiscard]] std::string termination_log_of(const container& one) const;
+  [[nodiscard]] std::string log_of(const container& one) const;  ///< of its present life
+  [[nodiscard]] std::string last_words_of(const container& one, const process_exit& exit) const;
 
   void adopt(const json& pod);
   void advance();

@@ -64,8 +64,8 @@ void core::post_call(time_point now, std::uint32_t relation_slot, std::uint32_t 
     ++counted_.refused;
     const auto waiting = std::to_string(processes_[receiver].mailbox.size());
     return conclude(now, relation_slot,
-                    fail(errc::overloaded, "the mailbox of " + describe(receiver) + " is full (" + waiting +
-                                               " messages wait); retry later"));
+                    fail(errc::overloaded, "the mailbox of " + describe(processes_[receiver].tag) + " is full (" +
+                                               waiting + " messages wait); retry later"));
   }
   posted->word = word;
   posted->payload = std::move(payload);
@@ -131,8 +131,8 @@ void core::call_expired(time_point now, std::uint32_t relation_slot) {
   if (request == no_slot) return conclude(now, relation_slot, fail(std::move(why)));
   // It has not begun, and never will: better than OTP, whose server would still work for nobody.
   const message& waiting = messages_[request];
-  why.context = describe(waiting.receiver) + " did not get to '" + std::string{atoms_.text(waiting.word)} +
-                "' before its deadline";
+  why.context = describe(processes_[waiting.receiver].tag) + " did not get to '" +
+                std::string{atoms_.text(waiting.word)} + "' before its deadline";
   why.effect = took_effect::not_executed;
   discard(now, request, std::move(why));
 }

@@ -288,6 +288,11 @@ body* core::body_of(handle who) {
   return found == nullptr ? nullptr : found->what.get();
 }
 
+std::optional<std::uint32_t> core::note_of(handle who) const {
+  const process* found = find(who);
+  return found == nullptr ? std::nullopt : std::optional{found->note};
+}
+
 handle core::whereis(atom name) const {
   const auto found = names_.find(name.value);
   return found == names_.end() ? nobody : found->second;

@@ -31,8 +31,8 @@ class surroundings {
   /// For a process of another kernel: `what.to.node` says which.
   virtual void transmit(signal what) = 0;
   /// What errors call a process.
-  [[nodiscard]] virtual std::string describe(handle who, std::uint64_t tag) const {
-    static_cast<void>(who), static_cast<void>(tag);
+  [[nodiscard]] virtual std::string describe(std::uint64_t tag) const {
+    static_cast<void>(tag);
     return "the process";
   }
 };
@@ -132,6 +132,8 @@ class core {
   // ---- looking ----
   [[nodiscard]] bool alive(handle who) const;
   [[nodiscard]] body* body_of(handle who);
+  /// spawn_options::note, where there is such a process.
+  [[nodiscard]] std::optional<std::uint32_t> note_of(handle who) const;
   [[nodiscard]] std::optional<process_state> inspect(handle who) const;
   [[nodiscard]] handle whereis(atom name) const;
   /// What all runs so far have used of their budgets.
@@ -139,6 +141,8 @@ class core {
   [[nodiscard]] std::size_t count() const noexcept { return processes_.size(); }
   [[nodiscard]] const counters& counted() const noexcept { return counted_; }
   [[nodiscard]] atom_table& atoms() noexcept { return atoms_; }
+  /// What the surroundings call a process of this tag.
+  [[nodiscard]] std::string describe(std::uint64_t tag) const { return around_.describe(tag); }
   /// Processes in table order from `from`, until `see` returns false. Returns where to go on, or no_slot at the end.
   std::uint32_t visit(std::uint32_t from, const std::function<bool(handle)>& see) const;
   /// A suspended process handles nothing until it is resumed; exit signals still end it.
@@ -214,9 +218,6 @@ class core {
   void post_reply(time_point now, std::uint32_t receiver, reference call, result<value> with);
 
   // ---- remote.cpp ----
-  [[nodiscard]] std::string describe(std::uint32_t slot) const {
-    return around_.describe(handle_of(slot), processes_[slot].tag);
-  }
   void take(time_point now, signal& what);
   void take_call(time_point now, signal& what);
   void take_reply(time_point now, signal& what);

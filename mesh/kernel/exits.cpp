@@ -115,7 +115,7 @@ void core::tell_end(time_point now, std::uint32_t relation_slot, std::uint32_t e
     const auto code = why.why == exit_reason::kind::noconnection                               ? errc::unavailable
                       : why.why == exit_reason::kind::limit && how_far == took_effect::unknown ? errc::limit_exceeded
                                                                                                : errc::process_exited;
-    const auto name = ended.node == handle::here ? describe(ended.slot) : std::string{"the process"};
+    const auto name = ended.node == handle::here ? describe(processes_[ended.slot].tag) : std::string{"the process"};
     return conclude(now, relation_slot, fail(code, name + " exited, " + to_string(why), how_far));
   }
   const reference ref = reference_of(relation_slot);

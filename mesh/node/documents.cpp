@@ -45,6 +45,12 @@ const char* strategy_name(process::strategy kind) {
   switch (kind) {
     case process::strategy::one_for_one:
       return "OneForOne";
+    case process::strategy::one_for_all:
+      return "OneForAll";
+    case process::strategy::rest_for_one:
+      return "RestForOne";
+    case process::strategy::simple_one_for_one:
+      return "SimpleOneForOne";
   }
   return "OneForOne";
 }

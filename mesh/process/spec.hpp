@@ -10,7 +10,8 @@
 
 namespace orrery::process {
 
-enum class strategy : std::uint8_t { one_for_one };
+/// OTP's restart strategies. simple_one_for_one: any number of children of one kind, started as they are asked for.
+enum class strategy : std::uint8_t { one_for_one, one_for_all, rest_for_one, simple_one_for_one };
 /// OTP's restart types: always, only after an abnormal exit, never.
 enum class restart_type : std::uint8_t { permanent, transient, temporary };
 /// What a supervisor that went over its intensity does: exit to its parent supervisor, have the node restarted, or

@@ -37,6 +37,11 @@ class IncludeRules(unittest.TestCase):
         self.assertEqual(len(broken("mesh/node/a.cpp", "auto t = std::chrono::steady_clock::now();\n")), 1)
         self.assertEqual(broken("mesh/node/a.cpp", "// never steady_clock::now() here\n"), [])
 
+    def test_a_seam_is_one_file_and_one_thing(self):
+        self.assertEqual(broken("mesh/wire/value.hpp", "std::atomic<int> owners;\n"), [])
+        self.assertEqual(len(broken("mesh/wire/value.hpp", "std::mutex lock;\n")), 1)
+        self.assertEqual(len(broken("mesh/wire/frame.hpp", "std::atomic<int> frames;\n")), 1)
+
     def test_the_operators_plan_is_pure(self):
         self.assertEqual(len(broken("operator/plan/plan.cpp", "#include <thread>\n")), 1)
         self.assertEqual(broken("operator/main.cpp", "#include <thread>\n"), [])

@@ -55,6 +55,7 @@ FORBIDDEN_WORDS = [
 # The seams where a core room is allowed one of the above, each with its reason.
 ALLOWED = {
     ("mesh/base/assert.cpp", "cstdio"),  # a failed assertion says so on stderr before it aborts
+    ("mesh/wire/value.hpp", "std::atomic"),  # shells hand values between their threads; copies share one count
 }
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
@@ -95,6 +96,8 @@ def violations(path, text):
         code = COMMENT.sub(lambda m: "\n" * m.group(0).count("\n"), text)
         for pattern, why in FORBIDDEN_WORDS:
             for match in re.finditer(pattern, code):
+                if (path, match.group(0)) in ALLOWED:
+                    continue
                 yield code.count("\n", 0, match.start()) + 1, f"a core may not use {match.group(0)}", f"it {why}"
 
 

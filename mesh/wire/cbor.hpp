@@ -6,37 +6,59 @@
 #include "mesh/wire/value.hpp"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <cstdint>
 #include <limits>
 #include <optional>
+#include <span>
 #include <string_view>
 
 namespace orrery::cbor {
 
 enum class major : std::uint8_t { unsigned_integer, negative_integer, byte_string, text, array, map, tag, simple };
 
+/// An item's head: all of an integer, what comes before the bytes of a text.
+class head {
+ public:
+  head(major kind, std::uint64_t number) noexcept {
+    const unsigned info = number < 24            ? static_cast<unsigned>(number)
+                          : number <= 0xff       ? 24
+                          : number <= 0xffff     ? 25
+                          : number <= 0xffffffff ? 26
+                                                 : 27;
+    data_[size_++] = static_cast<std::uint8_t>(static_cast<unsigned>(kind) << 5U | info);
+    if (info < 24) return;
+    for (unsigned shift = 8U << (info - 24U); shift != 0;) {
+      shift -= 8;
+      data_[size_++] = static_cast<std::uint8_t>(number >> shift);
+    }
+  }
+  [[nodiscard]] static head of_integer(std::int64_t number) noexcept {
+    if (number >= 0) return {major::unsigned_integer, static_cast<std::uint64_t>(number)};
+    return {major::negative_integer, ~static_cast<std::uint64_t>(number)};
+  }
+  /// Valid as long as the head lives.
+  [[nodiscard]] byte_view view() const& noexcept { return {data_.data(), size_}; }
+
+ private:
+  std::array<std::uint8_t, 9> data_{};
+  std::size_t size_ = 0;
+};
+
+inline void put(bytes& out, byte_view encoded) { out.insert(out.end(), encoded.begin(), encoded.end()); }
 inline void put_head(bytes& out, major kind, std::uint64_t number) {
-  const auto top = static_cast<std::uint8_t>(static_cast<unsigned>(kind) << 5U);
-  const auto with = [&](unsigned info, int width) {
-    out.push_back(static_cast<std::uint8_t>(top | info));
-    for (int shift = (width - 1) * 8; shift >= 0; shift -= 8)
-      out.push_back(static_cast<std::uint8_t>(number >> static_cast<unsigned>(shift)));
-  };
-  if (number < 24) return with(static_cast<unsigned>(number), 0);
-  if (number <= 0xff) return with(24, 1);
-  if (number <= 0xffff) return with(25, 2);
-  if (number <= 0xffffffff) return with(26, 4);
-  with(27, 8);
+  const head made(kind, number);
+  put(out, made.view());
 }
 inline void put_integer(bytes& out, std::int64_t number) {
-  if (number >= 0) return put_head(out, major::unsigned_integer, static_cast<std::uint64_t>(number));
-  put_head(out, major::negative_integer, ~static_cast<std::uint64_t>(number));
+  const auto made = head::of_integer(number);
+  put(out, made.view());
 }
 inline void put_text(bytes& out, std::string_view text) {
   put_head(out, major::text, text.size());
-  out.insert(out.end(), text.begin(), text.end());
+  put(out, as_bytes(text));
 }
 inline void put_bool(bytes& out, bool flag) { out.push_back(flag ? 0xf5 : 0xf4); }
 inline void put_null(bytes& out) { out.push_back(0xf6); }
@@ -160,29 +182,27 @@ class reader {
 };
 
 [[nodiscard]] inline value integer_value(std::int64_t number) {
-  bytes encoded;
-  encoded.reserve(9);
-  put_integer(encoded, number);
-  return value::adopt(std::move(encoded));
+  const auto made = head::of_integer(number);
+  return value::adopt(made.view());
 }
 [[nodiscard]] inline value bool_value(bool flag) {
-  bytes encoded;
-  put_bool(encoded, flag);
-  return value::adopt(std::move(encoded));
+  const std::uint8_t encoded = flag ? 0xf5 : 0xf4;
+  return value::adopt({&encoded, 1});
 }
-
 [[nodiscard]] inline value text_value(std::string_view text) {
-  bytes encoded;
-  encoded.reserve(text.size() + 3);
-  put_text(encoded, text);
-  return value::adopt(std::move(encoded));
+  const head made(major::text, text.size());
+  const auto start = made.view();
+  return value::written(start.size() + text.size(), [&](std::span<std::uint8_t> room) {
+    std::ranges::copy(as_bytes(text), std::ranges::copy(start, room.begin()).out);
+  });
 }
-/// The text, where the value is one; valid as long as the value lives.
+/// The text, where the value is one; valid until the value is moved, assigned to or gone.
 [[nodiscard]] inline std::optional<std::string_view> text_of(const value& from) {
   reader at(from.cbor());
   const item head = at.next();
   if (head.kind != major::text) return {};
   return at.take(head.number);
 }
+std::optional<std::string_view> text_of(const value&& from) = delete;
 
 }  // namespace orrery::cbor

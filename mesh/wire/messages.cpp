@@ -327,7 +327,7 @@ bytes encode(const message& sent) {
       [](const auto& m) -> bytes {
         using type = std::decay_t<decltype(m)>;
         if constexpr (std::is_same_v<type, unknown_message>) {
-          ORRERY_ASSERT(!"unknown messages are never sent");
+          ORRERY_ASSERT(false && "unknown messages are never sent");
           return {};
         } else {
           field_writer out;

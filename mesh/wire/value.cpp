@@ -1,6 +1,11 @@
 #include "mesh/wire/value.hpp"
 
+#include "mesh/base/assert.hpp"
+
 #include <nlohmann/json.hpp>
+
+#include <limits>
+#include <new>
 
 namespace orrery {
 namespace {
@@ -101,9 +106,26 @@ class cbor_walker {
 
 }  // namespace
 
-value::value() {
-  static const auto null = std::make_shared<const bytes>(bytes{0xf6});  // shared: most casts have no argument
-  encoded_ = null;
+// One allocation for the count and the bytes: what no owning type of the library does where the size is known only now.
+std::span<std::uint8_t> value::make_room(std::size_t size) {
+  ORRERY_ASSERT(size > 0 && size <= std::numeric_limits<std::uint32_t>::max());
+  raw_ = {};
+  if (size <= small_max) {
+    raw_.back() = static_cast<std::uint8_t>(size);
+    return {raw_.data(), size};
+  }
+  auto* const made = ::new (::operator new(sizeof(block) + size)) block{{1}, static_cast<std::uint32_t>(size)};
+  std::memcpy(raw_.data(), &made, sizeof made);
+  raw_.back() = shared_mark;
+  return {reinterpret_cast<std::uint8_t*>(made + 1), size};
+}
+
+void value::let_go(block* held) noexcept {
+  // A single owner is nobody else's to copy: most blocks end here, without a locked instruction.
+  if (held->owners.load(std::memory_order_acquire) != 1 && held->owners.fetch_sub(1, std::memory_order_acq_rel) != 1)
+    return;
+  held->~block();
+  ::operator delete(held);
 }
 
 result<value> value::from_json(std::string_view text) {
@@ -127,9 +149,9 @@ result<value> value::from_json(std::string_view text) {
 result<value> value::from_document(const json& document) {
   if (deeper_than(document, value_depth_max)) return too_deep();
   try {
-    bytes encoded = json::to_cbor(document);
+    const bytes encoded = json::to_cbor(document);
     if (encoded.size() > value_bytes_max) return fail(errc::too_large, "the value has " + size_text(encoded.size()));
-    return value(std::move(encoded));
+    return adopt(encoded);
   } catch (const json::exception& refused) {  // a string that is not UTF-8
     return fail(errc::invalid_argument, std::string{"cannot be encoded: "} + refused.what());
   }
@@ -147,11 +169,12 @@ result<value> value::from_cbor(byte_view encoded) {
   }
   const json parsed = json::from_cbor(encoded.begin(), encoded.end(), true, false, json::cbor_tag_handler_t::ignore);
   if (parsed.is_discarded()) return fail(errc::protocol, "CBOR that JSON cannot express (maps need text keys)");
-  return value(bytes(encoded.begin(), encoded.end()));
+  return adopt(encoded);
 }
 
 nlohmann::json value::document() const {
-  return json::from_cbor(encoded_->begin(), encoded_->end(), true, true, json::cbor_tag_handler_t::ignore);
+  const auto encoded = cbor();
+  return json::from_cbor(encoded.begin(), encoded.end(), true, true, json::cbor_tag_handler_t::ignore);
 }
 
 std::string value::json_text() const {

@@ -68,7 +68,7 @@ void core::post_call(time_point now, std::uint32_t relation_slot, std::uint32_t 
                                                waiting + " messages wait); retry later"));
   }
   posted->word = word;
-  posted->payload = std::move(payload);
+  fill(*posted, std::move(payload));
   posted->from = relations_[relation_slot].ends[0].who;
   posted->ref = reference_of(relation_slot);
   relations_[relation_slot].request = processes_[receiver].mailbox.last();

@@ -65,7 +65,7 @@ void context::send_alias(handle to, reference alias, atom word, value payload) {
 spawned context::spawn(std::unique_ptr<body> what, const spawn_options& how) {
   const auto slot = core_.admit(std::move(what), how, self());
   if (slot == no_slot) {
-    core_.doom(slot_, {exit_reason::kind::limit, "system_limit: as many processes run as may"}, false);
+    core_.doom(slot_, {exit_reason::kind::system_limit, "as many processes run as may"}, false);
     return {};
   }
   spawned made{core_.handle_of(slot), no_reference};

@@ -74,7 +74,7 @@ tl::expected<std::uint32_t, exit_reason> core::start_now(time_point now, std::un
   if (slot == no_slot) {
     const char* why =
         depth_ < depth_max ? "as many processes run as may" : "too many processes start within each other";
-    return tl::unexpected(exit_reason{exit_reason::kind::limit, why});
+    return tl::unexpected(exit_reason{exit_reason::kind::system_limit, why});
   }
   processes_[slot].held = true;
   if (how.link && parent.slot != no_slot) make_link(now, slot, parent);
@@ -124,7 +124,7 @@ message* core::post(time_point now, std::uint32_t receiver, message::kind what) 
   const bool bounded = from_users(what);
   const bool full = bounded && (to.mailbox.size() >= to.mailbox_max || messages_.size() >= options_.messages_max);
   if (to.doomed || (full && !make_room(now, to, what))) {
-    ++counted_.dropped;
+    if (what != message::kind::call) ++counted_.dropped;
     return nullptr;
   }
   const auto slot = messages_.take();
@@ -135,6 +135,17 @@ message* core::post(time_point now, std::uint32_t receiver, message::kind what) 
   to.mailbox.push_back(messages_, slot);
   if (!to.runnable) update_runnable(receiver);
   return &posted;
+}
+
+void core::fill(message& posted, value payload) {
+  posted.weight = static_cast<std::uint32_t>(payload.cbor().size());
+  queued_bytes_ += posted.weight;
+  posted.payload = std::move(payload);
+}
+
+void core::release(std::uint32_t message_slot) {
+  queued_bytes_ -= messages_[message_slot].weight;
+  messages_.release(message_slot);
 }
 
 void core::put_first(message& posted) {
@@ -151,9 +162,9 @@ void core::discard(time_point now, std::uint32_t message_slot, error why) {
   const reference ref = gone.ref;
   const auto receiver = gone.receiver;
   processes_[receiver].mailbox.remove(messages_, message_slot);
-  messages_.release(message_slot);
+  release(message_slot);
   update_runnable(receiver);
-  ++counted_.dropped;
+  if (!was_call) ++counted_.dropped;
   if (was_call && relations_.alive(ref.slot, ref.generation)) conclude(now, ref.slot, fail(std::move(why)));
 }
 
@@ -172,7 +183,7 @@ void core::deliver(time_point now, handle from, handle to, message::kind what, r
   posted->from = from;
   posted->ref = ref;
   posted->word = word;
-  posted->payload = std::move(payload);
+  fill(*posted, std::move(payload));
 }
 
 void core::deliver_alias(time_point now, handle from, handle to, reference alias, atom word, value payload) {
@@ -231,7 +242,7 @@ void core::handle_next(time_point now, std::uint32_t slot) {
     ++handling.handled;
     ++counted_.handled;
     within(now, slot, [&](body& what, context& self) { what.received(self, arrived); });
-    messages_.release(at);
+    release(at);
   }
   if (handling.mailbox.empty() || handling.doomed || handling.suspended || handling.awaiting != no_reference) {
     update_runnable(slot);
@@ -286,6 +297,14 @@ bool core::alive(handle who) const {
 body* core::body_of(handle who) {
   process* found = find(who);
   return found == nullptr ? nullptr : found->what.get();
+}
+
+process_load core::load_of(handle who) const {
+  const process* of = find(who);
+  if (of == nullptr) return {};
+  process_load load{.waiting = of->mailbox.size(), .handled = of->handled};
+  if (!of->mailbox.empty()) load.oldest = messages_[of->mailbox.first()].arrived;
+  return load;
 }
 
 std::optional<std::uint32_t> core::note_of(handle who) const {

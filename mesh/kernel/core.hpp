@@ -58,6 +58,12 @@ struct withdrawn {
   time_point deadline = never;
 };
 
+struct process_load {
+  std::size_t waiting = 0;
+  std::uint64_t handled = 0;
+  std::optional<time_point> oldest{};  ///< when the message that is next arrived
+};
+
 struct process_state {
   handle who;
   handle parent;
@@ -134,6 +140,9 @@ class core {
   [[nodiscard]] body* body_of(handle who);
   /// spawn_options::note, where there is such a process.
   [[nodiscard]] std::optional<std::uint32_t> note_of(handle who) const;
+  [[nodiscard]] process_load load_of(handle who) const;
+  /// Of the payloads that wait, in all mailboxes.
+  [[nodiscard]] std::size_t queued_bytes() const noexcept { return queued_bytes_; }
   [[nodiscard]] std::optional<process_state> inspect(handle who) const;
   [[nodiscard]] handle whereis(atom name) const;
   /// What all runs so far have used of their budgets.
@@ -163,6 +172,8 @@ class core {
                                                                    const spawn_options& how, handle parent);
   /// A new last message of a mailbox, for the caller to fill in; nullptr where it was dropped.
   [[nodiscard]] message* post(time_point now, std::uint32_t receiver, message::kind what);
+  void fill(message& posted, value payload);
+  void release(std::uint32_t message_slot);
   void put_first(message& posted);
   [[nodiscard]] bool make_room(time_point now, process& full, message::kind what);
   void discard(time_point now, std::uint32_t message_slot, error why);
@@ -252,6 +263,7 @@ class core {
   std::size_t ending_at_ = 0;
   std::unordered_map<std::uint32_t, handle> names_;  ///< by atom. Never iterated
   std::vector<remote_node> nodes_;                   ///< the first is this kernel, and stays unused
+  std::size_t queued_bytes_ = 0;
   std::uint32_t running_ = no_slot;
   std::uint32_t depth_ = 0;     ///< of callbacks within each other
   std::uint32_t charged_ = 0;   ///< by the callback that runs, in messages

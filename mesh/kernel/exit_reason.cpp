@@ -23,6 +23,8 @@ std::string_view kind_text(exit_reason::kind why) noexcept {
       return "kill";
     case exit_reason::kind::noproc:
       return "noproc";
+    case exit_reason::kind::system_limit:
+      return "system_limit";
     case exit_reason::kind::noconnection:
       return "noconnection";
   }

@@ -16,6 +16,7 @@ struct exit_reason {
     limit,         ///< user code went over a limit
     kill,          ///< the untrappable exit signal itself; along a link it is a reason like others
     noproc,        ///< linked to or monitored what did not exist
+    system_limit,  ///< it asked for more processes, links, timers than there may be
     noconnection,  ///< its node cannot be reached any more; the process itself may live
   };
   kind why = kind::normal;

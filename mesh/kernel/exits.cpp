@@ -72,7 +72,7 @@ std::vector<withdrawn> core::withdraw(time_point now, handle who) {
       taken.payload = std::move(each.payload);
       waiting.push_back(std::move(taken));
       mailbox.remove(messages_, at);
-      messages_.release(at);
+      release(at);
     }
     at = next;
   }
@@ -96,9 +96,9 @@ void core::finish(time_point now, std::uint32_t slot) {
     tell_end(now, of.relations / 2, of.relations % 2, why);
   while (!of.mailbox.empty()) {
     const auto waiting = of.mailbox.first();
+    if (messages_[waiting].what != message::kind::call) ++counted_.dropped;
     of.mailbox.remove(messages_, waiting);
-    messages_.release(waiting);
-    ++counted_.dropped;
+    release(waiting);
   }
   if (of.timeout != no_reference) clear_timeout(of);
   update_runnable(slot);

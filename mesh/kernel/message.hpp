@@ -36,6 +36,7 @@ struct message {
 
   // The kernel's own.
   std::uint32_t receiver = no_slot;
+  std::uint32_t weight = 0;  ///< bytes of the payload of a call, cast or plain message
   slot_link place{};
 };
 

@@ -35,8 +35,7 @@ void core::detach(std::uint32_t slot, std::uint32_t end) {
 std::uint32_t core::relate(relation::kind what, handle first, handle second) {
   if (relations_.size() >= options_.relations_max) {
     if (find(first) != nullptr) {
-      doom(first.slot, {exit_reason::kind::limit, "system_limit: links, monitors, calls, aliases and timers together"},
-           false);
+      doom(first.slot, {exit_reason::kind::system_limit, "links, monitors, calls, aliases and timers together"}, false);
     }
     return no_slot;
   }
@@ -136,7 +135,7 @@ void core::drop_monitor(std::uint32_t slot, reference watched, bool flush) {
   for (auto at = mailbox.first(); at != no_slot; at = messages_[at].place.next) {
     if (messages_[at].what != message::kind::down || messages_[at].ref != watched) continue;
     mailbox.remove(messages_, at);
-    messages_.release(at);
+    release(at);
     return update_runnable(slot);
   }
 }

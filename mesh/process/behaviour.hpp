@@ -1,6 +1,7 @@
 #pragma once
 // The one interface between processes and what runs in them: built in, Lua, later the user's app.
 #include "mesh/base/result.hpp"
+#include "mesh/kernel/body.hpp"
 #include "mesh/process/runtime.hpp"
 #include "mesh/process/spec.hpp"
 #include "mesh/wire/value.hpp"
@@ -20,6 +21,7 @@ struct scope {
   std::string_view klass;
   std::string_view key;
   effects& out;  ///< only cast_sent may be added
+  kernel::context& self;
 };
 
 /// The callback did its work. `reply` goes to the caller of a call and is ignored after a cast.
@@ -36,10 +38,11 @@ struct exits {
   exit_reason reason;
   std::optional<value> reply;
 };
-using outcome = std::variant<done, refused, exits>;
+/// The callback has kept whom to answer (kernel::caller_of), and replies later.
+struct deferred {};
+using outcome = std::variant<done, refused, exits, deferred>;
 
-/// One life of one process: its state and its callbacks, named as gen_server's are (info, continue and code_change
-/// belong here once processes have links and timers). The runtime calls one at a time.
+/// One life of one process: its state and its callbacks, named as gen_server's are. The runtime calls one at a time.
 class behaviour {
  public:
   behaviour() = default;
@@ -52,6 +55,12 @@ class behaviour {
   [[nodiscard]] virtual std::optional<exit_reason> init(const scope& where, std::uint64_t seed) = 0;
   [[nodiscard]] virtual outcome call(const scope& where, std::string_view method, const value& argument) = 0;
   [[nodiscard]] virtual outcome cast(const scope& where, std::string_view method, const value& argument) = 0;
+  /// What is neither: exits and downs of others, timers, timeouts, replies to own calls, plain messages, continues.
+  /// Without it they are dropped.
+  [[nodiscard]] virtual outcome info(const scope& where, const kernel::message& arrived) {
+    static_cast<void>(where), static_cast<void>(arrived);
+    return done{};
+  }
   /// Last of all callbacks: on stop and shutdown, and after an error of its own; not when killed or over a limit.
   virtual void terminate(const scope& where, const exit_reason& reason) = 0;
   /// The state as data, for another node or a checkpoint. Errors: internal, where it cannot be expressed.

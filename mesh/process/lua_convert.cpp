@@ -1,8 +1,8 @@
 #include "mesh/process/lua_convert.hpp"
 
 #include "mesh/base/ids.hpp"
-#include "mesh/wire/cbor.hpp"
 #include "mesh/process/lua_host.hpp"
+#include "mesh/wire/cbor.hpp"
 
 #include <algorithm>
 

@@ -168,8 +168,9 @@ class runtime {
   /// nothing has changed here, and the waiting calls are still the caller's to answer.
   [[nodiscard]] result<void> install(time_point now, handoff arrived, effects& out);
 
+  struct impl;  ///< this room's own business
+
  private:
-  struct impl;
   std::unique_ptr<impl> impl_;
 };
 

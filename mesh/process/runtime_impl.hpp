@@ -1,129 +1,127 @@
 #pragma once
-// The inside of process::runtime: what its two .cpp files share. runtime.cpp: mailboxes, the run queue, reading.
-// lifecycle.cpp: start, exit, restart, giving up, handing over.
+// The inside of process::runtime: classes and names on a kernel. runtime.cpp: messages, reading. classes.cpp: classes
+// and their supervisors, start and end of processes, handing over.
 #include "mesh/base/hash.hpp"
+#include "mesh/kernel/core.hpp"
 #include "mesh/process/behaviour.hpp"
-#include "mesh/process/deadline_queue.hpp"
+#include "mesh/process/hosted.hpp"
+#include "mesh/process/name_index.hpp"
 #include "mesh/process/runtime.hpp"
-#include "mesh/kernel/slab.hpp"
 #include "mesh/process/supervision.hpp"
+#include "mesh/process/supervisor.hpp"
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 namespace orrery::process {
 
-using kernel::no_slot;
-using kernel::slab;
-using kernel::slot_link;
-using kernel::slot_list;
+inline constexpr std::uint32_t supervisors_max = 10'000;  ///< beside the processes that are asked for
 
-struct message {
-  message_kind kind = message_kind::cast;
-  std::string method;
-  value argument;
-  reply_token token;
-  time_point deadline = never;
-  std::uint32_t receiver = no_slot;
-  slot_link in_mailbox;
-  [[nodiscard]] std::size_t bytes() const noexcept { return method.size() + argument.cbor().size(); }
+/// A behaviour's type, and how many processes run it.
+struct shared_type {
+  std::unique_ptr<behaviour_type> of;
+  std::size_t users = 0;
 };
 
-struct supervised_class;
-
-struct process {
-  std::string key;
+/// What is known of a name as long as its process is supervised; it stays while lives of the process come and go.
+struct named {
+  std::string key{};
   supervised_class* klass = nullptr;
-  behaviour_type* type = nullptr;   ///< what `body` was made by; differs from the class' after a change of kind
-  std::unique_ptr<behaviour> body;  ///< null only while the supervisor decides
-  slot_list<message, &message::in_mailbox> mailbox;
-  slot_link among_children;
-  slot_link in_run_queue;
-  bool runnable = false;
-  std::uint64_t handled = 0;
+  kernel::handle who{};
+  kernel::slot_link among_children{};
   std::uint64_t restarts = 0;
-  time_point started_at;
-  std::unique_ptr<last_exit> last;
+  time_point started_at{};
+  std::unique_ptr<last_exit> last{};
 };
 
-/// A class and its supervisor.
-struct supervised_class {
+/// A class: its behaviour, its names, and the supervisor of its processes, of which names are the tags.
+struct supervised_class final : supervisor_watcher, child_factory {
+  explicit supervised_class(runtime::impl& of) : owner(of) {}
+
+  [[nodiscard]] std::unique_ptr<kernel::body> make(std::uint64_t tag) override;
+  void child_started(std::uint64_t tag, kernel::handle who) override;
+  void child_ended(std::uint64_t tag, const exit_reason& why, bool final) override;
+  void child_restarted(std::uint64_t tag, kernel::handle who, const exit_reason& why) override;
+  void child_given_up(std::uint64_t tag, const std::string& why) override;
+  void gave_up(const std::string& why) override;
+
+  runtime::impl& owner;
   class_spec spec;
-  std::unique_ptr<behaviour_type> type;
-  std::vector<std::unique_ptr<behaviour_type>> replaced;  ///< of another kind, with processes that still run it
-  restart_window window;
-  slot_list<process, &process::among_children> children;             ///< in the order of their start
-  std::unordered_map<std::string_view, std::uint32_t> slots_by_key;  ///< views of process::key. Never iterated
+  std::unique_ptr<shared_type> type;
+  std::vector<std::unique_ptr<shared_type>> replaced;  ///< of another kind, with processes that still run it
+  kernel::handle supervised_by{};
+  kernel::slot_list<named, &named::among_children> children;  ///< in the order of their start
+  name_index by_key;
   std::uint64_t restarts = 0;
-  std::uint64_t gave_up = 0;
+  std::uint64_t gave_up_times = 0;
 };
 
-struct runtime::impl {
-  explicit impl(options chosen) : settings(std::move(chosen)) {}
+struct runtime::impl final : kernel::surroundings {
+  explicit impl(options chosen);
+  ~impl() override;
 
-  options settings;
-  std::map<class_name, std::unique_ptr<supervised_class>> classes;  // outlives the processes: declared before them
-  slab<process> processes;
-  slab<message> messages;
-  slot_list<process, &process::in_run_queue> run_queue;
-  std::size_t queued_bytes = 0;  ///< of all messages
-  deadline_queue deadlines;
-  restart_window root_window;
-  std::uint64_t lives = 0;  ///< started so far, for seeds
-  counters counted;
-  std::uint64_t spent = 0;  ///< of the budgets of all runs
+  // ---- kernel::surroundings ----
+  void replied(kernel::call_token token, result<value> answer) override;
+  void ended(kernel::handle who, std::uint64_t tag, const exit_reason& why) override;
+  void transmit(kernel::signal what) override;
+  [[nodiscard]] std::string describe(std::uint64_t tag) const override;
+
+  /// Where effects go while one of the runtime's functions runs.
+  class sink {
+   public:
+    sink(impl& of, time_point now, effects& out) : of_(of), before_(std::exchange(of.out_, &out)) { of.now = now; }
+    sink(const sink&) = delete;
+    sink& operator=(const sink&) = delete;
+    ~sink() { of_.out_ = before_; }
+
+   private:
+    impl& of_;
+    effects* before_;
+  };
+  [[nodiscard]] effects& out() const { return *out_; }
+  void emit(process_event::kind what, std::uint32_t name, exit_reason reason) const;
 
   // ---- runtime.cpp ----
   [[nodiscard]] supervised_class* find_class(const class_name& name);
   [[nodiscard]] std::uint32_t find(const process_name& name);
-  [[nodiscard]] process_info describe(std::uint32_t slot) const;
-  /// The receiver's slot, started if need be, or why the message is refused.
-  [[nodiscard]] result<std::uint32_t> receiver(time_point now, const process_name& name, message_kind kind,
-                                               std::string_view method, effects& out);
-  void enqueue(std::uint32_t slot, message arrived);
-  /// Takes a message out of its mailbox and out of the table.
-  [[nodiscard]] message take_message(std::uint32_t slot);
-  /// Handles the first message of the mailbox. The process may be gone or another life afterwards.
-  void handle_one(time_point now, std::uint32_t slot, effects& out);
-  void settle(time_point now, std::uint32_t slot, const message& handled, outcome led_to, effects& out);
-  void expire(time_point now, effects& out);
-  [[nodiscard]] const deadline_queue::entry* earliest_deadline();
-  void set_runnable(std::uint32_t slot, bool wanted);
+  [[nodiscard]] std::uint32_t find(const supervised_class& klass, std::string_view key) const;
+  [[nodiscard]] process_info describe_name(std::uint32_t name) const;
+  [[nodiscard]] process_name name_of(const named& of) const { return {of.klass->spec.name, process_key{of.key}}; }
+  struct route {
+    kernel::handle to;
+    kernel::atom word;
+  };
+  /// The receiver, started if need be, or why the message is refused.
+  [[nodiscard]] result<route> receiver(const process_name& name, message_kind kind, std::string_view method);
 
-  // ---- lifecycle.cpp ----
-  [[nodiscard]] process_name name_of(const process& of) const { return {of.klass->spec.name, process_key{of.key}}; }
-  [[nodiscard]] pid pid_of(std::uint32_t slot) const { return {settings.node, slot, processes.generation(slot)}; }
-  [[nodiscard]] scope scope_of(time_point now, const process& of, effects& out) const {
-    return {now, of.klass->spec.name.value, of.key, out};
-  }
-  [[nodiscard]] std::uint64_t next_seed(const process& of);
-  void emit(process_event::kind what, std::uint32_t slot, exit_reason reason, effects& out) const;
-
-  /// A slot with a name and a class, and no body yet.
+  // ---- classes.cpp ----
+  [[nodiscard]] std::uint64_t next_seed(const supervised_class& klass, std::uint32_t name);
+  [[nodiscard]] result<void> replace(supervised_class& known, class_spec spec);
+  [[nodiscard]] kernel::handle supervisor_of(supervised_class& klass);
+  [[nodiscard]] supervisor_spec spec_of_supervisor(supervised_class& klass) const;
   [[nodiscard]] std::uint32_t admit(supervised_class& klass, const process_key& key);
-  /// Gives the process its body. A reason: init failed, there is no body.
-  [[nodiscard]] std::optional<exit_reason> bring_up(time_point now, std::uint32_t slot, effects& out);
-  [[nodiscard]] result<std::uint32_t> start(time_point now, supervised_class& klass, const process_key& key,
-                                            effects& out);
-  /// Answers every waiting call and drops every waiting cast.
-  void drop_mailbox(std::uint32_t slot, const exit_reason& reason, effects& out);
-  /// Forgets the process: name, slot, place in the run queue. REQUIRES: an empty mailbox.
-  void remove(std::uint32_t slot);
-  /// The process ends; its supervisor decides whether it comes back.
-  void exited(time_point now, std::uint32_t slot, exit_reason reason, effects& out);
-  /// The process ends and does not come back; terminate runs.
-  void shut_down(time_point now, std::uint32_t slot, const exit_reason& reason, effects& out);
-  void restart(time_point now, std::uint32_t slot, exit_reason reason, effects& out);
-  void give_up(time_point now, supervised_class& klass, const std::string& why, effects& out);
-  void shut_down_children(time_point now, supervised_class& klass, const exit_reason& reason, effects& out);
-  /// Starts the process afresh where its class has changed to a behaviour of another kind.
-  void renew(time_point now, std::uint32_t slot, effects& out);
-};
+  void forget(std::uint32_t name);
+  [[nodiscard]] result<kernel::handle> start(supervised_class& klass, const process_key& key);
+  /// Ends the process for good; terminate runs.
+  void shut_down(std::uint32_t name, const exit_reason& reason);
 
-[[nodiscard]] error exited_error(const process_name& name, const exit_reason& reason, took_effect how_far);
+  options settings;
+  std::map<class_name, std::unique_ptr<supervised_class>> classes;
+  supervised_class* last_class = nullptr;  ///< that was asked for
+  kernel::slab<named> names;
+  kernel::core core;  // its processes refer to classes and names: declared after them
+  restart_window root_window;
+  std::uint64_t lives = 0;  ///< started so far, for seeds
+  counters counted;
+  time_point now{};
+  std::optional<error> not_restored;  ///< why the process that is being installed was not
+  std::optional<value> installing;    ///< its state, until it is taken
+  bool moving_in = false;
+  effects* out_ = nullptr;
+};
 
 }  // namespace orrery::process

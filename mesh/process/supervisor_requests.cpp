@@ -54,7 +54,7 @@ std::uint32_t supervisor::find(kernel::context& self, kernel::handle who) const 
 result<kernel::handle> supervisor::start_new(kernel::context& self, std::uint32_t slot) {
   const auto begun = bring_up(self, slot);
   if (!begun) {
-    const bool full = begun.error().why == exit_reason::kind::limit;
+    const bool full = begun.error().why == exit_reason::kind::system_limit;
     auto why = self.of().describe(children_[slot].tag) + " exited, " + to_string(begun.error()) + " (while it started)";
     forget(slot);
     return fail(full ? errc::overloaded : errc::process_exited, std::move(why));

@@ -1,0 +1,272 @@
+// Classes and their supervisors; processes that start, end and move.
+#include "mesh/process/runtime_impl.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace orrery::process {
+
+// ---- what the kernel and the supervisors say ----
+
+void runtime::impl::replied(kernel::call_token token, result<value> answer) {
+  out().emplace_back(process::replied{reply_token{token.value}, std::move(answer)});
+}
+
+void runtime::impl::ended(kernel::handle who, std::uint64_t tag, const exit_reason& why) {
+  static_cast<void>(tag), static_cast<void>(why);
+  // Ends of processes are told by their supervisors. Of a supervisor: what it had given up on is forgotten with it.
+  for (const auto& [name, klass] : classes) {
+    if (klass->supervised_by != who) continue;
+    while (!klass->children.empty())
+      forget(klass->children.last());
+  }
+}
+
+void runtime::impl::transmit(kernel::signal what) { static_cast<void>(what); }  // there is no other kernel yet
+
+std::string runtime::impl::describe(std::uint64_t tag) const {
+  const auto slot = static_cast<std::uint32_t>(tag);
+  return names.taken(slot) && names[slot].klass != nullptr ? to_string(name_of(names[slot])) : "the process";
+}
+
+void runtime::impl::emit(process_event::kind what, std::uint32_t name, exit_reason reason) const {
+  const named& of = names[name];
+  out().emplace_back(
+      process_event{what, name_of(of), pid{settings.node, of.who.slot, of.who.generation}, std::move(reason)});
+}
+
+std::unique_ptr<kernel::body> supervised_class::make(std::uint64_t tag) {
+  return std::make_unique<hosted>(*this, static_cast<std::uint32_t>(tag), std::exchange(owner.installing, {}));
+}
+
+void supervised_class::child_started(std::uint64_t tag, kernel::handle who) {
+  named& of = owner.names[static_cast<std::uint32_t>(tag)];
+  of.who = who;
+  of.started_at = owner.now;
+  owner.emit(owner.moving_in ? process_event::kind::moved_in : process_event::kind::started,
+             static_cast<std::uint32_t>(tag), {});
+}
+
+void supervised_class::child_ended(std::uint64_t tag, const exit_reason& why, bool final) {
+  owner.emit(process_event::kind::exited, static_cast<std::uint32_t>(tag), why);
+  if (final) owner.forget(static_cast<std::uint32_t>(tag));
+}
+
+void supervised_class::child_restarted(std::uint64_t tag, kernel::handle who, const exit_reason& why) {
+  named& of = owner.names[static_cast<std::uint32_t>(tag)];
+  of.who = who;
+  of.started_at = owner.now;
+  ++of.restarts;
+  ++restarts;
+  of.last = std::make_unique<last_exit>(last_exit{why, owner.now});
+  owner.emit(process_event::kind::restarted, static_cast<std::uint32_t>(tag), why);
+}
+
+void supervised_class::child_given_up(std::uint64_t tag, const std::string& why) {
+  static_cast<void>(tag), static_cast<void>(why);  // its last exit is told, and its name is free
+}
+
+void supervised_class::gave_up(const std::string& why) {
+  ++gave_up_times;
+  owner.out().emplace_back(escalated{spec.name, spec.supervision.escalate, why});
+  if (spec.supervision.escalate != escalation::parent) return;
+  if (owner.root_window.admit(owner.now, root_intensity, root_period)) return;
+  owner.root_window.clear();
+  owner.out().emplace_back(escalated{spec.name, escalation::node,
+                                     "supervisor root gave up: more than " + std::to_string(root_intensity) +
+                                         " restarts of class supervisors within 10 s; the last: " + why});
+}
+
+// ---- classes ----
+
+result<void> runtime::define(class_spec spec) {
+  if (auto sound = validate(spec); !sound) return sound;
+  if (supervised_class* known = impl_->find_class(spec.name); known != nullptr) {
+    if (spec == known->spec) return {};
+    return impl_->replace(*known, std::move(spec));
+  }
+  auto type = make_type(spec);
+  if (!type) return fail(type.error());
+  auto added = std::make_unique<supervised_class>(*impl_);
+  added->type = std::make_unique<shared_type>(shared_type{std::move(*type)});
+  added->spec = std::move(spec);
+  impl_->classes.emplace(added->spec.name, std::move(added));
+  return {};
+}
+
+result<void> runtime::impl::replace(supervised_class& known, class_spec spec) {
+  const auto upgraded = known.type->of->upgrade(spec);
+  if (!upgraded) return fail(upgraded.error());
+  if (!*upgraded) {
+    auto type = make_type(spec);
+    if (!type) return fail(type.error());
+    std::erase_if(known.replaced, [](const auto& old) { return old->users == 0; });
+    known.replaced.push_back(std::exchange(known.type, std::make_unique<shared_type>(shared_type{std::move(*type)})));
+  }
+  known.spec = std::move(spec);
+  if (core.alive(known.supervised_by)) {
+    const auto& budget = known.spec.supervision;
+    static_cast<supervisor*>(core.body_of(known.supervised_by))
+        ->set_budget(budget.intensity, budget.period, budget.restart);
+  }
+  return {};
+}
+
+void runtime::undefine(time_point now, const class_name& name, effects& out) {
+  const impl::sink into(*impl_, now, out);
+  supervised_class* klass = impl_->find_class(name);
+  if (klass == nullptr) return;
+  while (!klass->children.empty())
+    impl_->shut_down(klass->children.last(), {exit_reason::kind::shutdown, "its class is gone"});
+  impl_->core.stop(now, klass->supervised_by, {});
+  impl_->last_class = nullptr;
+  impl_->classes.erase(name);
+}
+
+supervisor_spec runtime::impl::spec_of_supervisor(supervised_class& klass) const {
+  const auto& chosen = klass.spec.supervision;
+  supervisor_spec spec;
+  spec.name = "root/" + klass.spec.name.value;
+  spec.kind = strategy::simple_one_for_one;
+  spec.intensity = chosen.intensity;
+  spec.period = chosen.period;
+  spec.children_max = settings.processes_max;
+  spec.seed = settings.seed;
+  child_spec each;
+  each.id = klass.spec.name.value;
+  each.factory = &klass;
+  each.restart = chosen.restart;
+  spec.children.push_back(std::move(each));
+  return spec;
+}
+
+/// One that gave up comes back with no history and no children.
+kernel::handle runtime::impl::supervisor_of(supervised_class& klass) {
+  if (core.alive(klass.supervised_by)) return klass.supervised_by;
+  auto how = supervisor::options();
+  how.tag = kernel::no_slot;
+  how.announced = true;
+  const auto begun = core.start(now, std::make_unique<supervisor>(spec_of_supervisor(klass), &klass), how);
+  ORRERY_ASSERT(begun);
+  klass.supervised_by = *begun;
+  return *begun;
+}
+
+// ---- processes ----
+
+std::uint64_t runtime::impl::next_seed(const supervised_class& klass, std::uint32_t name) {
+  return mix64(settings.seed + ++lives * 0x9e3779b97f4a7c15U) ^
+         stable_hash(names[name].key, stable_hash(klass.spec.name.value));
+}
+
+std::uint32_t runtime::impl::admit(supervised_class& klass, const process_key& key) {
+  const auto slot = names.take();
+  named& admitted = names[slot];
+  admitted.key = key.value;
+  admitted.klass = &klass;
+  klass.by_key.add(admitted.key, slot);
+  klass.children.push_back(names, slot);
+  return slot;
+}
+
+void runtime::impl::forget(std::uint32_t name) {
+  named& gone = names[name];
+  gone.klass->by_key.remove(gone.key, name);
+  gone.klass->children.remove(names, name);
+  names.release(name);
+}
+
+result<kernel::handle> runtime::impl::start(supervised_class& klass, const process_key& key) {
+  if (names.size() >= settings.processes_max) {
+    return fail(errc::overloaded, "the node runs " + std::to_string(names.size()) +
+                                      " processes, as many as it may; retry later or add nodes");
+  }
+  const auto name = admit(klass, key);
+  result<kernel::handle> begun = kernel::nobody;
+  core.enter(now, supervisor_of(klass), [&](kernel::body& what, kernel::context& self) {
+    begun = static_cast<supervisor&>(what).start_child(self, std::uint64_t{name});
+  });
+  // As in OTP, a child that cannot start the first time is the starter's error and does not count as a restart.
+  if (!begun) forget(name);
+  return begun;
+}
+
+void runtime::impl::shut_down(std::uint32_t name, const exit_reason& reason) {
+  const auto who = names[name].who;
+  core.enter(now, names[name].klass->supervised_by,
+             [&](kernel::body& what, kernel::context& self) { static_cast<supervisor&>(what).release(self, who); });
+  core.stop(now, who, reason);
+  emit(process_event::kind::exited, name, reason);
+  forget(name);
+}
+
+bool runtime::stop(time_point now, const process_name& name, effects& out) {
+  const impl::sink into(*impl_, now, out);
+  const auto slot = impl_->find(name);
+  if (slot == kernel::no_slot) return false;
+  impl_->shut_down(slot, {exit_reason::kind::normal, {}});
+  return true;
+}
+
+bool runtime::kill(time_point now, const process_name& name, std::string reason, effects& out) {
+  const impl::sink into(*impl_, now, out);
+  const auto slot = impl_->find(name);
+  if (slot == kernel::no_slot) return false;
+  impl_->core.exit(now, impl_->names[slot].who, {exit_reason::kind::kill, std::move(reason)});
+  return true;
+}
+
+// ---- processes on their way ----
+
+result<handoff> runtime::take(time_point now, const process_name& name, effects& out) {
+  const impl::sink into(*impl_, now, out);
+  auto& of = *impl_;
+  const auto slot = of.find(name);
+  if (slot == kernel::no_slot) return fail(errc::not_found, "no process " + to_string(name) + " runs here");
+  const auto who = of.names[slot].who;
+  if (!of.core.alive(who)) return fail(errc::unavailable, to_string(name) + " is about to start again; retry");
+  auto state = static_cast<hosted*>(of.core.body_of(who))->snapshot();
+  if (!state) return fail(errc::internal, to_string(name) + " cannot be handed over: " + state.error().context);
+  handoff packed{name, of.names[slot].klass->spec.version, of.names[slot].restarts, std::move(*state), {}};
+  of.core.enter(now, of.names[slot].klass->supervised_by,
+                [&](kernel::body& what, kernel::context& self) { static_cast<supervisor&>(what).release(self, who); });
+  for (auto& waiting : of.core.withdraw(now, who)) {
+    if (waiting.what == kernel::message::kind::plain) continue;
+    packed.mailbox.push_back({std::string{of.core.atoms().text(waiting.word)}, std::move(waiting.payload),
+                              waiting.token ? std::optional{reply_token{waiting.token->value}} : std::nullopt,
+                              waiting.deadline});
+  }
+  of.emit(process_event::kind::moved_out, slot, {exit_reason::kind::moved, {}});
+  of.forget(slot);
+  return packed;
+}
+
+result<void> runtime::install(time_point now, handoff arrived, effects& out) {
+  const impl::sink into(*impl_, now, out);
+  auto& of = *impl_;
+  supervised_class* klass = of.find_class(arrived.name.klass);
+  if (klass == nullptr) return fail(errc::not_found, "no class '" + arrived.name.klass.value + "' here");
+  if (of.find(arrived.name) != kernel::no_slot) {
+    return fail(errc::already_exists, "process " + to_string(arrived.name) + " runs here already");
+  }
+  of.installing = std::move(arrived.state);
+  of.not_restored.reset();
+  of.moving_in = true;
+  const auto begun = of.start(*klass, arrived.name.key);
+  of.moving_in = false;
+  of.installing.reset();
+  if (!begun) return fail(of.not_restored ? *of.not_restored : begun.error());
+  of.names[of.find(arrived.name)].restarts = arrived.restarts;
+  for (auto& waiting : arrived.mailbox) {
+    if (waiting.token) {
+      call(now,
+           {arrived.name, std::move(waiting.method), std::move(waiting.argument), waiting.deadline, *waiting.token},
+           out);
+    } else {
+      (void)cast(now, arrived.name, std::move(waiting.method), std::move(waiting.argument), out);
+    }
+  }
+  return {};
+}
+
+}  // namespace orrery::process

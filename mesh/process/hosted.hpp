@@ -1,0 +1,43 @@
+#pragma once
+#include "mesh/kernel/body.hpp"
+#include "mesh/process/behaviour.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+namespace orrery::process {
+
+struct shared_type;
+struct supervised_class;
+
+/// A kernel process that runs a behaviour of a class: turns messages into callbacks, and what they say into replies
+/// and ends (OTP's gen_server).
+class hosted final : public kernel::body {
+ public:
+  /// `name`: slot of its name in the runtime. `state`: what to go on from, in place of init.
+  hosted(supervised_class& klass, std::uint32_t name, std::optional<value> state);
+  ~hosted() override;
+
+  void started(kernel::context& self) override;
+  void received(kernel::context& self, kernel::message& arrived) override;
+  void ended(kernel::context& self, const exit_reason& why) override;
+
+  [[nodiscard]] result<value> snapshot() { return inner_->snapshot(); }
+
+ private:
+  [[nodiscard]] scope where(kernel::context& self) const;
+  void take(shared_type& type);
+  [[nodiscard]] std::optional<exit_reason> begin(kernel::context& self);
+  /// The class has another behaviour: this process starts afresh with it. False where it did not start.
+  bool renew(kernel::context& self);
+  void settle(kernel::context& self, const kernel::message& handled, outcome led_to);
+
+  supervised_class& klass_;
+  shared_type* type_ = nullptr;
+  std::unique_ptr<behaviour> inner_;
+  std::optional<value> state_;
+  std::uint32_t name_;
+};
+
+}  // namespace orrery::process

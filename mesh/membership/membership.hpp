@@ -162,6 +162,8 @@ class table {
   [[nodiscard]] bool unreached_leaver() const;
   /// A peer that we have welcomed may take us for up, though we have not heard its welcome.
   [[nodiscard]] bool half_up() const;
+  /// A connection is open, or being opened, that is not up yet.
+  [[nodiscard]] bool greeting() const;
   [[nodiscard]] std::vector<peer_view> view() const;
 
  private:

@@ -200,6 +200,10 @@ bool table::half_up() const {
                      [](const auto& each) { return each.second.accepted && !each.second.up; });
 }
 
+bool table::greeting() const {
+  return std::any_of(links_.begin(), links_.end(), [](const auto& each) { return !each.second.up; });
+}
+
 std::vector<peer_view> table::view() const {
   std::vector<peer_view> out;
   out.push_back({settings_.self.name, settings_.uid, settings_.self.boot, settings_.address, peer_state::self,

@@ -204,6 +204,7 @@ void core::impl::take(const drain_requested&) {
   if (left_ || drain_wanted_) return;
   drain_wanted_ = true;
   drain_until_ = after(now_, settings_.drain_timeout);
+  newcomer_until_ = after(now_, newcomer_grace);
   announce_drain();
 }
 

@@ -18,8 +18,12 @@ void core::impl::announce_drain() {
 }
 
 bool core::impl::may_leave() const {
-  // The last node waits for a newcomer that is on its way: otherwise all that it runs would be lost.
-  if (placement_.nodes().empty() && runtime_.count() > 0 && members_.waiting_for(now_)) return false;
+  // The last node waits for a newcomer that is on its way, or that discovery may not have told of yet: otherwise all
+  // that it runs would be lost.
+  if (placement_.nodes().empty() && runtime_.count() > 0 &&
+      (now_ < newcomer_until_ || members_.waiting_for(now_) || members_.greeting())) {
+    return false;
+  }
   // A peer that has acknowledged sends no more calls after it; those that it had sent are in pending_ by then.
   return handed_over() && !members_.half_up() && pending_.size() == 0 && gathers_.empty() && !work_left_;
 }

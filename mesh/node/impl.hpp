@@ -24,12 +24,12 @@ namespace orrery::node {
 inline constexpr duration call_timeout_default = std::chrono::seconds{5};
 inline constexpr duration call_timeout_max = std::chrono::hours{1};
 inline constexpr duration control_timeout = std::chrono::seconds{5};
-/// A refusal without effect is tried elsewhere after this, within the caller's deadline.
-inline constexpr duration retry_delay = std::chrono::milliseconds{25};
 /// A parked cast is dropped after this.
 inline constexpr duration cast_parked_max = std::chrono::seconds{5};
 /// Until the mesh has formed, names are not started here for at most this long.
 inline constexpr duration forming_max = std::chrono::seconds{2};
+/// A last node that drains and still runs processes waits this long for discovery to tell of a newcomer.
+inline constexpr duration newcomer_grace = std::chrono::seconds{1};
 inline constexpr duration gather_max_time = std::chrono::seconds{1};
 inline constexpr std::size_t gathers_max = 256;
 inline constexpr std::size_t list_limit_max = 5000;
@@ -185,6 +185,7 @@ struct core::impl {
   bool contest_open_ = false;         ///< peers have not yet said which of our names they ran meanwhile
   time_point rescan_at_ = never;
   time_point drain_until_ = never;
+  time_point newcomer_until_{};
   std::set<link_id> drain_unheard_;  ///< peers that have not acknowledged that we drain
   bool placement_stale_ = true;
   bool joined_ = false;       ///< was, at least once

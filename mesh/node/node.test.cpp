@@ -14,6 +14,8 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
 using core_b = testing::core_b;
 
 using testing::named;
@@ -121,6 +123,24 @@ TEST_F(core_b, a_refused_peer_is_an_event_with_the_reason) {
   step(connection_opened{connection_id{1}, {"ns", "another", "a"}, false});
   EXPECT_EQ(b.current().counted.peers_refused, 1U);
   EXPECT_THAT(notified("peer_refused"), HasSubstr("expected orrery://ns/demo/"));
+}
+
+TEST_F(core_b, a_cast_that_was_forwarded_often_goes_on_after_a_pause_and_not_for_ever) {
+  expect_both();
+  connect();
+  receive(wire::handoff_done{});
+  for (std::uint64_t i = 0; i < 20; ++i)
+    receive(wire::cast{named(std::to_string(i)), "add", value{}, hops_max});
+  EXPECT_THAT(sent<wire::cast>(), IsEmpty());
+  pass(retry_delay);
+  const auto forwarded = sent<wire::cast>();
+  ASSERT_THAT(forwarded, Not(IsEmpty()));
+  EXPECT_EQ(forwarded.front().hops, hops_max + 1);
+  EXPECT_EQ(b.current().counted.casts_dropped, 0U);
+  auto worn = forwarded.front();
+  worn.hops = cast_hops_max;
+  receive(worn);
+  EXPECT_EQ(b.current().counted.casts_dropped, 1U);
 }
 
 TEST_F(core_b, a_request_that_was_forwarded_too_often_is_refused_without_effect) {

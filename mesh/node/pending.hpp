@@ -27,6 +27,10 @@ inline constexpr std::size_t parked_max = 10'000;     ///< of these, held until 
 /// What their arguments may take together, here, forwarded or parked.
 inline constexpr std::size_t pending_bytes_max = 128U << 20U;
 inline constexpr std::uint64_t hops_max = 3;  ///< nodes that may forward one request
+/// A refusal without effect is tried elsewhere after this, within the caller's deadline.
+inline constexpr duration retry_delay = std::chrono::milliseconds{25};
+/// A cast has no caller who could try again: beyond hops_max it goes on, after a pause at each node.
+inline constexpr std::uint64_t cast_hops_max = 40;
 
 /// Who gets the answer.
 struct nobody {};

@@ -86,7 +86,8 @@ void core::impl::dispatch(reply_token token) {
   const pending* entry = pending_.find(token);
   if (entry == nullptr) return;
   auto way = where(entry->name);
-  if (way.where == route::to::there && entry->hops >= hops_max) {
+  const auto most = std::holds_alternative<ask_cast>(entry->what) ? cast_hops_max : hops_max;
+  if (way.where == route::to::there && entry->hops >= most) {
     way = {route::to::nowhere, {}, forwarded_too_often()};
   }
   switch (way.where) {
@@ -186,7 +187,8 @@ result<void> core::impl::route_cast(process_name name, std::string method, value
       work_left_ = true;
       return runtime_.cast(now_, name, std::move(method), std::move(argument), ran_);
     case route::to::there:
-      if (hops >= hops_max) return dropped(forwarded_too_often());
+      if (hops >= cast_hops_max) return dropped(forwarded_too_often());
+      if (hops >= hops_max) break;
       transmit_to(way.peer->link, wire::cast{std::move(name), std::move(method), std::move(argument), hops + 1});
       return {};
     case route::to::nowhere:
@@ -200,7 +202,7 @@ result<void> core::impl::route_cast(process_name name, std::string method, value
                                            .what = ask_cast{std::move(method), std::move(argument)},
                                            .deadline = after(now_, cast_parked_max),
                                            .hops = hops});
-  if (pending_.set_parked(token)) return {};
+  if (pending_.set_parked(token, hops >= hops_max ? now_ + retry_delay : never)) return {};
   (void)pending_.close(token);
   return dropped(too_many_parked());
 }

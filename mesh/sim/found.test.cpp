@@ -65,5 +65,13 @@ TEST(found_by_simulation, a_process_that_a_leaver_refuses_goes_to_its_owner_befo
   EXPECT_THAT(wrong_with(3688), IsEmpty());
 }
 
+TEST(found_by_simulation, the_last_node_waits_for_a_newcomer_that_discovery_has_not_told_it_of) {
+  EXPECT_THAT(wrong_with(30022), IsEmpty());
+}
+
+TEST(found_by_simulation, a_cast_outlives_a_longer_disagreement_on_its_owner_than_a_call_need_wait_for) {
+  EXPECT_THAT(wrong_with(21232), IsEmpty());
+}
+
 }  // namespace
 }  // namespace orrery::sim

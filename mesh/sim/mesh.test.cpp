@@ -234,13 +234,21 @@ TEST_F(small_mesh, a_node_stays_ready_while_newcomers_have_not_come_up) {
   }
 }
 
-TEST_F(small_mesh, a_node_that_is_alone_drains_at_once) {
+TEST_F(small_mesh, a_node_that_is_alone_drains_at_once_if_nothing_runs_there_and_else_lets_a_newcomer_show_up) {
   form(1);
-  const auto pod = world.pods()[0];
-  ASSERT_TRUE(answer_of(call(pod, owned_by(pod), "add")));
-  world.drain(pod, milliseconds{0});
+  const auto idle = world.pods()[0];
+  world.drain(idle, milliseconds{0});
   pass(milliseconds{301});
-  EXPECT_FALSE(world.alive(pod));
+  EXPECT_FALSE(world.alive(idle));
+
+  form(1);
+  const auto busy = world.living().at(0);
+  ASSERT_TRUE(answer_of(call(busy, owned_by(busy), "add")));
+  world.drain(busy, milliseconds{0});
+  pass(milliseconds{301});
+  EXPECT_TRUE(world.alive(busy));
+  pass(milliseconds{1200});
+  EXPECT_FALSE(world.alive(busy));
 }
 
 TEST_F(small_mesh, a_node_cut_from_all_and_from_the_api_server_is_isolated_and_says_so) {

@@ -83,7 +83,9 @@ void table::received(time_point now, link_id id, const wire::message& message, a
     const error why{bye->refused ? bye->code : errc::draining,
                     bye->refused ? "refused by the peer: " + bye->why : bye->why};
     if (bye->refused) out.push_back(peer_refused{link.pod, why});
-    peers_[node_name{link.pod}].refused = true;  // it will not be back at once
+    peer& known = peers_[node_name{link.pod}];
+    known.refused = true;  // it will not be back at once
+    if (!bye->refused && link.up) known.departed = true;
     out.push_back(hang_up{id, why});
     drop(now, id, why, false, out);
   } else if (const auto* beat = std::get_if<wire::heartbeat>(&message)) {
@@ -187,6 +189,7 @@ void table::come_up(time_point now, link_id id, connection& link, actions& out) 
   link.up = true;
   link.next_heartbeat = now;
   known.met = true;
+  known.departed = false;
   known.failures = 0;
   known.refused = false;
   known.rtt.reset();

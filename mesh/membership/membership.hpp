@@ -115,8 +115,10 @@ struct live_peer {
   bool draining = false;
 };
 
+/// A member that is terminating, or that has said goodbye and has not come back, is not counted: it left by plan. A
+/// static list goes on naming it.
 struct head_count {
-  std::size_t expected = 1;  ///< not terminating, self included
+  std::size_t expected = 1;  ///< self included
   std::size_t live = 1;      ///< of these, self included
   [[nodiscard]] bool majority() const noexcept { return live > expected / 2; }
 };
@@ -191,6 +193,8 @@ class table {
     time_point unreached_since{};
     bool refused = false;  ///< the last attempt ended in a refusal: keep the backoff
     bool met = false;      ///< has been up, ever
+    bool departed =
+        false;  ///< its last word was a goodbye: it has handed over and is not expected until it is up again
     bool draining = false;
     std::uint64_t processes = 0;
     std::optional<duration> rtt;
@@ -211,6 +215,10 @@ class table {
   void forget_strangers();
   [[nodiscard]] wire::hello our_hello(std::uint64_t attempt) const;
   [[nodiscard]] bool is_up(const peer& known) const { return known.current && links_.at(*known.current).up; }
+  /// Belongs to the mesh and does not leave it.
+  [[nodiscard]] static bool stays(const peer& known) {
+    return known.expected && !known.expected->terminating && !known.departed;
+  }
   [[nodiscard]] bool we_dial(const node_name& name) const { return settings_.self.name < name; }
 
   settings settings_;

@@ -342,6 +342,39 @@ TEST_F(membership_of_b, a_terminating_member_counts_neither_for_nor_against_the_
   EXPECT_EQ(b.view().at(0).state, peer_state::draining);
 }
 
+TEST_F(membership_of_b, a_member_that_said_goodbye_is_not_counted_until_it_is_back_though_a_static_list_names_it) {
+  b.expect(now, {pod("a"), pod("b"), pod("c")}, done);
+  bring_up(link_id{1}, "a");
+  b.received(now, link_id{1}, wire::goodbye{false, errc::draining, "drained"}, done);
+  EXPECT_EQ(b.count().expected, 2U);  // c was never there
+  EXPECT_EQ(b.reachable(true).expected, 1U);
+  EXPECT_EQ(b.waiting_for(now), "c (connecting)");
+  b.expect(now, {pod("a"), pod("b"), pod("c")}, done);
+  EXPECT_EQ(b.count().expected, 2U);
+  bring_up(link_id{3}, "a", 2);
+  EXPECT_EQ(b.count().expected, 3U);
+  b.closed(now, link_id{3}, {errc::unavailable, "reset"}, done);
+  EXPECT_EQ(b.count().expected, 3U);  // a crash is no goodbye
+}
+
+TEST_F(membership_of_b, a_member_that_said_goodbye_and_has_another_address_now_is_expected_again) {
+  b.expect(now, {pod("a"), pod("b")}, done);
+  bring_up(link_id{1}, "a");
+  b.received(now, link_id{1}, wire::goodbye{false, errc::draining, "drained"}, done);
+  EXPECT_EQ(b.count().expected, 1U);
+  auto moved = pod("a");
+  moved.address = "10.0.0.7:3601";
+  b.expect(now, {moved, pod("b")}, done);
+  EXPECT_EQ(b.count().expected, 2U);
+}
+
+TEST_F(membership_of_b, a_refusal_is_no_goodbye) {
+  b.expect(now, {pod("a"), pod("b")}, done);
+  bring_up(link_id{1}, "a");
+  b.received(now, link_id{1}, wire::goodbye{true, errc::protocol, "no"}, done);
+  EXPECT_EQ(b.count().expected, 2U);
+}
+
 TEST_F(membership_of_b, a_member_that_left_discovery_keeps_its_connection_for_a_while_only) {
   b.expect(now, {pod("a"), pod("b")}, done);
   bring_up(link_id{1}, "a");

@@ -40,6 +40,7 @@ void table::expect(time_point now, const std::vector<member>& members, actions& 
     const bool reachable_anew = !known.expected || known.expected->address != each.address;
     known.expected = each;
     if (!reachable_anew) continue;
+    known.departed = false;
     known.unreached_since = now;
     known.failures = 0;
     known.redial_at = now;
@@ -161,7 +162,7 @@ bool table::quiet(time_point now, link_id id) const {
 head_count table::count() const {
   head_count out;
   for (const auto& [name, known] : peers_) {
-    if (!known.expected || known.expected->terminating) continue;
+    if (!stays(known)) continue;
     ++out.expected;
     if (is_up(known)) ++out.live;
   }
@@ -171,7 +172,7 @@ head_count table::count() const {
 head_count table::reachable(bool met) const {
   head_count out;
   for (const auto& [name, known] : peers_) {
-    if (!known.expected || known.expected->terminating) continue;
+    if (!stays(known)) continue;
     if (!is_up(known) && (known.expected->address.empty() || (met && !known.met))) continue;
     ++out.expected;
     if (is_up(known)) ++out.live;
@@ -181,7 +182,7 @@ head_count table::reachable(bool met) const {
 
 std::optional<std::string> table::waiting_for(time_point now) const {
   for (const auto& [name, known] : peers_) {
-    if (!known.expected || known.expected->terminating || known.expected->address.empty() || is_up(known)) continue;
+    if (!stays(known) || known.expected->address.empty() || is_up(known)) continue;
     if (now - known.unreached_since < unreached_max) return name.value + " (connecting)";
   }
   return std::nullopt;

@@ -76,13 +76,14 @@ void cluster::start(const std::string& name) {
   pod_state& starting = nodes_.at(name);
   if (starting.core) return;
   starting.boot = ++next_boot_;
+  starting.said = boot_number{clock_ + starting.boot};
   starting.discovery_seen = 0;
   starting.wake = never;
   node::settings chosen;
   chosen.name_space = name_space;
   chosen.mesh = mesh;
   chosen.mesh_id = "mesh-id";
-  chosen.self = {node_name{name}, boot_number{starting.boot}};
+  chosen.self = {node_name{name}, starting.said};
   chosen.uid = starting.member.uid;
   chosen.address = starting.member.address;
   chosen.seed = mix64(seed_ + starting.boot);
@@ -171,7 +172,7 @@ std::vector<std::string> cluster::living() const {
   return out;
 }
 
-node_id cluster::id_of(const std::string& name) const { return {node_name{name}, boot_number{nodes_.at(name).boot}}; }
+node_id cluster::id_of(const std::string& name) const { return {node_name{name}, nodes_.at(name).said}; }
 
 node::request_id cluster::ask(const std::string& name, node::operation what) {
   const node::request_id id{++next_request_};

@@ -35,6 +35,8 @@ class cluster {
   void crash(const std::string& pod, bool silently);
   void drain(const std::string& pod, duration term_lag);  ///< deletes the pod: terminating, SIGTERM, gone when drained
   void delete_now(const std::string& pod);                ///< the pod object and its process vanish
+  /// Boot numbers, which nodes take from their wall clock, begin here. May be set back.
+  void set_clock(std::uint64_t boots) { clock_ = boots; }
   void set_control_plane(bool reachable) { control_plane_ = reachable; }
   void define(std::vector<process::class_spec> classes) { classes_ = std::move(classes); }
 
@@ -54,7 +56,8 @@ class cluster {
  private:
   struct pod_state {
     node::expected_member member;
-    std::uint64_t boot = 0;
+    std::uint64_t boot = 0;  ///< counts all lives
+    boot_number said{};      ///< the life's number by the node's own clock
     std::unique_ptr<node::core> core;
     bool deleted = false;
     std::uint64_t discovery_seen = 0;
@@ -76,6 +79,7 @@ class cluster {
   std::uint64_t seed_;
   std::uint64_t next_pod_ = 0;
   std::uint64_t next_boot_ = 0;
+  std::uint64_t clock_ = 0;
   std::uint64_t next_request_ = 0;
   std::uint64_t discovery_version_ = 0;
   std::uint64_t log_hash_ = 0;

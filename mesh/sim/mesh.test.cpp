@@ -221,6 +221,40 @@ TEST_F(small_mesh, of_two_nodes_the_survivor_is_ready_again_when_discovery_drops
   EXPECT_TRUE(world.core_of(pods[1]).current().joined);
 }
 
+TEST_F(small_mesh, under_a_static_list_those_that_stay_are_ready_when_one_has_drained_and_still_know_a_minority) {
+  form(3);
+  const auto pods = world.pods();
+  world.discovery_lag_max = std::chrono::hours{10'000};  // nobody hears that a pod is gone
+  world.drain(pods[0], milliseconds{1});
+  pass(seconds{8});
+  for (const auto& pod : {pods[1], pods[2]}) {
+    EXPECT_TRUE(world.core_of(pod).current().joined) << world.core_of(pod).current().reason;
+    EXPECT_EQ(world.core_of(pod).current().expected, 2U);
+  }
+  world.set_control_plane(false);
+  world.crash(pods[1], false);
+  pass(seconds{3});
+  EXPECT_FALSE(world.core_of(pods[2]).current().joined);
+  EXPECT_TRUE(world.core_of(pods[2]).current().isolated);
+}
+
+TEST_F(small_mesh, a_node_that_comes_back_with_a_clock_set_back_is_taken_in_again) {
+  world.set_clock(1'000'000);
+  form(3);
+  const auto pods = world.pods();
+  for (const bool silently : {false, true}) {
+    world.set_clock(silently ? 0 : 1'000);
+    world.crash(pods[1], silently);
+    world.start(pods[1]);
+    pass(seconds{8});
+    for (const auto& pod : pods) {
+      EXPECT_TRUE(world.core_of(pod).current().joined) << world.core_of(pod).current().reason;
+      EXPECT_EQ(world.core_of(pod).current().connected, 2U);
+    }
+    EXPECT_TRUE(answer_of(call(pods[0], owned_by(pods[1]), "add")));
+  }
+}
+
 TEST_F(small_mesh, a_node_stays_ready_while_newcomers_have_not_come_up) {
   form(1);
   const auto first = world.pods()[0];

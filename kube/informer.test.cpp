@@ -80,7 +80,7 @@ class informer_test : public ::testing::Test {
   }
 
   void hold(fake_connection& at) const {
-    while (!server->stopping() && !at.peer_left()) {
+    while (!at.peer_left()) {
     }
   }
 

@@ -51,13 +51,14 @@ struct relation {
     handle who{};
     slot_link place{};  ///< of ends: 2 * slot + end
   };
-  kind what = kind::link;
   std::array<end, 2> ends{};
-  std::uint64_t note =
-      0;  ///< call from outside: its token; from a watcher elsewhere: its reference; unlinking: the number
-  std::uint32_t request = no_slot;  ///< call: its message, as long as it waits
+  /// call from outside: its token; from a watcher elsewhere: its reference; unlinking: the number
+  std::uint64_t note = 0;
   reference deadline{};             ///< call, timer: in the wheel
+  std::uint32_t request = no_slot;  ///< call: its message, as long as it waits
+  kind what = kind::link;
 };
+static_assert(sizeof(relation) == 64);
 
 /// Another kernel, as far as this one must know.
 struct remote_node {

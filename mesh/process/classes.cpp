@@ -36,7 +36,7 @@ void runtime::impl::emit(process_event::kind what, std::uint32_t name, exit_reas
 }
 
 std::unique_ptr<kernel::body> supervised_class::make(std::uint64_t tag) {
-  return std::make_unique<hosted>(*this, static_cast<std::uint32_t>(tag), std::exchange(owner.installing, {}));
+  return std::make_unique<hosted>(*this, static_cast<std::uint32_t>(tag));
 }
 
 void supervised_class::child_started(std::uint64_t tag, kernel::handle who) {

@@ -14,10 +14,7 @@ constexpr std::uint64_t charge_max = 1U << 20U;
 
 }  // namespace
 
-hosted::hosted(supervised_class& klass, std::uint32_t name, std::optional<value> state)
-    : klass_(klass), state_(std::move(state)), name_(name) {
-  take(*klass.type);
-}
+hosted::hosted(supervised_class& klass, std::uint32_t name) : klass_(klass), name_(name) { take(*klass.type); }
 
 hosted::~hosted() {
   inner_.reset();
@@ -38,11 +35,13 @@ scope hosted::where(kernel::context& self) const {
 }
 
 std::optional<exit_reason> hosted::begin(kernel::context& self) {
-  const auto seed = klass_.owner.next_seed(klass_, name_);
-  if (!state_) return inner_->init(where(self), seed);
-  const auto restored = inner_->restore(where(self), seed, *std::exchange(state_, std::nullopt));
+  auto& runtime = klass_.owner;
+  const auto seed = runtime.next_seed(klass_, name_);
+  const auto state = std::exchange(runtime.installing, std::nullopt);
+  if (!state) return inner_->init(where(self), seed);
+  const auto restored = inner_->restore(where(self), seed, *state);
   if (restored) return {};
-  klass_.owner.not_restored = restored.error();
+  runtime.not_restored = restored.error();
   return exit_reason{exit_reason::kind::error, restored.error().context};
 }
 

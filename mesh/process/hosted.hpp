@@ -15,8 +15,8 @@ struct supervised_class;
 /// and ends (OTP's gen_server).
 class hosted final : public kernel::body {
  public:
-  /// `name`: slot of its name in the runtime. `state`: what to go on from, in place of init.
-  hosted(supervised_class& klass, std::uint32_t name, std::optional<value> state);
+  /// `name`: slot of its name in the runtime.
+  hosted(supervised_class& klass, std::uint32_t name);
   ~hosted() override;
 
   void started(kernel::context& self) override;
@@ -36,7 +36,6 @@ class hosted final : public kernel::body {
   supervised_class& klass_;
   shared_type* type_ = nullptr;
   std::unique_ptr<behaviour> inner_;
-  std::optional<value> state_;
   std::uint32_t name_;
 };
 

@@ -119,7 +119,7 @@ struct runtime::impl final : kernel::surroundings {
   counters counted;
   time_point now{};
   std::optional<error> not_restored;  ///< why the process that is being installed was not
-  std::optional<value> installing;    ///< its state, until it is taken
+  std::optional<value> installing;    ///< what the process that starts next goes on from, in place of init
   bool moving_in = false;
   effects* out_ = nullptr;
 };

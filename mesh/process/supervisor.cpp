@@ -146,21 +146,27 @@ void supervisor::restart(kernel::context& self, std::uint32_t slot, exit_reason 
     return stop_children(self, std::move(plan));
   }
   if (put_off(self, slot)) return;
-  start_again(self, {slot}, why);
+  static_cast<void>(start_again(self, slot, why));
 }
 
 /// Starts children in order, each for as long as the budget lasts. A failed restart counts as one more.
 void supervisor::start_again(kernel::context& self, const std::vector<std::uint32_t>& order, const exit_reason& why) {
   for (const auto slot : order) {
-    const auto begun = bring_up(self, slot);
-    if (!begun) {
-      if (watcher_ != nullptr) watcher_->child_ended(children_[slot].tag, begun.error(), false);
-      return restart(self, slot, begun.error());
-    }
-    ++restarts_;
-    ++children_[slot].restarts;
-    if (watcher_ != nullptr) watcher_->child_restarted(children_[slot].tag, *begun, why);
+    if (!start_again(self, slot, why)) return;
   }
+}
+
+bool supervisor::start_again(kernel::context& self, std::uint32_t slot, const exit_reason& why) {
+  const auto begun = bring_up(self, slot);
+  if (!begun) {
+    if (watcher_ != nullptr) watcher_->child_ended(children_[slot].tag, begun.error(), false);
+    restart(self, slot, begun.error());
+    return false;
+  }
+  ++restarts_;
+  ++children_[slot].restarts;
+  if (watcher_ != nullptr) watcher_->child_restarted(children_[slot].tag, *begun, why);
+  return true;
 }
 
 bool supervisor::within_budget(kernel::context& self, std::uint32_t slot, const exit_reason& why) {
@@ -214,7 +220,7 @@ void supervisor::timer_fired(kernel::context& self, const kernel::message& due) 
     return;
   }
   if (of.state == child_state::restarting && !stopping_) {
-    start_again(self, {marked.slot}, {exit_reason::kind::error, "it was put off"});
+    static_cast<void>(start_again(self, marked.slot, {exit_reason::kind::error, "it was put off"}));
   }
 }
 

@@ -189,6 +189,8 @@ class supervisor final : public kernel::body {
   [[nodiscard]] bool within_child_budget(kernel::context& self, std::uint32_t slot, const exit_reason& why);
   bool put_off(kernel::context& self, std::uint32_t slot);
   void start_again(kernel::context& self, const std::vector<std::uint32_t>& order, const exit_reason& why);
+  /// False where it did not start, and what follows from that is done.
+  bool start_again(kernel::context& self, std::uint32_t slot, const exit_reason& why);
   void significant_ended(kernel::context& self, bool others_left);
 
   void stop_children(kernel::context& self, stopping plan);

@@ -1,6 +1,7 @@
 // The program `orrery` itself, against a mesh of real sidecars.
 #include "sidecar/testing/local_mesh.hpp"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -105,6 +106,16 @@ TEST_F(orrery_program, a_process_is_inspected_killed_and_stopped) {
   const auto again = orrery("stop counter/k");
   EXPECT_EQ(again.code, 1);
   EXPECT_THAT(again.err, StartsWith("orrery: not_found: "));
+}
+
+TEST_F(orrery_program, a_class_that_there_is_not_is_said_so_with_those_that_there_are) {
+  for (const auto* key : {"a", "b", "c", "d"}) {  // whichever node they belong to
+    for (const std::string command : {"call cart/{} get", "cast cart/{} add 1", "inspect cart/{}", "kill cart/{}", "stop cart/{}"}) {
+      const auto got = orrery(fmt::format(fmt::runtime(command), key));
+      EXPECT_EQ(got.code, 1) << command;
+      EXPECT_EQ(got.err, "orrery: not_found: no class 'cart'; known classes: counter, kv\n") << command;
+    }
+  }
 }
 
 TEST_F(orrery_program, what_goes_wrong_has_an_exit_code_and_says_what_to_do) {

@@ -192,6 +192,43 @@ TEST_F(core_b, a_cast_that_is_refused_here_and_now_is_answered_so_and_counted) {
   EXPECT_EQ(b.current().counted.casts_dropped, 2U);
 }
 
+TEST_F(core_b, whatever_is_asked_of_a_class_that_there_is_not_names_those_that_there_are) {
+  expect({"b"});
+  now += milliseconds{100};
+  step(woken{});
+  const process_name unknown{class_name{"cart"}, process_key{"x"}};
+  step(client_request{request_id{1}, call_op{unknown, "add", value{}, {}}});
+  step(client_request{request_id{2}, cast_op{unknown, "add", value{}}});
+  step(client_request{request_id{3}, inspect_op{unknown}});
+  step(client_request{request_id{4}, stop_op{unknown}});
+  step(client_request{request_id{5}, kill_op{unknown, ""}});
+  const auto answers = all<respond>();
+  ASSERT_EQ(answers.size(), 5U);
+  for (const auto& each : answers)
+    EXPECT_EQ(to_string(each.answer.error()), "not_found: no class 'cart'; known classes: counter") << each.id.value;
+}
+
+TEST_F(core_b, a_cast_to_a_class_that_is_not_known_is_refused_wherever_its_name_would_live) {
+  form({"a"});
+  int refused = 0;
+  for (int i = 0; i < 8; ++i)
+    step(client_request{request_id{1}, cast_op{{class_name{"cart"}, process_key{std::to_string(i)}}, "add", value{}}});
+  for (const auto& each : all<respond>())
+    refused += each.answer ? 0 : 1;
+  EXPECT_EQ(refused, 8);
+  EXPECT_TRUE(sent<wire::cast>().empty());
+}
+
+TEST_F(core_b, a_start_has_no_reason_and_an_exit_has) {
+  expect({"b"});
+  now += milliseconds{100};
+  step(woken{});
+  step(client_request{request_id{1}, call_op{named("x"), "add", value{}, {}}});
+  EXPECT_THAT(notified("process_started"), Not(HasSubstr("reason")));
+  step(client_request{request_id{2}, stop_op{named("x")}});
+  EXPECT_THAT(notified("process_exited"), HasSubstr("\"reason\":\"normal\""));
+}
+
 TEST_F(core_b, what_waits_is_bounded_in_bytes_and_refused_as_overloaded) {
   expect_both();  // "a" has not come: everything waits
   const value large = value::from_document(std::string(1000 * 1000, 'x')).value();

@@ -39,6 +39,11 @@ void core::impl::ask_client(request_id id, operation& asked) {
                         [&](cast_op& op) {
                           if (auto fine = check_method(op.method); !fine)
                             return answer(client, fail(std::move(fine.error())));
+                          // Nobody answers a cast, so what would become of it elsewhere is told by what is known here.
+                          if (runtime_.find_class(op.name.klass) == nullptr) {
+                            ++counted_.casts_dropped;
+                            return answer(client, fail(runtime_.no_class(op.name.klass)));
+                          }
                           auto taken = route_cast(std::move(op.name), std::move(op.method), std::move(op.argument), 0);
                           if (!taken) return answer(client, fail(std::move(taken.error())));
                           ++counted_.casts;
@@ -71,6 +76,7 @@ void core::impl::ask_client(request_id id, operation& asked) {
 
 result<value> core::impl::control_here(const process_name& name, const ask_control& asked) {
   const auto missing = [&] {
+    if (runtime_.find_class(name.klass) == nullptr) return fail(runtime_.no_class(name.klass));
     return fail(errc::not_found,
                 "process " + to_string(name) + " does not run; its owner is node " + settings_.self.name.value);
   };
@@ -112,8 +118,8 @@ void core::impl::on_process_effect(process::effect& happened) {
                           using kind = process::process_event::kind;
                           std::vector<field> fields{{"class", seen.name.klass.value},
                                                     {"key", seen.name.key.value},
-                                                    {"pid", to_string(seen.id)},
-                                                    {"reason", process::to_string(seen.reason)}};
+                                                    {"pid", to_string(seen.id)}};
+                          if (seen.what != kind::started) fields.emplace_back("reason", process::to_string(seen.reason));
                           switch (seen.what) {
                             case kind::started:
                               ++counted_.process_starts;

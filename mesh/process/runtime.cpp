@@ -41,16 +41,17 @@ process_info runtime::impl::describe_name(std::uint32_t name) const {
           .last = of.last ? std::optional{*of.last} : std::nullopt};
 }
 
+error runtime::impl::no_class(const class_name& name) const {
+  std::string known;
+  for (const auto& [each, unused] : classes)
+    known += (known.empty() ? "" : ", ") + each.value;
+  return {errc::not_found, "no class '" + name.value + "'; known classes: " + (known.empty() ? "none" : known)};
+}
+
 result<runtime::impl::route> runtime::impl::receiver(const process_name& name, message_kind kind,
                                                      std::string_view method) {
   supervised_class* klass = find_class(name.klass);
-  if (klass == nullptr) {
-    std::string known;
-    for (const auto& [each, unused] : classes)
-      known += (known.empty() ? "" : ", ") + each.value;
-    return fail(errc::not_found,
-                "no class '" + name.klass.value + "'; known classes: " + (known.empty() ? "none" : known));
-  }
+  if (klass == nullptr) return fail(no_class(name.klass));
   if (!klass->type->of->answers(kind, method)) {
     const auto known = klass->type->of->methods(kind);
     return fail(errc::not_found,
@@ -98,6 +99,8 @@ const class_spec* runtime::find_class(const class_name& name) const {
   const auto* klass = impl_->find_class(name);
   return klass == nullptr ? nullptr : &klass->spec;
 }
+
+error runtime::no_class(const class_name& name) const { return impl_->no_class(name); }
 
 void runtime::call(time_point now, call_request request, effects& out) {
   const impl::sink into(*impl_, now, out);

@@ -131,6 +131,8 @@ class runtime {
   void undefine(time_point now, const class_name& name, effects& out);
   [[nodiscard]] std::vector<class_spec> classes() const;
   [[nodiscard]] const class_spec* find_class(const class_name& name) const;
+  /// "not_found: no class 'x'; known classes: counter, kv"
+  [[nodiscard]] error no_class(const class_name& name) const;
 
   /// Puts a call into the process' mailbox, starting the process if there is none. Refusals are answered through
   /// `out` like any reply: not_found (class, method), overloaded (mailbox, queued_bytes_max, processes_max),

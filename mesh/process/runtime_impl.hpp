@@ -87,6 +87,7 @@ struct runtime::impl final : kernel::surroundings {
 
   // ---- runtime.cpp ----
   [[nodiscard]] supervised_class* find_class(const class_name& name);
+  [[nodiscard]] error no_class(const class_name& name) const;
   [[nodiscard]] std::uint32_t find(const process_name& name);
   [[nodiscard]] std::uint32_t find(const supervised_class& klass, std::string_view key) const;
   [[nodiscard]] process_info describe_name(std::uint32_t name) const;

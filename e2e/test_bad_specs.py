@@ -28,6 +28,7 @@ def test_a_mesh_that_cannot_be(cluster, field, spec):
     ("behaviour", {"behaviour": {"builtin": "counter", "lua": {"script": "return {}"}}}),
     ("builtin", {"behaviour": {"builtin": "queue"}}),
     ("behaviour", {}),
+    ("spec.behaviour in body should have at least 1 properties", {"behaviour": {}}),
     ("mailbox", {"behaviour": {"builtin": "counter"}, "limits": {"mailbox": 0}}),
     ("restart", {"behaviour": {"builtin": "counter"}, "supervision": {"restart": "Sometimes"}}),
 ])

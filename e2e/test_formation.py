@@ -1,6 +1,7 @@
 """A ProcessMesh becomes pods that have joined each other."""
-from mesh import Mesh
 from conftest import NAMESPACE
+from mesh import Mesh, class_document
+from waiting import eventually
 
 
 def test_three_pods_join_within_thirty_seconds(own_mesh):
@@ -15,6 +16,28 @@ def test_every_node_is_connected_to_every_other(mesh: Mesh):
     names = [p["metadata"]["name"] for p in pods]
     for pod in pods:
         assert mesh.sidecar(pod).up() == names
+
+
+def test_applying_classes_before_their_mesh_warns_of_nothing(cluster, own_mesh):
+    own_mesh("quiet", replicas=1)  # its class comes first
+
+    def told():
+        return [(e["type"], e["reason"]) for e in cluster.items("events", NAMESPACE)
+                if e["involvedObject"]["kind"] in ("ProcessMesh", "ProcessClass") and e["involvedObject"]["name"].startswith("quiet")]
+    eventually(lambda: ("Normal", "Accepted") in told() and ("Normal", "MeshReady") in told(), 20, "the events have arrived")
+    assert [e for e in told() if e[0] != "Normal"] == []
+
+
+def test_a_class_that_nobody_makes_a_mesh_for_says_so_at_once_and_warns_later(cluster):
+    cluster.apply(class_document("orphan", "nowhere", behaviour={"builtin": "counter"}), NAMESPACE)
+
+    def accepted():
+        return cluster.json("-n", NAMESPACE, "get", "processclass", "orphan")["status"]["conditions"][0]
+    condition = eventually(accepted, 8, "the class has a condition")
+    assert condition["status"] == "False" and "no ProcessMesh nowhere" in condition["message"], condition
+    warned = eventually(lambda: [e for e in cluster.items("events", NAMESPACE) if e["involvedObject"]["name"] == "orphan"], 30, "somebody is warned")
+    assert [(e["type"], e["reason"]) for e in warned] == [("Warning", "MeshNotFound")]
+    cluster.kubectl("-n", NAMESPACE, "delete", "processclass", "orphan")
 
 
 def test_the_status_tells_the_truth(mesh):

@@ -10,6 +10,7 @@ def test_the_operator_is_ready_and_its_kinds_are_known(cluster):
 
 def test_kubectl_explains_the_kinds(cluster):
     assert "How many pods the mesh has" in cluster.kubectl("explain", "pmesh.spec.replicas").stdout
+    assert "Default: 3." in cluster.kubectl("explain", "pmesh.spec.replicas").stdout
     assert "exactly one of builtin and lua" in cluster.kubectl("explain", "pclass.spec.behaviour").stdout
 
 

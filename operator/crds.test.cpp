@@ -25,5 +25,27 @@ TEST(crds, the_bounds_of_a_class_are_within_those_of_the_runtime) {
   }
 }
 
+/// kubectl 1.20 shows no defaults: the description is where people read them.
+void expect_defaults_named(const YAML::Node& schema, const std::string& path) {
+  const auto standard = schema["default"];
+  const auto says = schema["description"] ? schema["description"].Scalar() : std::string();
+  if (standard && standard.IsScalar()) {
+    EXPECT_TRUE(says.ends_with(" Default: " + standard.Scalar() + ".")) << path << ": " << says;
+  } else if (standard && standard.size() > 0) {
+    EXPECT_NE(says.find(" Default: "), std::string::npos) << path << ": " << says;
+  } else {
+    EXPECT_EQ(says.find("Default: "), std::string::npos) << path << " has no default";
+  }
+  for (const auto& each : schema["properties"])
+    expect_defaults_named(each.second, path + "." + each.first.Scalar());
+}
+
+TEST(crds, every_default_is_named_in_the_description_of_its_field) {
+  for (const auto* file : {"crds/processmesh.yaml", "crds/processclass.yaml"}) {
+    for (const auto& each : schema_of(file))
+      expect_defaults_named(each.second, std::string(file) + ": spec." + each.first.Scalar());
+  }
+}
+
 }  // namespace
 }  // namespace orrery::op

@@ -12,7 +12,7 @@ parsed_options parse_options(int argc, const char* const* argv) {
   auto& to = out.chosen;
   CLI::App app{"Orrery's operator: turns ProcessMesh objects into pods that form a mesh, and keeps them so.",
                "orrery-operator"};
-  app.set_version_flag("--version", ORRERY_VERSION);
+  app.set_version_flag("--version", std::string("orrery-operator ") + ORRERY_VERSION);
   app.add_option("--kubeconfig", to.kubeconfig,
                  "Kubeconfig file. Default: $KUBECONFIG, else the pod's service account, else ~/.kube/config");
   app.add_option("--context", to.context, "Context of the kubeconfig. Default: its current one");

@@ -134,8 +134,7 @@ result<plan::decision> reconciler::decide(const kube::object_key& key, bool afre
   }
   const auto now = std::chrono::system_clock::now();
   if (!seen.mesh || kube::is_deleting(*seen.mesh)) {
-    plan::decision out;
-    if (!seen.mesh) out.class_statuses = plan::judge_orphan_classes(seen.classes, now);
+    auto out = seen.mesh ? plan::decision{} : plan::judge_orphan_classes(seen.classes, now);
     const std::lock_guard lock(mutex_);
     meshes_.erase(key);
     mesh_writes_.erase(key);
@@ -217,6 +216,7 @@ result<void> reconciler::report_class(const plan::class_status& one) {
     const std::lock_guard lock(mutex_);
     remember(class_writes_, *one.object, std::move(*written));
   }
+  if (one.quiet) return {};
   const auto& accepted = one.status.at("conditions").front();
   const auto reason = kube::text_at(accepted, {"reason"});
   const bool good = kube::text_at(accepted, {"status"}) == "True";
@@ -276,7 +276,7 @@ result<std::optional<pki::wall_time>> reconciler::reconcile(const kube::object_k
     if (!mesh) {
       parts_.numbers.on_mesh_gone(key);
       if (auto reported = report_classes(*decided); !reported) return fail(reported.error());
-      return std::optional<pki::wall_time>{};
+      return decided->again_at;
     }
     const auto knew = forget_obstacle(*mesh);  // if it is still there, it will be met
     const auto acted = act(*mesh, *decided);

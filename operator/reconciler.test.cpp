@@ -128,6 +128,42 @@ TEST_F(reconciler_test, an_object_of_somebody_else_is_named_and_left_alone_until
   }
 }
 
+TEST_F(reconciler_test, a_class_that_comes_before_its_mesh_is_no_warning) {
+  auto mesh = server.get(resources::process_meshes, "demo");
+  server.remove(resources::process_meshes, "demo");
+  auto klass = kube::make_object(resources::process_classes, {"default", "early"});
+  klass["metadata"]["uid"] = "class-uid";
+  klass["metadata"]["generation"] = 1;
+  klass["spec"] = {{"meshRef", {{"name", "demo"}}}, {"behaviour", {{"builtin", "counter"}}}};
+  server.put(resources::process_classes, klass);
+  // The server's watches are silent: an operator that has just started has seen all.
+  const auto reconcile_afresh = [&] {
+    cluster_view now_view{api, {}, {}, false, [](const auto&) {}};
+    now_view.start();
+    EXPECT_TRUE(eventually([&] { return now_view.has_synced(); }));
+    reconciler fresh{{.api = api,
+                      .view = now_view,
+                      .events = events,
+                      .numbers = numbers,
+                      .settings = {.sidecar_image = "orrery-sidecar:test"},
+                      .may_act = [] { return true; }}};
+    return fresh.reconcile(demo);
+  };
+  const auto reason = [&] {
+    return server.get(resources::process_classes, "early")["status"]["conditions"][0]["reason"].get<std::string>();
+  };
+  const auto done = reconcile_afresh();
+  ASSERT_TRUE(done);
+  EXPECT_EQ(reason(), "WaitingForMesh");
+  EXPECT_TRUE(*done) << "it looks again by itself";
+  server.put(resources::process_meshes, std::move(mesh));
+  ASSERT_TRUE(reconcile_afresh());
+  EXPECT_EQ(reason(), "Accepted");
+  EXPECT_TRUE(told("Accepted"));
+  EXPECT_FALSE(told("WaitingForMesh"));
+  EXPECT_FALSE(told("MeshNotFound"));
+}
+
 TEST_F(reconciler_test, what_is_left_of_a_deleted_mesh_of_that_name_is_waited_for_without_a_warning) {
   auto old_mesh = server.get(resources::process_meshes, "demo");
   old_mesh["metadata"]["uid"] = "former-uid";

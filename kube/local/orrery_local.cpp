@@ -13,7 +13,10 @@ int main(int argc, char** argv) {
   bool no_rbac = false;
   CLI::App app(
       "A Kubernetes cluster for this machine alone: kubectl works on it, and pods are local processes.\n"
-      "Runs until SIGINT or SIGTERM, then terminates all pods. State is not kept.");
+      "Runs until SIGINT or SIGTERM, then terminates all pods. State is not kept.",
+      "orrery-local");
+  app.set_version_flag("--version", std::string("orrery-local ") + ORRERY_VERSION);
+  app.footer("Exit status: 0 after SIGTERM or SIGINT, 1 if it cannot start, 2 for a wrong command line.");
   app.add_option("--dir", options.directory, "Directory for the kubeconfig and the pods")->required();
   app.add_option("--port", options.port, "Port of the API server on 127.0.0.1 (default: any)");
   app.add_option("--nodes", options.nodes, "Number of nodes that pods are spread over")->check(CLI::Range(1, 100));
@@ -27,7 +30,11 @@ int main(int argc, char** argv) {
   app.add_option("--backoff", backoff, "Seconds of the first CrashLoopBackOff; doubles up to five minutes")
       ->check(CLI::Range(0.01, 300.0));
   app.add_flag("--no-rbac", no_rbac, "Let service accounts do everything");
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
   for (const auto& each : images)
     options.images[each.substr(0, each.find('='))] = each.substr(each.find('=') + 1);
   options.backoff_base = std::chrono::milliseconds(static_cast<std::int64_t>(backoff * 1000));

@@ -64,6 +64,10 @@ std::optional<verdict> build_entry(const class_view& one, json& entry) {
   if (behaviour == nullptr || !behaviour->is_object()) {
     return verdict{"InvalidField", "spec.behaviour: is missing: give builtin or lua"};
   }
+  const bool builtin = behaviour->contains("builtin");
+  const bool lua = behaviour->contains("lua");
+  if (!builtin && !lua) return verdict{"InvalidField", "spec.behaviour: is empty: give builtin or lua"};
+  if (builtin && lua) return verdict{"InvalidField", "spec.behaviour: has both builtin and lua: give one of them"};
   entry = {{"name", kube::name_of(klass)},
            {"version", kube::generation_of(klass)},
            {"behaviour", *behaviour},
@@ -98,6 +102,18 @@ json build_class_status(const json& klass, const std::optional<verdict>& refused
                 refused ? "False" : "True", refused ? refused->reason : "Accepted", message, kube::generation_of(klass),
                 now);
   return status;
+}
+
+/// Since when a class' status says that its mesh is not there, if it does.
+std::optional<wall_time> mesh_missing_since(const json& klass) {
+  const auto* conditions = kube::find(klass, {"status", "conditions"});
+  if (conditions == nullptr || !conditions->is_array()) return std::nullopt;
+  for (const auto& one : *conditions) {
+    const auto reason = kube::text_at(one, {"reason"});
+    if (reason != "WaitingForMesh" && reason != "MeshNotFound") continue;
+    return time_or_far_away(kube::text_at(one, {"lastTransitionTime"}));
+  }
+  return std::nullopt;
 }
 
 const json* find_entry(const json& entries, std::string_view name) {
@@ -156,13 +172,18 @@ judged_classes judge_classes(const observed& seen, wall_time now) {
   return out;
 }
 
-std::vector<class_status> judge_orphan_classes(const std::vector<class_view>& classes, wall_time now) {
-  std::vector<class_status> out;
+decision judge_orphan_classes(const std::vector<class_view>& classes, wall_time now) {
+  decision out;
+  out.decided_at = now;
   for (const auto& one : classes) {
-    const auto mesh = kube::text_at(*one.object, {"spec", "meshRef", "name"});
-    const verdict refused{"MeshNotFound", fmt::format("spec.meshRef.name: there is no ProcessMesh {} in namespace {}",
-                                                      mesh, kube::namespace_of(*one.object))};
-    out.push_back({one.object, build_class_status(*one.object, refused, 0, "", refused.why, now)});
+    const auto& klass = *one.object;
+    const auto why = fmt::format("spec.meshRef.name: there is no ProcessMesh {} in namespace {}",
+                                 kube::text_at(klass, {"spec", "meshRef", "name"}), kube::namespace_of(klass));
+    const auto waiting_since = mesh_missing_since(klass).value_or(now);
+    const bool waits = waiting_since + mesh_awaited > now;
+    const verdict refused{waits ? "WaitingForMesh" : "MeshNotFound", why + (waits ? " yet" : "")};
+    out.class_statuses.push_back({one.object, build_class_status(klass, refused, 0, "", refused.why, now), waits});
+    if (waits) out.look_again(waiting_since + mesh_awaited);
   }
   return out;
 }

@@ -135,11 +135,46 @@ TEST(classes, durations_out_of_range_are_refused_with_their_field) {
   EXPECT_NE(status["message"].get<std::string>().find("spec.supervision.period"), std::string::npos);
 }
 
-TEST(classes, one_without_a_mesh_is_told_so) {
+TEST(classes, one_with_no_behaviour_or_two_is_refused_with_what_to_give) {
+  const std::vector<std::pair<json, const char*>> table{
+      {{{"durability", "Memory"}}, "spec.behaviour: is missing: give builtin or lua"},
+      {{{"behaviour", json::object()}}, "spec.behaviour: is empty: give builtin or lua"},
+      {{{"behaviour", {{"builtin", "counter"}, {"lua", {{"script", "return {}"}}}}}},
+       "spec.behaviour: has both builtin and lua: give one of them"}};
+  for (const auto& [spec, why] : table) {
+    world w;
+    w.add_class("odd", spec);
+    const auto condition = w.think().class_statuses[0].status["conditions"][0];
+    EXPECT_EQ(condition["reason"], "InvalidField");
+    EXPECT_EQ(condition["message"], std::string(why) + "; mesh demo does not have the class");
+  }
+}
+
+TEST(classes, one_without_a_mesh_is_told_so_and_warned_of_only_when_it_has_waited) {
   world w;
   w.add_class("counter", {{"behaviour", {{"builtin", "counter"}}}});
-  const auto statuses = judge_orphan_classes({w.classes.at("counter")}, w.now);
-  EXPECT_EQ(statuses[0].status["conditions"][0]["reason"], "MeshNotFound");
+  const auto judged = [&] {
+    auto what = judge_orphan_classes({w.classes.at("counter")}, w.now);
+    json klass = *w.classes.at("counter").object;
+    klass["status"] = what.class_statuses.at(0).status;
+    w.classes.at("counter").object = std::make_shared<const json>(std::move(klass));
+    return what;
+  };
+  const auto first = judged();
+  EXPECT_EQ(first.class_statuses[0].status["conditions"][0]["reason"], "WaitingForMesh");
+  EXPECT_EQ(first.class_statuses[0].status["conditions"][0]["message"],
+            "spec.meshRef.name: there is no ProcessMesh demo in namespace default yet");
+  EXPECT_TRUE(first.class_statuses[0].quiet);
+  ASSERT_TRUE(first.again_at);
+  w.now = *first.again_at - 1s;
+  EXPECT_TRUE(judged().class_statuses[0].quiet);
+  w.now += 1s;
+  const auto late = judged();
+  EXPECT_EQ(late.class_statuses[0].status["conditions"][0]["reason"], "MeshNotFound");
+  EXPECT_FALSE(late.class_statuses[0].quiet);
+  EXPECT_FALSE(late.again_at);
+  w.now += 1h;
+  EXPECT_EQ(judged().class_statuses[0].status["conditions"][0]["reason"], "MeshNotFound");
 }
 
 TEST(durations, are_read_and_written) {

@@ -93,6 +93,7 @@ struct note {
 struct class_status {
   object_ptr object;
   json status;
+  bool quiet = false;  ///< nothing that an event is made of
 };
 
 struct decision {
@@ -122,7 +123,10 @@ struct settings {
 /// What to do about one mesh. `random` names new pods.
 [[nodiscard]] decision decide(const observed& seen, const settings& chosen, wall_time now, seeded_random& random);
 
-/// The statuses of classes whose mesh does not exist.
-[[nodiscard]] std::vector<class_status> judge_orphan_classes(const std::vector<class_view>& classes, wall_time now);
+/// How long a class waits for its mesh before somebody is warned: `kubectl apply` makes one after the other.
+inline constexpr std::chrono::seconds mesh_awaited{10};
+
+/// About classes whose mesh does not exist: their statuses, and when to look again.
+[[nodiscard]] decision judge_orphan_classes(const std::vector<class_view>& classes, wall_time now);
 
 }  // namespace orrery::plan

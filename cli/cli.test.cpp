@@ -1,5 +1,6 @@
 #include "cli/commands.hpp"
 #include "cli/completion.hpp"
+#include "cli/follow.hpp"
 #include "cli/format.hpp"
 #include "cli/sse.hpp"
 #include "cli/target.hpp"
@@ -145,6 +146,26 @@ TEST(targets, are_pods_with_a_ready_sidecar_that_are_not_being_deleted) {
 TEST(targets, need_no_app_that_works) {
   const std::vector<json> pods{pod_with("crashing", "containerStatuses", true, false)};
   EXPECT_EQ(ready_pod(pods), pods.data());
+}
+
+TEST(targets, are_followed_from_when_their_sidecar_runs_joined_or_not) {
+  auto pod = pod_with("new", "containerStatuses", false, false);
+  EXPECT_FALSE(sidecar_runs(pod));
+  pod["status"]["containerStatuses"][0]["state"] = {{"running", json::object()}};
+  EXPECT_FALSE(sidecar_runs(pod)) << "that is its app";
+  pod["status"]["containerStatuses"][1]["state"] = {{"running", json::object()}};
+  EXPECT_TRUE(sidecar_runs(pod));
+  EXPECT_FALSE(sidecar_runs(json::object()));
+}
+
+TEST(events, of_many_nodes_name_theirs) {
+  const sse_event started{"process_started", R"({"at":"t","node":"demo-1","class":"counter","key":"a","pid":"p"})"};
+  EXPECT_EQ(event_line(started, output::table, false, "demo-9"), "t  process_started       demo-1  counter/a");
+  EXPECT_EQ(event_line({"dropped", R"({"count":3})"}, output::table, false, "demo-9"),
+            "-  dropped               demo-9  count=3");
+  EXPECT_EQ(json::parse(event_line({"dropped", R"({"count":3})"}, output::json, false, "demo-9")),
+            (json{{"type", "dropped"}, {"count", 3}, {"node", "demo-9"}}));
+  EXPECT_EQ(event_line({"odd", "no JSON"}, output::json, false, "demo-9"), "\"no JSON\"");
 }
 
 TEST(targets, have_the_port_of_their_sidecar) {

@@ -22,9 +22,6 @@ struct session {
   output form = output::table;
   bool colours = false;
   std::optional<std::chrono::milliseconds> timeout{};
-  /// Finds a sidecar anew when the one that was used is lost: set where it is one of many.
-  std::function<result<void>()> find_again{};
-  std::string node{};            ///< whose sidecar it is, where it was chosen for the user
   bool default_sidecar = false;  ///< nobody said which sidecar: the hint about --mesh may help
 };
 
@@ -38,7 +35,7 @@ struct session {
 [[nodiscard]] exit_code cast(session& with, const std::string& name, const std::string& method, std::string argument);
 [[nodiscard]] exit_code kill(session& with, const std::string& name, const std::string& reason);
 [[nodiscard]] exit_code stop(session& with, const std::string& name);
-/// Until SIGINT or SIGTERM; connects again when the connection is lost.
+/// Of one node, until SIGINT or SIGTERM; connects again when the connection is lost.
 [[nodiscard]] exit_code events(session& with);
 
 struct app_options {

@@ -3,95 +3,215 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <utility>
+#include <string>
 
 namespace orrery::cli {
 
 namespace {
 
-constexpr std::array<std::pair<std::string_view, std::string_view>, 12> commands{{
-    {"nodes", "Nodes of the mesh"},
-    {"processes", "Processes of the mesh"},
-    {"classes", "Classes, and what is wrong with them"},
-    {"tree", "Supervisors of each node"},
-    {"call", "Call a process and print its reply"},
-    {"cast", "Send a message without waiting"},
-    {"inspect", "One process in detail"},
-    {"kill", "Exit a process, as a crash would"},
-    {"stop", "Stop a process in good order"},
-    {"events", "Follow what one node sees and does"},
-    {"completion", "A script for your shell"},
-    {"version", "The version"},
+struct command {
+  std::string_view name;
+  std::string_view about;
+  std::string_view options;  ///< its own; those of every command are added
+};
+
+constexpr std::array<command, 13> commands{{
+    {"nodes", "Nodes of the mesh", ""},
+    {"processes", "Processes of the mesh", "--class --limit --local"},
+    {"classes", "Classes, and what is wrong with them", ""},
+    {"tree", "Supervisors of each node", "--local"},
+    {"call", "Call a process and print its reply", ""},
+    {"cast", "Send a message without waiting", ""},
+    {"inspect", "One process in detail", ""},
+    {"kill", "Exit a process, as a crash would", "--reason"},
+    {"stop", "Stop a process in good order", ""},
+    {"events", "Follow what happens, until Ctrl-C", ""},
+    {"app", "A small app for demonstrations", "--class --keys --interval-ms"},
+    {"completion", "A script for your shell", ""},
+    {"version", "The version", ""},
 }};
 
-constexpr std::string_view flags =
-    "--sidecar --mesh --namespace --kubeconfig --context --output --timeout --help --version";
+constexpr std::string_view global_options =
+    "--sidecar --mesh -n --namespace --kubeconfig --context -o --output --timeout -h --help";
 
 std::string names() {
   std::string out;
-  for (const auto& [name, about] : commands)
-    out += fmt::format("{}{}", out.empty() ? "" : " ", name);
+  for (const auto& each : commands)
+    out += fmt::format("{}{}", out.empty() ? "" : " ", each.name);
   return out;
 }
 
-// Names that take a process are completed from the mesh itself, within a second.
-std::string bash() {
-  return fmt::format(R"~(# orrery completion bash: put  source <(orrery completion bash)  into ~/.bashrc
-_orrery() {{
-  local word=${{COMP_WORDS[COMP_CWORD]}} before=${{COMP_WORDS[COMP_CWORD-1]}}
-  case $before in
-    -o|--output) COMPREPLY=($(compgen -W "table wide json" -- "$word")); return;;
-    completion) COMPREPLY=($(compgen -W "bash zsh fish" -- "$word")); return;;
-    call|cast|inspect|kill|stop)
-      COMPREPLY=($(compgen -W "$(orrery processes --timeout 1s 2>/dev/null | awk 'NR>1 && $1 ~ /\// {{print $1}}')" -- "$word")); return;;
+std::string options_by_command() {
+  std::string out;
+  for (const auto& each : commands) {
+    if (!each.options.empty()) out += fmt::format("    {}) own='{}';;\n", each.name, each.options);
+  }
+  return out;
+}
+
+// What bash and zsh have in common, as both run it: candidates from the mesh and from the cluster, asked for at most a
+// second. $given holds the options that say where to ask: --sidecar, --mesh, -n, --kubeconfig and --context.
+constexpr std::string_view candidates = R"~(
+# Candidates come from the mesh and the cluster that the words typed so far name, and are waited for a second.
+_orrery_processes() { orrery "${given[@]}" processes --timeout 1s 2>/dev/null | awk 'NR > 1 && $1 ~ /\// {print $1}'; }
+_orrery_classes() { orrery "${given[@]}" classes --timeout 1s 2>/dev/null | awk 'NR > 1 && $1 ~ /^[a-z0-9]/ {print $1}'; }
+_orrery_kubectl() { kubectl "${reach[@]}" --request-timeout=1s "$@" 2>/dev/null; }
+_orrery_meshes() { _orrery_kubectl "${space[@]}" get processmeshes -o name | sed 's|.*/||'; }
+_orrery_namespaces() { _orrery_kubectl get namespaces -o name | sed 's|.*/||'; }
+_orrery_contexts() { kubectl "${reach[@]}" config get-contexts -o name 2>/dev/null; }
+# Sorts the words before the present one: the command, and where to ask.
+_orrery_read() {
+  command='' given=() reach=() space=()
+  while (( $# )); do
+    case $1 in
+      --sidecar=*|--mesh=*) given+=("$1");;
+      --kubeconfig=*|--context=*) given+=("$1"); reach+=("$1");;
+      --namespace=*|-n?*) given+=("$1"); space=("$1");;
+      --sidecar|--mesh) (( $# > 1 )) && given+=("$1" "$2") && shift;;
+      --kubeconfig|--context) (( $# > 1 )) && given+=("$1" "$2") && reach+=("$1" "$2") && shift;;
+      -n|--namespace) (( $# > 1 )) && given+=("$1" "$2") && space=("$1" "$2") && shift;;
+      -o|--output|--timeout|--class|--limit|--reason|--keys|--interval-ms) (( $# > 1 )) && shift;;
+      -*) ;;
+      *) if [[ -z $command ]]; then command=$1; else operands=$((operands + 1)); fi;;
+    esac
+    shift
+  done
+}
+# Prints the candidates for a word that follows $1, in the command line that _orrery_read has read.
+_orrery_candidates() {
+  case $1 in
+    -o|--output) echo table wide json; return;;
+    --mesh) _orrery_meshes; return;;
+    -n|--namespace) _orrery_namespaces; return;;
+    --context) _orrery_contexts; return;;
+    --timeout) echo 500ms 1s 5s 30s; return;;
+    --class) _orrery_classes; return;;
+    --sidecar|--limit|--reason|--keys|--interval-ms) return;;
   esac
-  if [[ $word == -* ]]; then COMPREPLY=($(compgen -W "{flags}" -- "$word"))
-  else COMPREPLY=($(compgen -W "{names}" -- "$word")); fi
-}}
-complete -o default -F _orrery orrery kubectl-orrery
-)~",
-                     fmt::arg("flags", flags), fmt::arg("names", names()));
+  local own=''
+  case $command in
+@options@  esac
+  if [[ $2 == -* ]]; then
+    echo "@flags@ $own"
+    [[ -n $command ]] || echo --version
+    return
+  fi
+  case $command in
+    '') echo "@names@";;
+    completion) (( operands )) || echo bash zsh fish;;
+    call|cast|inspect|kill|stop) (( operands )) || _orrery_processes;;
+  esac
+}
+)~";
+
+std::string filled(std::string text) {
+  const auto put = [&](std::string_view mark, const std::string& with) {
+    for (auto at = text.find(mark); at != std::string::npos; at = text.find(mark))
+      text.replace(at, mark.size(), with);
+  };
+  put("@options@", options_by_command());
+  put("@flags@", std::string(global_options));
+  put("@names@", names());
+  return text;
+}
+
+std::string bash() {
+  return "# orrery completion bash: put  source <(orrery completion bash)  into ~/.bashrc" +
+         filled(std::string(candidates)) + R"~(
+_orrery() {
+  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} command operands=0
+  local -a given reach space
+  # bash takes --mesh=demo for three words, and class/key for one.
+  [[ $word == = ]] && word='' || { [[ $before == = ]] && before=${COMP_WORDS[COMP_CWORD-2]}; }
+  [[ ${COMP_WORDS[COMP_CWORD]} == = ]] && before=${COMP_WORDS[COMP_CWORD-1]}
+  local -a typed=()
+  local each
+  for each in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do [[ $each == = ]] || typed+=("$each"); done
+  _orrery_read "${typed[@]}"
+  COMPREPLY=($(compgen -W "$(_orrery_candidates "$before" "$word")" -- "$word"))
+  case $before in --kubeconfig) compopt -o default 2>/dev/null;; esac
+}
+complete -F _orrery orrery kubectl-orrery
+)~";
 }
 
 std::string zsh() {
   std::string described;
-  for (const auto& [name, about] : commands)
-    described += fmt::format("    '{}:{}'\n", name, about);
-  return fmt::format(R"~(#compdef orrery kubectl-orrery
-# orrery completion zsh > "${{fpath[1]}}/_orrery"
-_orrery() {{
-  local -a commands
-  commands=(
-{}  )
-  if (( CURRENT == 2 )); then _describe command commands
-  else
-    case $words[CURRENT-1] in
-      -o|--output) compadd table wide json;;
-      completion) compadd bash zsh fish;;
-      call|cast|inspect|kill|stop) compadd -- $(orrery processes --timeout 1s 2>/dev/null | awk 'NR>1 && $1 ~ /\// {{print $1}}');;
-      *) compadd -- {};;
-    esac
-  fi
-}}
+  for (const auto& each : commands)
+    described += fmt::format("    '{}:{}'\n", each.name, each.about);
+  return "#compdef orrery kubectl-orrery\n# orrery completion zsh > \"${fpath[1]}/_orrery\"" +
+         filled(std::string(candidates)) + R"~(
+_orrery() {
+  local command operands=0
+  local -a given reach space about
+  about=(
+)~" + described +
+         R"~(  )
+  _orrery_read "${(@)words[2,CURRENT-1]}"
+  local before=$words[CURRENT-1] word=$words[CURRENT]
+  case $word in --*=*) before=${word%%=*} word=${word#*=}; compset -P '*=';; esac
+  case $before in --kubeconfig) _files; return;; esac
+  if [[ -z $command && $word != -* && $before != -[on] && $before != --[a-z]* ]]; then _describe command about; return; fi
+  compadd -- ${=$(_orrery_candidates "$before" "$word")}
+}
 compdef _orrery orrery kubectl-orrery
-)~",
-                     described, flags);
+)~";
 }
 
+// fish knows by itself which options were typed; what they say of where to ask is read from the command line.
 std::string fish() {
-  std::string out = "# orrery completion fish > ~/.config/fish/completions/orrery.fish\n";
-  for (const auto& [name, about] : commands) {
-    out += fmt::format("complete -c orrery -n __fish_use_subcommand -f -a {} -d '{}'\n", name, about);
-  }
-  out +=
-      "complete -c orrery -n '__fish_seen_subcommand_from call cast inspect kill stop' -f -a \"(orrery processes "
-      "--timeout "
-      "1s 2>/dev/null | awk 'NR>1 && \\$1 ~ /\\// {print \\$1}')\"\n"
-      "complete -c orrery -n '__fish_seen_subcommand_from completion' -f -a 'bash zsh fish'\n"
-      "complete -c orrery -s o -l output -x -a 'table wide json'\n"
-      "complete -c orrery -l sidecar -x\ncomplete -c orrery -l mesh -x\ncomplete -c orrery -s n -l namespace -x\n"
-      "complete -c orrery -l kubeconfig -r\ncomplete -c orrery -l context -x\ncomplete -c orrery -l timeout -x\n";
-  return out;
+  std::string out = R"~(# orrery completion fish > ~/.config/fish/completions/orrery.fish
+function __orrery_options --description 'The options among the typed words that are named, with their values'
+  set -l words (commandline -opc)
+  set -l i 2
+  while test $i -le (count $words)
+    for name in $argv
+      if string match -q -- "$name=*" $words[$i]
+        printf '%s\n' $words[$i]
+      else if test "$name" = "$words[$i]"; and test $i -lt (count $words)
+        printf '%s\n' $words[$i]
+        printf '%s\n' $words[(math $i + 1)]
+      end
+    end
+    set i (math $i + 1)
+  end
+end
+function __orrery_processes
+  orrery (__orrery_options --sidecar --mesh -n --namespace --kubeconfig --context) processes --timeout 1s 2>/dev/null | awk 'NR > 1 && $1 ~ /\// {print $1}'
+end
+function __orrery_classes
+  orrery (__orrery_options --sidecar --mesh -n --namespace --kubeconfig --context) classes --timeout 1s 2>/dev/null | awk 'NR > 1 && $1 ~ /^[a-z0-9]/ {print $1}'
+end
+function __orrery_meshes
+  kubectl (__orrery_options -n --namespace --kubeconfig --context) --request-timeout=1s get processmeshes -o name 2>/dev/null | string replace -r '.*/' ''
+end
+function __orrery_namespaces
+  kubectl (__orrery_options --kubeconfig --context) --request-timeout=1s get namespaces -o name 2>/dev/null | string replace -r '.*/' ''
+end
+complete -c orrery -f
+complete -c orrery -l sidecar -x -d 'URL of the sidecar'
+complete -c orrery -l mesh -x -a '(__orrery_meshes)' -d 'Through the Kubernetes API'
+complete -c orrery -s n -l namespace -x -a '(__orrery_namespaces)' -d 'Namespace of the mesh'
+complete -c orrery -l kubeconfig -r -F -d 'Kubernetes access'
+complete -c orrery -l context -x -a '(kubectl (__orrery_options --kubeconfig) config get-contexts -o name 2>/dev/null)' -d 'Context of the kubeconfig'
+complete -c orrery -s o -l output -x -a 'table wide json' -d 'How to print'
+complete -c orrery -l timeout -x -a '500ms 1s 5s 30s' -d 'Give up after this'
+complete -c orrery -s h -l help -d 'Help'
+complete -c orrery -n __orrery_no_command -l version -d 'The version'
+complete -c orrery -n '__fish_seen_subcommand_from call cast inspect kill stop; and not string match -q -- "*/*" (commandline -opc)' -a '(__orrery_processes)'
+complete -c orrery -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'
+complete -c orrery -n '__fish_seen_subcommand_from processes app' -l class -x -a '(__orrery_classes)' -d 'Only of this class'
+complete -c orrery -n '__fish_seen_subcommand_from processes' -l limit -x -d 'At most so many'
+complete -c orrery -n '__fish_seen_subcommand_from processes tree' -l local -d 'Only of the own node'
+complete -c orrery -n '__fish_seen_subcommand_from kill' -l reason -x -d 'What its exit reason says'
+complete -c orrery -n '__fish_seen_subcommand_from app' -l keys -x -d 'How many processes'
+complete -c orrery -n '__fish_seen_subcommand_from app' -l interval-ms -x -d 'Pause between calls'
+)~";
+  for (const auto& each : commands)
+    out += fmt::format("complete -c orrery -n __orrery_no_command -a {} -d '{}'\n", each.name, each.about);
+  // fish's own __fish_use_subcommand takes the value of an option for a command.
+  out += fmt::format("function __orrery_no_command\n  not __fish_seen_subcommand_from {}\nend\n", names());
+  return out + "complete -c kubectl-orrery -w orrery\n";
 }
 
 }  // namespace

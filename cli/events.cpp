@@ -1,4 +1,4 @@
-#include "cli/commands.hpp"
+#include "cli/follow.hpp"
 #include "cli/interrupt.hpp"
 #include "cli/sse.hpp"
 #include "cli/views.hpp"
@@ -26,48 +26,30 @@ void pause_for(std::chrono::milliseconds time) {
   }
 }
 
-namespace {
-
-using namespace std::chrono_literals;
-
-constexpr auto silence_max = 40s;  ///< the server comments every 15 s
-constexpr auto retry_min = 250ms;
-constexpr std::chrono::milliseconds retry_max = 5s;
-
-void print_event(const session& with, const sse_event& got) {
+std::string event_line(const sse_event& got, output form, bool colours, const std::string& node) {
   auto document = nlohmann::json::parse(got.data, nullptr, false);
   if (document.is_discarded()) document = got.data;
-  std::string line;
-  if (with.form == output::json) {
-    if (document.is_object()) document["type"] = got.type;
-    line = document.dump();
-  } else {
-    line = show_event(got.type, document, {.wide = with.form == output::wide, .colours = with.colours});
-  }
-  std::fprintf(stdout, "%s\n", line.c_str());
-  std::fflush(stdout);
+  if (document.is_object() && !document.contains("node") && !node.empty()) document["node"] = node;
+  if (form != output::json) return show_event(got.type, document, {.wide = form == output::wide, .colours = colours});
+  if (document.is_object()) document["type"] = got.type;
+  return document.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
-
-}  // namespace
 
 exit_code events(session& with) {
   catch_interrupts();
-  auto wait = std::chrono::milliseconds{retry_min};
+  auto wait = retry_min;
   bool told = false;
-  std::string told_of;
   while (!interrupted) {
-    if (with.node != told_of) {
-      std::fprintf(stderr, "orrery: what node %s sees and does; processes of other nodes are told of by those\n",
-                   with.node.c_str());
-      told_of = with.node;
-    }
     sse_parser parser;
     const auto ended = with.sidecar.stream({.method = "GET", .target = "/v1/events", .body = {}, .headers = {}},
-                                           silence_max, interrupted, [&](std::string_view bytes) {
+                                           stream_silence_max, interrupted, [&](std::string_view bytes) {
                                              told = false;
                                              wait = retry_min;
-                                             for (const auto& each : parser.feed(bytes))
-                                               print_event(with, each);
+                                             for (const auto& each : parser.feed(bytes)) {
+                                               const auto line = event_line(each, with.form, with.colours, "");
+                                               std::fprintf(stdout, "%s\n", line.c_str());
+                                             }
+                                             std::fflush(stdout);
                                              return !std::ferror(stdout);
                                            });
     if (interrupted || std::ferror(stdout) != 0) break;
@@ -81,9 +63,6 @@ exit_code events(session& with) {
       }
     }
     pause_for(wait);
-    if (with.find_again && !interrupted) {
-      if (const auto found = with.find_again(); !found) complain(found.error());
-    }
     wait = std::min(wait * 2, retry_max);
   }
   return exit_code::ok;

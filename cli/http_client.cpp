@@ -139,11 +139,6 @@ struct http_client::impl {
 http_client::http_client(http_url server) : impl_(std::make_unique<impl>(std::move(server))) {}
 http_client::~http_client() = default;
 
-void http_client::redirect(http_url server) {
-  impl_->stream.reset();
-  impl_->server = std::move(server);
-}
-
 result<http_reply> http_client::send(const http_question& asked, milliseconds timeout) {
   auto& self = *impl_;
   if (auto done = self.connect(timeout); !done) return fail(done.error());

@@ -46,9 +46,6 @@ class http_client {
   http_client(const http_client&) = delete;
   http_client& operator=(const http_client&) = delete;
 
-  /// Talks to another server from now on.
-  void redirect(http_url server);
-
   [[nodiscard]] result<http_reply> send(const http_question& asked, std::chrono::milliseconds timeout);
 
   /// Reads an endless answer; `on_bytes` sees its decoded body until it says false, `stop` is set, or the server ends

@@ -1,5 +1,6 @@
 #include "cli/commands.hpp"
 #include "cli/completion.hpp"
+#include "cli/follow.hpp"
 #include "cli/format.hpp"
 #include "cli/target.hpp"
 
@@ -43,6 +44,7 @@ struct choices {
   std::string name, method, argument, klass, reason, shell;
   std::size_t limit = 1000;
   bool local = false;
+  bool follows = false;  ///< the command is one that follows all nodes of a mesh
   app_options demo;
   std::size_t demo_interval_ms = 10;
 };
@@ -85,7 +87,9 @@ void declare(CLI::App& app, choices& given, action& chosen) {
   killing->add_option("--reason", given.reason, "What its exit reason says");
   process(command("stop", "Stop a process in good order; it starts afresh on its next call",
                   [&given](session& s) { return stop(s, given.name); }));
-  command("events", "Follow what one node sees and does, until Ctrl-C", [](session& s) { return events(s); });
+  auto* following = command("events", "Follow what a node, or with --mesh every node, sees and does, until Ctrl-C",
+                            [](session& s) { return events(s); });
+  following->parse_complete_callback([&given] { given.follows = true; });
   auto* demo =
       command("app", "A small app: calls counters, and prints each second how that went", [&given](session& s) {
         given.demo.interval = std::chrono::milliseconds{given.demo_interval_ms};
@@ -142,27 +146,17 @@ exit_code run(const choices& given, const action& chosen) {
     return exit_code::usage;
   }
   if (target_chosen.sidecar.empty()) target_chosen.sidecar = "http://127.0.0.1:3600";
-  auto reached = open_target(target_chosen);
+  const auto form = given.form == "json" ? output::json : given.form == "wide" ? output::wide : output::table;
+  const bool colours = isatty(STDOUT_FILENO) == 1 && std::getenv("NO_COLOR") == nullptr;
+  if (given.follows && !target_chosen.mesh.empty()) return follow_mesh(target_chosen, form, colours);
+  const auto reached = open_target(target_chosen);
   if (!reached) {
     complain(reached.error());
     return target_chosen.mesh.empty() ? exit_code::usage : exit_code::kubernetes;
   }
   http_client sidecar(reached->url);
-  session with{.sidecar = sidecar, .timeout = std::nullopt, .default_sidecar = by_default};
-  if (!target_chosen.mesh.empty()) {
-    with.node = reached->pod;
-    with.find_again = [&]() -> result<void> {
-      auto again = open_target(target_chosen);
-      if (!again) return fail(again.error());
-      reached = std::move(again);
-      with.node = reached->pod;
-      sidecar.redirect(reached->url);
-      return {};
-    };
-  }
-  if (given.form == "json") with.form = output::json;
-  if (given.form == "wide") with.form = output::wide;
-  with.colours = isatty(STDOUT_FILENO) == 1 && std::getenv("NO_COLOR") == nullptr;
+  session with{
+      .sidecar = sidecar, .form = form, .colours = colours, .timeout = std::nullopt, .default_sidecar = by_default};
   if (!given.timeout.empty()) with.timeout = *parse_timeout(given.timeout);
   return chosen(with);
 }

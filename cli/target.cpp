@@ -1,6 +1,6 @@
 #include "cli/target.hpp"
 
-#include "kube/client.hpp"
+#include "cli/follow.hpp"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -56,34 +56,55 @@ std::uint16_t sdk_port_of(const kube::json& pod) {
   return default_sdk_port;
 }
 
+bool sidecar_runs(const kube::json& pod) {
+  const auto* sidecar = sidecar_in(pod, "status", {"containerStatuses", "initContainerStatuses"});
+  return sidecar != nullptr && kube::find(*sidecar, {"state", "running"}) != nullptr;
+}
+
+result<mesh_pods> open_mesh(const target_options& options) {
+  kube::initialize();
+  auto config = kube::load_default(options.kubeconfig, options.context);
+  if (!config) return fail(config.error());
+  auto api = kube::make_client(*config, {.retries_max = 1, .user_agent = "orrery/" ORRERY_VERSION});
+  if (!api) return fail(api.error());
+  mesh_pods out{.config = *std::move(config),
+                .api = *std::move(api),
+                .mesh = options.mesh,
+                .name_space = options.name_space,
+                .selector = fmt::format("orrery.dev/mesh={},orrery.dev/role=node", options.mesh),
+                .pods = {}};
+  if (out.name_space.empty()) out.name_space = out.config.default_namespace;
+  auto pods =
+      out.api->list_all(kube::resources::pods, out.name_space, {.label_selector = out.selector, .field_selector = {}});
+  if (!pods) return fail(pods.error());
+  out.pods = std::move(pods->items);
+  return out;
+}
+
+error no_such_mesh(const mesh_pods& seen) {
+  return {errc::not_found,
+          fmt::format("no pods of a mesh '{}' in namespace '{}'; 'kubectl get pmesh -A' lists the meshes", seen.mesh,
+                      seen.name_space)};
+}
+
 result<target> open_target(const target_options& options) {
   if (options.mesh.empty()) {
     const auto url = parse_url(options.sidecar);
     if (!url) return fail(url.error());
     return target{*url, {}, nullptr};
   }
-  kube::initialize();
-  const auto config = kube::load_default(options.kubeconfig, options.context);
-  if (!config) return fail(config.error());
-  const auto api = kube::make_client(*config, {.retries_max = 1, .user_agent = "orrery/" ORRERY_VERSION});
-  if (!api) return fail(api.error());
-  const auto ns = options.name_space.empty() ? config->default_namespace : options.name_space;
-  const auto pods = (*api)->list_all(
-      kube::resources::pods, ns,
-      {.label_selector = fmt::format("orrery.dev/mesh={},orrery.dev/role=node", options.mesh), .field_selector = {}});
-  if (!pods) return fail(pods.error());
-  const auto* chosen = ready_pod(pods->items);
+  const auto seen = open_mesh(options);
+  if (!seen) return fail(seen.error());
+  if (seen->pods.empty()) return fail(no_such_mesh(*seen));
+  const auto* chosen = ready_pod(seen->pods);
   if (chosen == nullptr) {
-    return fail(errc::not_found,
-                pods->items.empty()
-                    ? fmt::format("no pods of a mesh '{}' in namespace '{}'; 'kubectl get pmesh -A' lists the meshes",
-                                  options.mesh, ns)
-                    : fmt::format("no pod of mesh '{0}' in namespace '{1}' has a ready sidecar; 'kubectl -n {1} "
-                                  "describe pmesh {0}' tells why",
-                                  options.mesh, ns));
+    return fail(errc::not_found, fmt::format("no pod of mesh '{0}' in namespace '{1}' has a ready sidecar; 'kubectl -n "
+                                             "{1} describe pmesh {0}' tells why",
+                                             seen->mesh, seen->name_space));
   }
   std::string pod(kube::name_of(*chosen));
-  auto forward = kube::port_forward::open(*config, {.pod = {ns, pod}, .pod_port = sdk_port_of(*chosen)});
+  auto forward =
+      kube::port_forward::open(seen->config, {.pod = {seen->name_space, pod}, .pod_port = sdk_port_of(*chosen)});
   if (!forward) return fail(forward.error());
   const http_url url{"127.0.0.1", (*forward)->local_port()};
   return target{url, std::move(pod), *std::move(forward)};

@@ -1,10 +1,12 @@
 #pragma once
 #include "cli/http_client.hpp"
+#include "kube/client.hpp"
 #include "kube/port_forward.hpp"
 #include "mesh/base/result.hpp"
 
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace orrery::cli {
 
@@ -25,6 +27,19 @@ struct target {
   std::string pod;  ///< through which pod, if through the Kubernetes API
   std::unique_ptr<kube::port_forward> forward;
 };
+
+/// A mesh in the cluster that the options name, as it is now.
+struct mesh_pods {
+  kube::cluster_config config;
+  std::unique_ptr<kube::client> api;
+  std::string mesh;
+  std::string name_space;
+  std::string selector;  ///< of its pods
+  std::vector<kube::json> pods;
+};
+/// Errors: those of Kubernetes. A mesh that does not exist is one without pods.
+[[nodiscard]] result<mesh_pods> open_mesh(const target_options& options);
+[[nodiscard]] error no_such_mesh(const mesh_pods& seen);
 
 /// Errors: invalid_argument (the URL); those of Kubernetes: not_found (no such mesh, or no ready pod), forbidden, ...
 [[nodiscard]] result<target> open_target(const target_options& options);

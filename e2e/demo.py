@@ -197,7 +197,7 @@ def try_it(cluster, mesh):
   {shown} --mesh {mesh.name} -n {NAMESPACE} call counter/visits add 5
   {shown} --mesh {mesh.name} -n {NAMESPACE} kill counter/visits
   {shown} --mesh {mesh.name} -n {NAMESPACE} processes
-  {shown} --mesh {mesh.name} -n {NAMESPACE} events          # of one node
+  {shown} --mesh {mesh.name} -n {NAMESPACE} events          # of every node
   {shown} --help""")
     if isinstance(cluster, EmbeddedCluster):
         for pod in mesh.pods():

@@ -179,7 +179,7 @@ struct controller::state {
       wait = std::clamp(until + 50ms, look_again_min, wait);
     }
     const bool gone = !view->remembered(key).mesh;
-    if (!gone) queue.add_after(key, wait);
+    if (*done || !gone) queue.add_after(key, wait);
   }
 
   [[nodiscard]] result<void> healthy() const {

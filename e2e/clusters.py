@@ -48,6 +48,7 @@ class Cluster:
     name = "kubeconfig"
     can_fault_hosts = False       # stop_host, start_host, cut, heal
     can_stop_api_server = False   # api_server(running)
+    ends_with_the_run = False     # stop() takes it down, and all that is on it
 
     def __init__(self, kubeconfig, programs):
         self.kubeconfig = str(kubeconfig)
@@ -201,8 +202,15 @@ class RealCluster(Cluster):
                            "modern-go/reflect2 1.0.2 or later when it is built with Go 1.18 or later)")
         self.kubectl("delete", "crd", "probes.e2e.orrery.dev")
 
+    @property
+    def ends_with_the_run(self):
+        return not self.was_up
+
     def stop(self):
         super().stop()
+        for network in self.networks.values():  # a namespace lives as long as somebody holds it
+            os.close(network)
+        self.networks.clear()
         if not self.was_up:
             done = run(self.script, "down", timeout=120, check=False)  # says nothing of ours: told, not judged
             if done.returncode:
@@ -261,6 +269,7 @@ class EmbeddedCluster(Cluster):
 
     name = "embedded"
     can_stop_api_server = True
+    ends_with_the_run = True
 
     def __init__(self, folder, programs):
         self.folder = pathlib.Path(folder)
@@ -337,8 +346,8 @@ def install(cluster):
     return time.monotonic() - started
 
 
-def operator_ready(cluster):
-    pods = cluster.items("pods", SYSTEM, OPERATOR)
+def operator_ready(cluster, namespace=SYSTEM):
+    pods = cluster.items("pods", namespace, OPERATOR)
     alive = [p for p in pods if not p["metadata"].get("deletionTimestamp")]
     ready = [p for p in alive if any(c["type"] == "Ready" and c["status"] == "True" for c in p["status"].get("conditions", []))]
     return ready if len(alive) == len(ready) == 1 else None

@@ -10,7 +10,7 @@ from waiting import eventually
 
 NAMESPACE = "orrery-e2e"
 ORDER = ["install", "formation", "calls", "process_healing", "pod_healing", "escalation", "events", "scale", "delete", "classes_live", "bad_specs", "certificates",
-         "rolling_update", "operator_killed", "api_server_outage", "node_faults"]  # what everything else rests on comes first
+         "rolling_update", "one_namespace", "operator_killed", "api_server_outage", "node_faults"]  # what everything else rests on comes first
 
 
 def pytest_addoption(parser):
@@ -35,7 +35,8 @@ def cluster(request):
         one.operator_seconds = clusters.install(one)
         request.config.orrery_cluster = one
         yield one
-        if not option("--keep"):
+        # Not where the cluster goes down next: pods that are ending while it does only make that harder.
+        if not option("--keep") and not one.ends_with_the_run:
             one.kubectl("-n", NAMESPACE, "delete", "pmesh", "--all", "--wait=false", check=False)
             one.kubectl("delete", "namespace", NAMESPACE, "--wait=false", check=False)
     finally:

@@ -20,6 +20,12 @@ namespace {
 using clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
+/// A replacement must not take away what others wrote beside the spec: labels, kubectl's annotation, owners.
+json keeping_metadata(json lease, const json& before) {
+  if (const auto* metadata = find(before, {"metadata"})) lease["metadata"] = *metadata;
+  return lease;
+}
+
 }  // namespace
 
 struct leader_elector::state {
@@ -85,15 +91,15 @@ struct leader_elector::state {
       if (with([](auto& m) { return m.was_leading(); })) lose("taken over by " + leader());
       return "held by " + leader();
     }
-    return write(seen.has_value(), stop);
+    return write(read ? &*read : nullptr, stop);
   }
 
-  std::string write(bool exists, const std::stop_token& stop) {
+  std::string write(const json* before, const std::stop_token& stop) {
     const auto sent = clock::now();
     const auto lease = with([](auto& m) { return m.lease_object(m.record(wall_now())); });
     const call_options call{.timeout = call_timeout(), .stop = stop};
-    const auto accepted =
-        exists ? api.replace(resources::leases, lease, {}, call) : api.create(resources::leases, lease, {}, call);
+    const auto accepted = before != nullptr ? api.replace(resources::leases, keeping_metadata(lease, *before), {}, call)
+                                            : api.create(resources::leases, lease, {}, call);
     if (!accepted) return accepted.error().context;  // a conflict too: the next attempt reads it again
     // An answer that took too long is no renewal: others may have taken over since.
     if (clock::now() - sent >= options.renew_deadline) return "the renewal was answered too late";
@@ -134,7 +140,7 @@ struct leader_elector::state {
         record.holder.clear();
         record.duration = std::chrono::seconds{1};
         record.transitions = m.term();
-        return m.lease_object(record);
+        return keeping_metadata(m.lease_object(record), *read);
       });
       if (!lease) return;
       const auto released = api.replace(resources::leases, *lease, {}, {.timeout = options.renew_deadline});

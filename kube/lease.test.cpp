@@ -105,6 +105,24 @@ TEST_F(lease_test, one_leads_renews_and_releases_when_stopped) {
   EXPECT_EQ(holder(), "") << "released";
 }
 
+TEST_F(lease_test, a_lease_that_was_made_by_a_manifest_is_taken_with_its_labels_left_alone) {
+  json made = make_object(resources::leases, {"ns", "leader"});
+  made["metadata"]["labels"] = {{"app", "orrery"}};
+  made["metadata"]["annotations"] = {{"kubectl.kubernetes.io/last-applied-configuration", "{}"}};
+  const auto metadata = made["metadata"];
+  store(made);
+  auto elector = elect("one");
+  elector->start();
+  ASSERT_TRUE(eventually([&] { return elector->is_leader(); }));
+  const auto writes = server->count("PUT");
+  EXPECT_TRUE(eventually([&] { return server->count("PUT") >= writes + 2; })) << "renewed";
+  elector->stop();
+  EXPECT_EQ(holder(), "");
+  auto now = (*lease)["metadata"];
+  now.erase("resourceVersion");
+  EXPECT_EQ(now, metadata);
+}
+
 TEST_F(lease_test, two_never_lead_together_and_the_second_follows) {
   auto one = elect("one");
   auto two = elect("two");

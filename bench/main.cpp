@@ -14,6 +14,7 @@ int main(int argc, char** argv) {
   app.add_flag("--json", as_json, "One JSON object a line: name, unit, values, what");
 
   app.add_subcommand("processes", "Processes in one runtime: calls, starts, crashes, idle memory")->fallthrough();
+  app.add_subcommand("kernel", "The process model below them, as other systems are measured beside it")->fallthrough();
   app.add_subcommand("floor", "What the clock and the loopback take by themselves")->fallthrough();
 
   std::size_t payload = 100;
@@ -45,6 +46,7 @@ int main(int argc, char** argv) {
   }
   if (wanted("floor")) bench::measure_floor(to);
   if (wanted("processes")) bench::measure_processes(to);
+  if (!chosen.empty() && wanted("kernel")) bench::measure_kernel(to);
   if (wanted("net")) bench::measure_connections(to, payload, round_trips);
   return 0;
 }

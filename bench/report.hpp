@@ -41,6 +41,8 @@ class report {
 
 /// Processes in one runtime, in one thread: calls, starts, crashes, idle memory.
 void measure_processes(const report& to);
+/// The kernel below them, operation by operation as bench/peers measures other systems.
+void measure_kernel(const report& to);
 /// Frames between two nodes over mutual TLS on loopback, each node on its own thread.
 void measure_connections(const report& to, std::size_t payload_bytes, std::size_t round_trips);
 /// What this machine's kernel takes by itself: the clock, and one byte there and back over TCP between two threads.

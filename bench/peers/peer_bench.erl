@@ -1,0 +1,165 @@
+%% The operations of bench/kernel_bench.cpp in Erlang, a JSON object a line. Times are of batches, as there; each batch
+%% runs in a fresh process, as OTP's own benchmarks do, so that no garbage of one is collected in the next.
+-module(peer_bench).
+-behaviour(gen_server).
+-export([local/0, node/1, echo/1, sink/2]).
+-export([start_link/0, init/1, handle_call/3, handle_cast/2]).
+
+-define(BATCH, 1000).
+-define(BATCHES, 300).
+-define(RING, 10000).
+-define(ALIVE, 1000000).
+-define(CRASHES, 5000).
+-define(ROUND_TRIPS, 20000).
+-define(FLOOD, 200000).
+
+local() ->
+    logger:set_primary_config(level, none),
+    batches("spawn_exit_monitor", fun spawned/1, ok),
+    {ok, Server} = gen_server:start_link(?MODULE, [], []),
+    batches("call", fun calls/1, Server),
+    Echo = spawn_link(fun echo_loop/0),
+    batches("message_round_trip", fun round_trips/1, Echo),
+    batches("one_way", fun one_way/1, ok),
+    ring(),
+    batches("timer_set_cancel", fun timers/1, ok),
+    crashes(),
+    alive(),
+    halt(0).
+
+%% ---- the operations ----
+
+spawned(0) -> ok;
+spawned(N) when is_integer(N) ->
+    {_, Ref} = spawn_monitor(fun() -> ok end),
+    receive {'DOWN', Ref, process, _, normal} -> spawned(N - 1) end;
+spawned(_) -> spawned(?BATCH).
+
+calls(Server) -> calls(Server, ?BATCH).
+calls(_, 0) -> ok;
+calls(Server, N) -> pong = gen_server:call(Server, ping), calls(Server, N - 1).
+
+round_trips(Echo) -> round_trips(Echo, ?BATCH).
+round_trips(_, 0) -> ok;
+round_trips(Echo, N) -> Echo ! self(), receive pong -> round_trips(Echo, N - 1) end.
+
+%% Until the receiver has had them all.
+one_way(_) ->
+    Self = self(),
+    Sink = spawn(?MODULE, sink, [Self, ?BATCH]),
+    flood(Sink, ?BATCH),
+    receive done -> ok end.
+flood(_, 0) -> ok;
+flood(To, N) -> To ! message, flood(To, N - 1).
+sink(Owner, 0) -> Owner ! done;
+sink(Owner, N) -> receive message -> sink(Owner, N - 1) end.
+
+timers(_) -> timers_(?BATCH).
+timers_(0) -> ok;
+timers_(N) -> erlang:cancel_timer(erlang:send_after(5000, self(), late)), timers_(N - 1).
+
+echo_loop() -> receive From -> From ! pong, echo_loop() end.
+
+%% One token, many times around ten thousand processes.
+ring() ->
+    Self = self(),
+    First = spawn_link(fun() -> receive {next, Next} -> member(Next, Self) end end),
+    Last = lists:foldl(fun(_, Next) -> spawn_link(fun() -> member(Next, Self) end) end, First, lists:seq(2, ?RING)),
+    First ! {next, Last},
+    Last ! ?RING,
+    receive done -> ok end,
+    Times = [begin
+                 T0 = now_ns(), Last ! 5 * ?RING, receive done -> ok end, (now_ns() - T0) / (5 * ?RING)
+             end || _ <- lists:seq(1, 20)],
+    report("ring_hop", Times).
+member(Next, Owner) ->
+    receive
+        0 -> Owner ! done, member(Next, Owner);
+        N -> Next ! N - 1, member(Next, Owner)
+    end.
+
+%% A registered child of a supervisor is killed; until the next call to its name is answered.
+crashes() ->
+    {ok, Sup} = supervisor_start(),
+    Times = [crash() || _ <- lists:seq(1, ?CRASHES)],
+    unlink(Sup), exit(Sup, shutdown),
+    report("crash_recovery", Times).
+crash() ->
+    Pid = whereis(?MODULE),
+    T0 = now_ns(),
+    exit(Pid, kill),
+    again(),
+    now_ns() - T0.
+again() ->
+    try pong = gen_server:call(?MODULE, ping) catch exit:_ -> erlang:yield(), again() end.
+supervisor_start() ->
+    supervisor:start_link(?MODULE, supervisor).
+
+alive() ->
+    erlang:garbage_collect(),
+    Before = erlang:memory(total),
+    T0 = now_ns(),
+    Pids = [spawn(fun idle/0) || _ <- lists:seq(1, ?ALIVE)],
+    Each = (now_ns() - T0) / ?ALIVE,
+    Bytes = (erlang:memory(total) - Before - 16 * ?ALIVE) / ?ALIVE,  % less the list
+    ?ALIVE = length(Pids),
+    report("alive_create", [Each]),
+    row("alive_bytes", "bytes", Bytes, Bytes).
+idle() -> receive stop -> ok end.
+
+%% ---- between two nodes ----
+
+node(Other) ->
+    true = net_kernel:connect_node(Other),
+    Echo = spawn(Other, ?MODULE, echo, [self()]),
+    Payload = binary:copy(<<0>>, 100),
+    [there_and_back(Echo, Payload) || _ <- lists:seq(1, 2000)],
+    report("node_round_trip", [there_and_back(Echo, Payload) || _ <- lists:seq(1, ?ROUND_TRIPS)]),
+    report("node_one_way", [node_flood(Other, Payload) || _ <- lists:seq(1, 5)]),
+    halt(0).
+there_and_back(Echo, Payload) ->
+    T0 = now_ns(),
+    Echo ! {self(), Payload},
+    receive Payload -> now_ns() - T0 end.
+echo(Owner) ->
+    link(Owner),
+    echo_remote().
+echo_remote() -> receive {From, Payload} -> From ! Payload, echo_remote() end.
+node_flood(Other, Payload) ->
+    Sink = spawn(Other, ?MODULE, sink, [self(), ?FLOOD]),
+    T0 = now_ns(),
+    node_flood(Sink, Payload, ?FLOOD),
+    receive done -> (now_ns() - T0) / ?FLOOD end.
+node_flood(_, _, 0) -> ok;
+node_flood(Sink, Payload, N) -> Sink ! message, node_flood(Sink, Payload, N - 1).
+
+%% ---- gen_server and supervisor ----
+
+start_link() -> gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
+init(supervisor) ->
+    {ok, {#{strategy => one_for_one, intensity => 1000000, period => 1},
+          [#{id => child, start => {?MODULE, start_link, []}}]}};
+init([]) -> {ok, 0}.
+handle_call(ping, _, State) -> {reply, pong, State}.
+handle_cast(_, State) -> {noreply, State}.
+
+%% ---- measuring ----
+
+now_ns() -> erlang:convert_time_unit(erlang:monotonic_time(), native, nanosecond).
+
+batches(Name, Fun, Arg) ->
+    Self = self(),
+    Batch = fun() ->
+        Ref = make_ref(),
+        spawn_link(fun() -> T0 = now_ns(), Fun(Arg), Self ! {Ref, (now_ns() - T0) / ?BATCH} end),
+        receive {Ref, Took} -> Took end
+    end,
+    [Batch() || _ <- lists:seq(1, ?BATCHES div 5)],
+    report(Name, [Batch() || _ <- lists:seq(1, ?BATCHES)]).
+
+report(Name, Nanoseconds) ->
+    Sorted = lists:sort(Nanoseconds),
+    row(Name, "us", percentile(Sorted, 50) / 1000, percentile(Sorted, 99) / 1000).
+percentile(Sorted, P) -> lists:nth(max(1, (length(Sorted) * P + 99) div 100), Sorted).
+row(Name, Unit, P50, P99) ->
+    io:format("{\"name\": \"~s\", \"unit\": \"~s\", \"p50\": ~f, \"p99\": ~f}~n", [Name, Unit, float(P50), float(P99)]).

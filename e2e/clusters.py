@@ -132,6 +132,10 @@ class Cluster:
             os.kill(pid, signal.SIGKILL)
         return bool(pids)
 
+    def api_server_only(self, running):
+        """Takes the API server away, and leaves the kubelets at work."""
+        self.api_server(running)
+
     def pids(self, program, pod):
         """Processes of that name in a pod, where they run on this machine."""
         return []
@@ -320,6 +324,13 @@ class EmbeddedCluster(Cluster):
 
     def api_server(self, running):
         self.process.send_signal(signal.SIGCONT if running else signal.SIGSTOP)
+
+    def api_server_only(self, running):
+        # The kubelet lives in the same process, and goes on: it does not use the interface that is shut here, to our programs.
+        if running:
+            self.kubectl("delete", "--raw", "/orrery/faults")
+        else:
+            self.kubectl("create", "--raw", "/orrery/faults", "-f", "-", stdin='{"outage": true, "user_agent": "orrery-", "drop_watches": true}')
 
 
 def open_cluster(kind, kubeconfig, programs):

@@ -110,6 +110,15 @@ def api_server(cluster):
     cluster.api_server(running=True)
 
 
+@pytest.fixture
+def api_server_only(cluster):
+    """As api_server, but containers are restarted meanwhile."""
+    if not cluster.can_stop_api_server:
+        pytest.skip(f"the {cluster.name} cluster's API server cannot be stopped")
+    yield cluster.api_server_only
+    cluster.api_server_only(running=True)
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     """What the cluster looked like when a test failed, in build/e2e/TEST.txt."""

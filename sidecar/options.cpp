@@ -54,6 +54,11 @@ parsed_options parse_options(int argc, char** argv) {
   app.add_option("--pod-uid", out.pod_uid, "UID of the pod")->envname("POD_UID");
   app.add_option("--kubeconfig", out.kubeconfig, "Kubernetes access; by default $KUBECONFIG, then the pod's own");
   app.add_option("--context", out.context, "Context of the kubeconfig");
+  app.add_option(
+         "--member-cache", out.member_cache,
+         "A file that outlives the container: the members as discovery last named them. With it the node joins\n"
+         "at a start while the API server is away; by default nothing is kept")
+      ->envname("ORRERY_MEMBER_CACHE");
   app.add_option("--termination-log", out.termination_log,
                  "The container's terminationMessagePath: why it ended is left there, if there is such a file")
       ->envname("ORRERY_TERMINATION_LOG")

@@ -3,6 +3,7 @@
 #include "mesh/base/endpoint.hpp"
 #include "sidecar/discovery.hpp"
 #include "sidecar/handlers.hpp"
+#include "sidecar/member_cache.hpp"
 #include "sidecar/memory.hpp"
 #include "sidecar/termination_log.hpp"
 
@@ -61,6 +62,8 @@ class service {
   result<void> open_node();
   result<void> open_servers();
   result<void> open_discovery();
+  void recall_members();
+  void follow_members(std::vector<node::expected_member> members);
   [[nodiscard]] node_hooks make_hooks();
   [[nodiscard]] observed observe() const;
   [[nodiscard]] node::expected_member self_member() const;
@@ -98,6 +101,8 @@ class service {
   std::unique_ptr<serving> serving_;
   std::unique_ptr<shell::http_server> sdk_;
   std::unique_ptr<shell::http_server> admin_;
+  const member_cache members_kept_{
+      options_.member_cache, {config_.name_space, config_.mesh, genesis_.mesh_id, options_.pod_name, options_.pod_uid}};
   std::unique_ptr<pod_discovery> discovery_;
   file_watch config_files_;
   file_watch tls_files_{
@@ -172,14 +177,34 @@ result<void> service::open_discovery() {
                                .selector = config_.selector,
                                .mesh_port = config_.mesh_port,
                                .self = options_.pod_name};
+  recall_members();
   auto started = pod_discovery::start(*cluster, std::move(wanted), [this](std::vector<node::expected_member> members) {
-    asio::post(io_, [this, members = std::move(members)]() mutable {
-      node_->deliver(node::members_changed{std::move(members)});
-    });
+    follow_members(std::move(members));
   });
   if (!started) return fail(started.error());
   discovery_ = *std::move(started);
   return {};
+}
+
+/// Until the API server answers, the members are those of the life before.
+void service::recall_members() {
+  auto known = members_kept_.load();
+  if (!known) {
+    shell::log::warn("the list of members that was kept is not used", {{"reason", known.error().context}});
+  } else if (*known) {
+    shell::log::info("begins with the members of the life before",
+                     {{"members", static_cast<std::int64_t>((*known)->size())}});
+    node_->deliver(node::members_changed{**std::move(known)});
+  }
+}
+
+/// On discovery's thread, which has time for files.
+void service::follow_members(std::vector<node::expected_member> members) {
+  const auto kept = members_kept_.store(members);
+  asio::post(io_, [this, members = std::move(members)]() mutable {
+    node_->deliver(node::members_changed{std::move(members)});
+  });
+  if (!kept) shell::log::warn("the list of members is not kept", {{"reason", kept.error().context}});
 }
 
 result<void> service::open() {

@@ -80,11 +80,10 @@ void table::back_off(time_point now, peer& missed) {
 }
 
 void table::forget_strangers() {
-  std::erase_if(peers_, [&](const auto& entry) {
-    const auto& [name, known] = entry;
-    const bool linked =
-        std::any_of(links_.begin(), links_.end(), [&](const auto& each) { return each.second.pod == name.value; });
-    return !known.expected && !linked;
+  std::erase_if(peers_, [this](const auto& entry) {
+    const bool linked = std::any_of(links_.begin(), links_.end(),
+                                    [&](const auto& each) { return each.second.pod == entry.first.value; });
+    return !entry.second.expected && !linked;
   });
 }
 

@@ -95,6 +95,24 @@ TEST(plan, a_pod_has_the_sidecar_first_and_tells_the_app_where_it_is) {
   EXPECT_GE(spec["terminationGracePeriodSeconds"].get<int>(), 30);
 }
 
+TEST(plan, the_sidecar_alone_has_a_place_that_outlives_its_container) {
+  world w(json{{"template", {{"spec", {{"containers", json::array({{{"name", "app"}, {"image", "app:1"}}})}}}}}});
+  w.settle();
+  const auto& spec = w.pods.begin()->second["spec"];
+  const auto args = spec["containers"][0]["args"].get<std::vector<std::string>>();
+  const auto named = std::find(args.begin(), args.end(), "--member-cache");
+  ASSERT_NE(named, args.end());
+  EXPECT_EQ(named[1], "/var/lib/orrery/members.json");
+  const json mount{{"name", "orrery-state"}, {"mountPath", "/var/lib/orrery"}};
+  const json volume{{"name", "orrery-state"}, {"emptyDir", {{"sizeLimit", "16Mi"}}}};
+  const auto has = [](const json& list, const json& entry) {
+    return std::find(list.begin(), list.end(), entry) != list.end();
+  };
+  EXPECT_TRUE(has(spec["containers"][0]["volumeMounts"], mount)) << spec["containers"][0]["volumeMounts"];
+  EXPECT_TRUE(has(spec["volumes"], volume)) << spec["volumes"];
+  EXPECT_FALSE(spec["containers"][1].contains("volumeMounts"));
+}
+
 TEST(plan, where_the_server_has_native_sidecars_the_sidecar_is_one) {
   world w(json{{"template", {{"spec", {{"containers", json::array({{{"name", "app"}, {"image", "app:1"}}})}}}}}});
   w.server.native_sidecars = true;

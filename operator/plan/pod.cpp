@@ -18,6 +18,8 @@ constexpr std::string_view config_path = "/etc/orrery/config";
 constexpr std::string_view genesis_path = "/etc/orrery/genesis";
 constexpr std::string_view tls_path = "/etc/orrery/tls";
 constexpr std::string_view token_path = "/var/run/secrets/kubernetes.io/serviceaccount";
+constexpr std::string_view state_path = "/var/lib/orrery";  // outlives the container, not the pod
+constexpr std::string_view state_size_max = "16Mi";
 constexpr std::string_view termination_log = "/dev/termination-log";  // Kubernetes' own default, said in full
 constexpr std::int64_t grace_beyond_drain_s = 10;
 constexpr std::int64_t grace_default_s = 30;
@@ -50,7 +52,8 @@ json build_sidecar(const json& mesh, const mesh_spec& spec, bool native) {
            {"command", json::array({"orrery-sidecar"})},
            {"args", json::array({"--config", fmt::format("{}/config.yaml", config_path), "--genesis",
                                  fmt::format("{}/genesis.yaml", genesis_path), "--tls", tls_path, "--sdk",
-                                 fmt::format("127.0.0.1:{}", spec.sdk_port), "--termination-log", termination_log})},
+                                 fmt::format("127.0.0.1:{}", spec.sdk_port), "--member-cache",
+                                 fmt::format("{}/members.json", state_path), "--termination-log", termination_log})},
            {"terminationMessagePath", termination_log},
            {"terminationMessagePolicy", "File"}};
   auto env = json::array({downward("POD_NAME", "metadata.name"), downward("POD_NAMESPACE", "metadata.namespace"),
@@ -62,8 +65,11 @@ json build_sidecar(const json& mesh, const mesh_spec& spec, bool native) {
   out["ports"] = json::array({{{"name", "mesh"}, {"containerPort", spec.mesh_port}, {"protocol", "TCP"}},
                               {{"name", "admin"}, {"containerPort", spec.admin_port}, {"protocol", "TCP"}}});
   out["resources"] = object_or_empty(kube::find(mesh, {"spec", "sidecar", "resources"}));
-  out["volumeMounts"] = json::array({mount("orrery-config", config_path), mount("orrery-genesis", genesis_path),
-                                     mount("orrery-tls", tls_path), mount("orrery-token", token_path)});
+  out["volumeMounts"] = json::array({mount("orrery-config", config_path),
+                                     mount("orrery-genesis", genesis_path),
+                                     mount("orrery-tls", tls_path),
+                                     mount("orrery-token", token_path),
+                                     {{"name", "orrery-state"}, {"mountPath", state_path}}});
   // Ready means joined, so it is asked often; alive means that the event loop turns, so it is given time.
   out["startupProbe"] = probe("/healthz", spec.admin_port, 1, 60, 2);
   out["readinessProbe"] = probe("/readyz", spec.admin_port, 1, 3, 2);
@@ -99,6 +105,7 @@ void add_volumes(json& pod, const object_names& names) {
       {{"name", "orrery-genesis"}, {"configMap", {{"name", names.genesis()}, {"defaultMode", read_only_for_all}}}});
   volumes.push_back(
       {{"name", "orrery-tls"}, {"secret", {{"secretName", name_to_come}, {"defaultMode", read_only_for_all}}}});
+  volumes.push_back({{"name", "orrery-state"}, {"emptyDir", {{"sizeLimit", state_size_max}}}});
   // The sidecar's own token: the app does not get one unless its template asks for it.
   volumes.push_back(
       {{"name", "orrery-token"},

@@ -54,10 +54,10 @@ struct spawned {
 /// A process' hands: valid during the callback that got it. All that OTP's BIFs do to other processes and to itself.
 class context {
  public:
-  context(core& of, std::uint32_t slot, time_point now) : core_(of), slot_(slot), now_(now) {}
+  context(core& of, handle self, time_point now) : core_(of), self_(self), now_(now) {}
 
   [[nodiscard]] time_point now() const noexcept { return now_; }
-  [[nodiscard]] handle self() const;
+  [[nodiscard]] handle self() const noexcept { return self_; }
   [[nodiscard]] handle parent() const;
   [[nodiscard]] core& of() const noexcept { return core_; }
 
@@ -114,7 +114,7 @@ class context {
 
  private:
   core& core_;
-  std::uint32_t slot_;
+  handle self_;
   time_point now_;
 };
 

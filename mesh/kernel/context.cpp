@@ -5,25 +5,24 @@
 
 namespace orrery::kernel {
 
-handle context::self() const { return core_.handle_of(slot_); }
-handle context::parent() const { return core_.processes_[slot_].parent; }
+handle context::parent() const { return core_.processes_[self_.slot].parent; }
 
 // ---- messages ----
 
 void context::send(handle to, atom word, value payload) {
-  core_.deliver(now_, self(), to, message::kind::plain, no_reference, word, std::move(payload));
+  core_.deliver(now_, self_, to, message::kind::plain, no_reference, word, std::move(payload));
 }
 
 void context::cast(handle to, atom word, value payload) {
-  core_.deliver(now_, self(), to, message::kind::cast, no_reference, word, std::move(payload));
+  core_.deliver(now_, self_, to, message::kind::cast, no_reference, word, std::move(payload));
 }
 
 reference context::call(handle to, atom word, value payload, duration timeout) {
-  return core_.make_call(now_, slot_, to, word, std::move(payload), timeout);
+  return core_.make_call(now_, self_.slot, to, word, std::move(payload), timeout);
 }
 
 void context::await(reference asked) {
-  process& of = core_.processes_[slot_];
+  process& of = core_.processes_[self_.slot];
   of.awaiting = asked;
   if (core_.relations_.alive(asked.slot, asked.generation)) return;
   for (auto at = of.mailbox.first(); at != no_slot; at = core_.messages_[at].place.next) {
@@ -38,7 +37,7 @@ void context::await(reference asked) {
 void context::reply(const caller& to, result<value> answer) { core_.answer(now_, to, std::move(answer)); }
 
 void context::resume(value payload) {
-  message* posted = core_.post(now_, slot_, message::kind::resume);
+  message* posted = core_.post(now_, self_.slot, message::kind::resume);
   if (posted == nullptr) return;
   posted->payload = std::move(payload);
   core_.put_first(*posted);
@@ -65,12 +64,12 @@ void context::send_alias(handle to, reference alias, atom word, value payload) {
 spawned context::spawn(std::unique_ptr<body> what, const spawn_options& how) {
   const auto slot = core_.admit(std::move(what), how, self());
   if (slot == no_slot) {
-    core_.doom(slot_, {exit_reason::kind::system_limit, "as many processes run as may"}, false);
+    core_.doom(self_.slot, {exit_reason::kind::system_limit, "as many processes run as may"}, false);
     return {};
   }
   spawned made{core_.handle_of(slot), no_reference};
   if (how.link) static_cast<void>(core_.relate(relation::kind::link, self(), made.who));
-  if (how.monitor) made.monitor = core_.make_monitor(now_, slot_, made.who);
+  if (how.monitor) made.monitor = core_.make_monitor(now_, self_.slot, made.who);
   core_.update_runnable(slot);
   return made;
 }
@@ -79,35 +78,35 @@ tl::expected<spawned, exit_reason> context::start(std::unique_ptr<body> what, co
   const auto slot = core_.start_now(now_, std::move(what), how, self());
   if (!slot) return tl::unexpected(slot.error());
   spawned made{core_.handle_of(*slot), no_reference};
-  if (how.monitor) made.monitor = core_.make_monitor(now_, slot_, made.who);
+  if (how.monitor) made.monitor = core_.make_monitor(now_, self_.slot, made.who);
   return made;
 }
 
-void context::link(handle with) { core_.make_link(now_, slot_, with); }
-void context::unlink(handle with) { core_.break_link(slot_, with); }
-reference context::monitor(handle target) { return core_.make_monitor(now_, slot_, target); }
-void context::demonitor(reference watched, bool flush) { core_.drop_monitor(slot_, watched, flush); }
+void context::link(handle with) { core_.make_link(now_, self_.slot, with); }
+void context::unlink(handle with) { core_.break_link(self_.slot, with); }
+reference context::monitor(handle target) { return core_.make_monitor(now_, self_.slot, target); }
+void context::demonitor(reference watched, bool flush) { core_.drop_monitor(self_.slot, watched, flush); }
 
 void context::exit(handle to, exit_reason why) { core_.send_exit(now_, self(), to, why); }
 
 // ---- itself ----
 
-void context::stop(exit_reason why) { core_.doom(slot_, std::move(why), true); }
+void context::stop(exit_reason why) { core_.doom(self_.slot, std::move(why), true); }
 
-void context::abort(exit_reason why) { core_.doom(slot_, std::move(why), false); }
+void context::abort(exit_reason why) { core_.doom(self_.slot, std::move(why), false); }
 
 bool context::trap_exits(bool on) {
-  const bool before = core_.processes_[slot_].trapping;
-  core_.processes_[slot_].trapping = on;
+  const bool before = core_.processes_[self_.slot].trapping;
+  core_.processes_[self_.slot].trapping = on;
   return before;
 }
 
 void context::charge(std::uint32_t messages) { core_.charged_ += messages; }
 
-void context::receive_timeout(duration length) { core_.set_timeout(now_, slot_, length); }
+void context::receive_timeout(duration length) { core_.set_timeout(now_, self_.slot, length); }
 
 bool context::register_name(atom name) {
-  process& of = core_.processes_[slot_];
+  process& of = core_.processes_[self_.slot];
   if (name == atom{} || of.name != atom{} || of.doomed) return false;
   if (!core_.names_.emplace(name.value, self()).second) return false;
   of.name = name;
@@ -115,7 +114,7 @@ bool context::register_name(atom name) {
 }
 
 void context::unregister_name() {
-  const auto name = std::exchange(core_.processes_[slot_].name, atom{});
+  const auto name = std::exchange(core_.processes_[self_.slot].name, atom{});
   if (name != atom{}) core_.names_.erase(name.value);
 }
 

@@ -32,15 +32,6 @@ result<value> outcome_of(const message& reply) {
 core::core(options chosen, surroundings& around) : options_(chosen), around_(around), nodes_(1) {}
 core::~core() = default;
 
-process* core::find(handle who) {
-  if (who.node != handle::here || !processes_.alive(who.slot, who.generation)) return nullptr;
-  return &processes_[who.slot];
-}
-const process* core::find(handle who) const {
-  if (who.node != handle::here || !processes_.alive(who.slot, who.generation)) return nullptr;
-  return &processes_[who.slot];
-}
-
 // ---- starting ----
 
 std::uint32_t core::admit(std::unique_ptr<body> what, const spawn_options& how, handle parent) {
@@ -130,14 +121,21 @@ message* core::post(time_point now, std::uint32_t receiver, message::kind what) 
   const auto slot = messages_.take();
   message& posted = messages_[slot];
   posted.what = what;
-  posted.receiver = receiver;
+  posted.why = exit_reason::kind::normal;
+  posted.failed = false;
+  posted.effect = took_effect::not_executed;
+  posted.word = atom{};
+  posted.from = nobody;
+  posted.ref = no_reference;
   posted.arrived = now;
+  posted.receiver = receiver;
+  posted.weight = 0;
   to.mailbox.push_back(messages_, slot);
   if (!to.runnable) update_runnable(receiver);
   return &posted;
 }
 
-void core::fill(message& posted, value payload) {
+void core::fill(message& posted, value&& payload) {
   posted.weight = static_cast<std::uint32_t>(payload.cbor().size());
   queued_bytes_ += posted.weight;
   posted.payload = std::move(payload);
@@ -168,8 +166,8 @@ void core::discard(time_point now, std::uint32_t message_slot, error why) {
   if (was_call && relations_.alive(ref.slot, ref.generation)) conclude(now, ref.slot, fail(std::move(why)));
 }
 
-void core::deliver(time_point now, handle from, handle to, message::kind what, reference ref, atom word,
-                   value payload) {
+void core::deliver(time_point now, const handle& from, const handle& to, message::kind what, reference ref, atom word,
+                   value&& payload) {
   if (to.node != handle::here) {
     const auto as = what == message::kind::cast ? signal::kind::cast : signal::kind::plain;
     return transmit({.what = as, .word = word, .from = from, .to = to, .ref = ref, .payload = std::move(payload)});
@@ -186,7 +184,8 @@ void core::deliver(time_point now, handle from, handle to, message::kind what, r
   fill(*posted, std::move(payload));
 }
 
-void core::deliver_alias(time_point now, handle from, handle to, reference alias, atom word, value payload) {
+void core::deliver_alias(time_point now, const handle& from, const handle& to, reference alias, atom word,
+                         value&& payload) {
   if (to.node == handle::here) {
     const bool open = relations_.alive(alias.slot, alias.generation) &&
                       relations_[alias.slot].what == relation::kind::alias && relations_[alias.slot].ends[0].who == to;

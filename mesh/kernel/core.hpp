@@ -163,8 +163,14 @@ class core {
 
   // ---- core.cpp: processes and messages ----
   [[nodiscard]] handle handle_of(std::uint32_t slot) const { return {handle::here, slot, processes_.generation(slot)}; }
-  [[nodiscard]] process* find(handle who);
-  [[nodiscard]] const process* find(handle who) const;
+  [[nodiscard]] process* find(const handle& who) {
+    const bool there = who.node == handle::here && processes_.alive(who.slot, who.generation);
+    return there ? &processes_[who.slot] : nullptr;
+  }
+  [[nodiscard]] const process* find(const handle& who) const {
+    const bool there = who.node == handle::here && processes_.alive(who.slot, who.generation);
+    return there ? &processes_[who.slot] : nullptr;
+  }
   /// A process with nothing run yet, or no_slot where there are too many.
   [[nodiscard]] std::uint32_t admit(std::unique_ptr<body> what, const spawn_options& how, handle parent);
   bool run_started(time_point now, std::uint32_t slot);
@@ -172,13 +178,14 @@ class core {
                                                                    const spawn_options& how, handle parent);
   /// A new last message of a mailbox, for the caller to fill in; nullptr where it was dropped.
   [[nodiscard]] message* post(time_point now, std::uint32_t receiver, message::kind what);
-  void fill(message& posted, value payload);
+  void fill(message& posted, value&& payload);
   void release(std::uint32_t message_slot);
   void put_first(message& posted);
   [[nodiscard]] bool make_room(time_point now, process& full, message::kind what);
   void discard(time_point now, std::uint32_t message_slot, error why);
-  void deliver(time_point now, handle from, handle to, message::kind what, reference ref, atom word, value payload);
-  void deliver_alias(time_point now, handle from, handle to, reference alias, atom word, value payload);
+  void deliver(time_point now, const handle& from, const handle& to, message::kind what, reference ref, atom word,
+               value&& payload);
+  void deliver_alias(time_point now, const handle& from, const handle& to, reference alias, atom word, value&& payload);
   void transmit(signal what);
   void update_runnable(std::uint32_t slot);
   void handle_next(time_point now, std::uint32_t slot);
@@ -283,7 +290,7 @@ template <class Callback>
 void core::within(time_point now, std::uint32_t slot, Callback&& callback) {
   const auto before = std::exchange(running_, slot);
   ++depth_;
-  context self(*this, slot, now);
+  context self(*this, handle_of(slot), now);
   callback(*processes_[slot].what, self);
   --depth_;
   running_ = before;

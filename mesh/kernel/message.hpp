@@ -38,6 +38,8 @@ struct message {
   std::uint32_t receiver = no_slot;
   std::uint32_t weight = 0;  ///< bytes of the payload of a call, cast or plain message
   slot_link place{};
+
+  void clear() noexcept { payload = value{}; }
 };
 
 /// Whom to answer; may be kept, and answered once, later (OTP's From).

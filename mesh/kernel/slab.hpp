@@ -25,11 +25,16 @@ class slab {
     ++size_;
     return slot;
   }
-  /// The item becomes a fresh T and the slot may be taken again.
+  /// The item becomes a fresh T, or is told to let go of what it holds (`clear()`, for items that whoever takes a slot
+  /// fills in wholly), and the slot may be taken again.
   void release(std::uint32_t slot) {
     cell& released = at(slot);
     ORRERY_ASSERT(released.next_free == in_use);
-    released.item = T{};
+    if constexpr (requires { released.item.clear(); }) {
+      released.item.clear();
+    } else {
+      released.item = T{};
+    }
     --size_;
     released.next_free = retired;
     if (++released.generation == std::numeric_limits<std::uint32_t>::max()) return;

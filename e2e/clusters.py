@@ -357,6 +357,13 @@ def install(cluster):
     return time.monotonic() - started
 
 
+def remove_operator(cluster):
+    """Until its Deployment is scaled up again. Its pods go by force: a kubelet may take a minute to say that an ended pod is gone."""
+    cluster.kubectl("-n", SYSTEM, "scale", "deployment", "orrery-operator", "--replicas=0")
+    cluster.kubectl("-n", SYSTEM, "delete", "pods", "-l", OPERATOR, "--grace-period=0", "--force", "--wait=false")
+    eventually(lambda: not cluster.items("pods", SYSTEM, OPERATOR), 60, "the operator in the cluster is gone")
+
+
 def operator_ready(cluster, namespace=SYSTEM):
     pods = cluster.items("pods", namespace, OPERATOR)
     alive = [p for p in pods if not p["metadata"].get("deletionTimestamp")]

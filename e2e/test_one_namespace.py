@@ -1,7 +1,7 @@
 """The operator for one namespace, as manifests/overlays/namespaced installs it: with Roles only, it serves its own namespace and no other."""
 import pytest
 
-from clusters import OPERATOR, ROOT, SYSTEM, operator_ready
+from clusters import OPERATOR, ROOT, SYSTEM, operator_ready, remove_operator
 from conftest import NAMESPACE
 from mesh import Mesh, class_document, document
 from waiting import always, eventually
@@ -21,8 +21,7 @@ def of_orrery(cluster):
 @pytest.fixture
 def in_one_namespace(cluster):
     """The overlay's operator, in place of the one for the whole cluster."""
-    cluster.kubectl("-n", SYSTEM, "scale", "deployment", "orrery-operator", "--replicas=0")
-    eventually(lambda: not cluster.items("pods", SYSTEM, OPERATOR), 60, "the operator for the whole cluster is gone")
+    remove_operator(cluster)
     cluster.kubectl("apply", "-k", OVERLAY)
     try:
         eventually(lambda: operator_ready(cluster, HOME), 60, "the operator for one namespace is ready")
@@ -65,6 +64,7 @@ def test_it_serves_its_own_namespace_with_roles_only_and_leaves_nothing_behind(i
     eventually(lambda: not mesh.everything(), 60, "everything of the mesh is gone")
     cluster.kubectl("-n", HOME, "delete", "processclass", "alone-counter")
     cluster.kubectl("delete", "-k", OVERLAY, timeout=120)
+    cluster.kubectl("-n", HOME, "wait", "--for=delete", "pods", "-l", OPERATOR, "--timeout=120s", check=False, timeout=130)
 
     def nothing_left():
         left = of_orrery(cluster)

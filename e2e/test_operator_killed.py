@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from clusters import OPERATOR, ROOT, SYSTEM, operator_ready
+from clusters import ROOT, SYSTEM, operator_ready, remove_operator
 from waiting import eventually
 
 KILLS = 20
@@ -43,8 +43,7 @@ def hand_operator(cluster):
 
 def test_killed_twenty_times_during_scaling_and_replacement(own_mesh, cluster, hand_operator):
     mesh = own_mesh("chaos")
-    cluster.kubectl("-n", SYSTEM, "scale", "deployment", "orrery-operator", "--replicas=0")
-    eventually(lambda: not cluster.items("pods", SYSTEM, OPERATOR), 60, "the operator in the cluster is gone")
+    remove_operator(cluster)
     hand_operator.start()
     chance = random.Random(SEED)
     watch = Watch(mesh, most=3)

@@ -18,20 +18,23 @@ using std::chrono::microseconds;
 }  // namespace
 
 void core::impl::hand_over_some() {
-  if (moves_.needs_names()) moves_.take_names(runtime_.names());
-  for (std::size_t looked_at = 0; looked_at < scan_names_max && moves_.scanning() && moves_.may_send(); ++looked_at) {
+  for (std::uint32_t looked_at = 0; looked_at < scan_names_max && moves_.scanning() && moves_.may_send(); ++looked_at) {
+    if (moves_.needs_names()) moves_.take_names(runtime_.names_from(moves_.place(), scan_names_max));
     const auto name = moves_.next();
-    if (!name) break;
+    if (!name) continue;
     const node_id* owner = placement_.owner(*name);
-    if (owner == nullptr || *owner == settings_.self) continue;
+    if (lost_) end_if_lost(*name);
+    if (owner == nullptr || *owner == settings_.self || moves_.held().contains(*name)) continue;
     const auto peer = members_.find(*owner);
     if (!peer || members_.quiet(now_, peer->link)) {
+      if (!runs(*name)) continue;
       moves_.pass_over();
       rescan_at_ = std::min(rescan_at_, after(now_, handoff_retry));
     } else if (const auto info = runtime_.find(*name)) {
       hand_over(*info, *peer);
     }
   }
+  if (!moves_.scanning()) lost_.reset();
   // What drains may pass its processes through this node to one that does not know it: that one waits for our word.
   if (!moves_.settled() || (!draining_ && takeover_.any_draining())) return;
   tell_what_is_held();
@@ -135,6 +138,7 @@ void core::impl::on_handoff(link_id link, wire::handoff& received) {
     what.mailbox.push_back(std::move(entry));
   }
   const move::upstream from{link, received.id};
+  end_if_lost(what.name);
   if (const auto running = runtime_.find(what.name)) {
     const bool theirs_wins = contest_open_ && contested(*running) && !received.contested;
     if (!theirs_wins) {

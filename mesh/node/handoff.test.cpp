@@ -243,5 +243,89 @@ TEST_F(handing_over, a_process_that_runs_here_already_supersedes_the_one_that_ar
   EXPECT_EQ(all<respond>().back().answer.value().document(), 2);
 }
 
+class a_crowd : public handing_over {
+ protected:
+  static constexpr int crowd = 5000;
+  std::size_t moved_out() {
+    std::size_t moved = 0;
+    for (const auto& each : all<notify>())
+      moved += each.type == "process_moved" ? 1 : 0;
+    return moved;
+  }
+  void start_crowd() {
+    for (int i = 0; i < crowd; ++i) {
+      step(client_request{request_id{++asked}, cast_op{named("n" + std::to_string(i)), "add", value{}}});
+      if (i % 200 == 0) step(woken{});
+    }
+    while (b.wake_at() <= now)
+      step(woken{});
+    ASSERT_EQ(b.current().processes, std::size_t{crowd});
+    done.clear();
+  }
+};
+
+TEST_F(a_crowd, is_looked_at_a_bounded_number_at_a_time_when_a_peer_joins_and_none_is_missed) {
+  expect({"b"});
+  pass(seconds{3}, {});
+  start_crowd();
+  expect_both();
+  connect();
+  std::size_t moved = 0;
+  std::size_t steps = 0;
+  while (sent<wire::handoff_done>().empty()) {
+    const auto leaving = sent<wire::handoff>();
+    ASSERT_LE(leaving.size(), handoffs_in_flight_max);
+    moved += leaving.size();
+    ASSERT_LE(++steps, std::size_t{crowd});
+    done.clear();
+    for (const auto& each : leaving) {
+      wire::frame_decoder decoder;
+      decoder.feed(wire::encode(wire::handoff_ack{each.id, {}, false}));
+      wire::frame frame;
+      ASSERT_TRUE(decoder.next(frame).value());
+      step(frame_received{connection_id{1}, frame});
+    }
+    step(woken{});
+  }
+  EXPECT_EQ(b.current().processes, crowd - moved);
+  const membership::placement placement({{node_name{"a"}, boot_number{1}}, {node_name{"b"}, boot_number{1}}});
+  std::size_t theirs = 0;
+  for (int i = 0; i < crowd; ++i)
+    theirs += placement.owner(named("n" + std::to_string(i)))->name.value == "a" ? 1 : 0;
+  EXPECT_EQ(moved, theirs);
+}
+
+TEST_F(a_crowd, of_lost_names_ends_a_bounded_number_at_a_time_and_one_that_is_asked_for_at_once) {
+  form({"a", "a2"});
+  for (const std::uint64_t each : {1, 3})
+    step(connection_closed{connection_id{each}, {errc::unavailable, "cut"}});
+  start_crowd();
+  step(control_plane_checked{false});
+  ASSERT_TRUE(b.current().isolated);
+  done.clear();
+  connect("a", 5, 4);
+  ASSERT_FALSE(b.current().isolated);
+  EXPECT_LE(moved_out(), 6U * scan_names_max);
+  EXPECT_GT(b.current().processes, std::size_t{crowd / 2 + scan_names_max / 4}) << "not all at once";
+  const membership::placement placement({{node_name{"a"}, boot_number{1}}, {node_name{"b"}, boot_number{1}}});
+  int last = crowd - 1;
+  while (placement.owner(named("n" + std::to_string(last)))->name.value != "a")
+    --last;
+  receive(wire::handoff_done{}, 5);
+  done.clear();
+  add(named("n" + std::to_string(last)));
+  ASSERT_EQ(sent<wire::call>(5).size(), 1U);  // not answered by what ran here meanwhile
+  while (b.wake_at() <= now) {
+    done.clear();
+    step(woken{});
+    EXPECT_LE(moved_out(), scan_names_max);
+    EXPECT_THAT(sent<wire::handoff>(), IsEmpty());
+  }
+  std::size_t ours = 0;
+  for (int i = 0; i < crowd; ++i)
+    ours += placement.owner(named("n" + std::to_string(i)))->name.value == "b" ? 1 : 0;
+  EXPECT_EQ(b.current().processes, ours);
+}
+
 }  // namespace
 }  // namespace orrery::node

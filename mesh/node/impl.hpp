@@ -146,7 +146,7 @@ struct core::impl {
   // ---- isolated.cpp ----
   void watch_majority();
   void apply(const isolation::change& change);
-  void drop_lost_names();
+  void end_if_lost(const process_name& name);
 
   // ---- gather.cpp ----
   void begin_gather(gather asked, const std::optional<class_name>& only);
@@ -176,6 +176,12 @@ struct core::impl {
   moves moves_;
   std::vector<move> lost_moves_;
   isolation isolation_;
+  /// Since this node is no longer isolated, until every name has been looked at: who owned what then.
+  struct lost_names {
+    membership::placement placed;
+    time_point before;
+  };
+  std::optional<lost_names> lost_;
   std::map<std::uint64_t, gather> gathers_;
   std::map<class_name, declared_class> classes_;
   status::counters counted_;

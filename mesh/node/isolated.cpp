@@ -24,22 +24,25 @@ void core::impl::apply(const isolation::change& change) {
   if (!change.rejoined) return;
   emit("rejoined", {});
   refresh_placement();
-  drop_lost_names();
+  lost_ = lost_names{placement_, now_};
+  moves_.rescan();
 }
 
-/// Names that this node ran while it was isolated and that others own: they run there, or start there when called.
-void core::impl::drop_lost_names() {
-  for (const auto& name : runtime_.names()) {
-    const node_id* owner = placement_.owner(name);
-    if (owner == nullptr || *owner == settings_.self) continue;
-    std::vector<process::handoff::waiting> mailbox;
-    discard(name, mailbox);
-    for (auto& each : mailbox) {
-      if (each.token) {
-        dispatch(*each.token);
-      } else {
-        (void)route_cast(name, std::move(each.method), std::move(each.argument), 0);
-      }
+/// A name that this node ran while it was isolated and that another owns runs there, or starts there when called. It
+/// ends here when it is asked for or when the scan comes to it: there may be a million.
+void core::impl::end_if_lost(const process_name& name) {
+  if (!lost_) return;
+  const auto info = runtime_.find(name);
+  if (!info || info->started_at > lost_->before) return;
+  const node_id* owner = lost_->placed.owner(name);
+  if (owner == nullptr || *owner == settings_.self) return;
+  std::vector<process::handoff::waiting> mailbox;
+  discard(name, mailbox);
+  for (auto& each : mailbox) {
+    if (each.token) {
+      dispatch(*each.token);
+    } else {
+      (void)route_cast(name, std::move(each.method), std::move(each.argument), 0);
     }
   }
 }

@@ -8,21 +8,22 @@ namespace orrery::node {
 
 void moves::rescan() {
   scanning_ = true;
-  listed_ = false;
+  names_.clear();
+  place_ = 0;
   passed_over_ = false;
   held_.clear();
 }
 
-void moves::take_names(std::vector<process_name> names) {
-  names_ = std::move(names);
+void moves::take_names(process::runtime::names_slice slice) {
+  ORRERY_ASSERT(needs_names());
+  names_ = std::move(slice.names);
   std::reverse(names_.begin(), names_.end());
-  listed_ = true;
+  place_ = slice.next;
 }
 
 std::optional<process_name> moves::next() {
   if (names_.empty()) {
-    scanning_ = false;
-    names_.shrink_to_fit();
+    if (!place_) scanning_ = false;
     return std::nullopt;
   }
   std::optional<process_name> out{std::move(names_.back())};

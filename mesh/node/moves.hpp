@@ -14,7 +14,7 @@ namespace orrery::node {
 
 inline constexpr std::size_t handoffs_in_flight_max = 64;
 inline constexpr std::size_t handoff_bytes_in_flight_max = 16U << 20U;
-inline constexpr std::size_t scan_names_max = 128;  ///< names looked at in one step
+inline constexpr std::uint32_t scan_names_max = 512;  ///< names looked at in one step
 /// A process that belongs elsewhere and could not go there is offered again after this.
 inline constexpr duration handoff_retry = std::chrono::seconds{1};
 
@@ -40,10 +40,13 @@ class moves {
   /// Look at every name again: the placement changed, or what could not go may go now.
   void rescan();
   [[nodiscard]] bool scanning() const noexcept { return scanning_; }
-  /// A scan begins with the names of now: none can come to run at a node that does not own it without a new scan.
-  [[nodiscard]] bool needs_names() const noexcept { return scanning_ && !listed_; }
-  void take_names(std::vector<process_name> names);
-  /// The next name to look at; nothing when the scan is complete.
+  /// The names come in slices, as the runtime may have a million. Those that come to run meanwhile need not be in any:
+  /// none comes to run at a node that does not own it without a new scan.
+  [[nodiscard]] bool needs_names() const noexcept { return scanning_ && names_.empty() && place_; }
+  /// Where the next slice begins. REQUIRES: needs_names().
+  [[nodiscard]] std::uint32_t place() const noexcept { return *place_; }
+  void take_names(process::runtime::names_slice slice);
+  /// The next name to look at; nothing when the slice is at its end, and with the last one the scan is.
   [[nodiscard]] std::optional<process_name> next();
   /// A name could not be sent now as its owner is quiet: worth another scan when it is heard.
   void pass_over() noexcept { passed_over_ = true; }
@@ -81,9 +84,9 @@ class moves {
   void land(const move& gone);
 
   bool scanning_ = false;
-  bool listed_ = false;
   bool passed_over_ = false;
-  std::vector<process_name> names_;  ///< still to look at, last first
+  std::vector<process_name> names_;     ///< of this slice, still to look at, last first
+  std::optional<std::uint32_t> place_;  ///< of the next slice
   std::set<process_name> held_;
   std::set<process_name> told_;
   std::map<wire::correlation, move> in_flight_;

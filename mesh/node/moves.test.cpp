@@ -22,23 +22,43 @@ move of(const process_name& name, link_id to) {
 
 /// All names looked at.
 void finish_scan(moves& scanned) {
-  if (scanned.needs_names()) scanned.take_names({});
+  if (scanned.needs_names()) scanned.take_names({{}, {}});
   while (scanned.next())
     continue;
 }
 
-TEST(moves, a_scan_looks_at_the_names_in_order_and_settles_at_its_end) {
+TEST(moves, a_scan_looks_at_the_names_slice_by_slice_and_settles_at_the_end_of_the_last) {
   moves leaving;
   EXPECT_TRUE(leaving.settled());
   leaving.rescan();
-  EXPECT_TRUE(leaving.needs_names());
-  leaving.take_names({named("a"), named("b")});
+  ASSERT_TRUE(leaving.needs_names());
+  EXPECT_EQ(leaving.place(), 0U);
+  leaving.take_names({{named("a"), named("b")}, 7});
   EXPECT_FALSE(leaving.needs_names());
   EXPECT_EQ(leaving.next(), named("a"));
   EXPECT_EQ(leaving.next(), named("b"));
+  EXPECT_EQ(leaving.next(), std::nullopt);
   EXPECT_FALSE(leaving.settled());
+  ASSERT_TRUE(leaving.needs_names());
+  EXPECT_EQ(leaving.place(), 7U);
+  leaving.take_names({{}, 9});  // all of that slice have ended
+  ASSERT_TRUE(leaving.needs_names());
+  leaving.take_names({{named("c")}, {}});
+  EXPECT_EQ(leaving.next(), named("c"));
+  EXPECT_FALSE(leaving.settled());
+  EXPECT_FALSE(leaving.needs_names());
   EXPECT_EQ(leaving.next(), std::nullopt);
   EXPECT_TRUE(leaving.settled());
+}
+
+TEST(moves, a_scan_that_begins_anew_begins_at_the_beginning) {
+  moves leaving;
+  leaving.rescan();
+  leaving.take_names({{named("a"), named("b")}, 7});
+  (void)leaving.next();
+  leaving.rescan();
+  ASSERT_TRUE(leaving.needs_names());
+  EXPECT_EQ(leaving.place(), 0U);
 }
 
 TEST(moves, are_not_settled_while_a_name_was_passed_over) {
@@ -46,7 +66,7 @@ TEST(moves, are_not_settled_while_a_name_was_passed_over) {
   leaving.rescan();
   leaving.pass_over();  // of the scan before
   leaving.rescan();
-  leaving.take_names({named("a")});
+  leaving.take_names({{named("a")}, {}});
   (void)leaving.next();
   leaving.pass_over();
   finish_scan(leaving);

@@ -119,7 +119,8 @@ void core::impl::on_process_effect(process::effect& happened) {
                           std::vector<field> fields{{"class", seen.name.klass.value},
                                                     {"key", seen.name.key.value},
                                                     {"pid", to_string(seen.id)}};
-                          if (seen.what != kind::started) fields.emplace_back("reason", process::to_string(seen.reason));
+                          if (seen.what != kind::started)
+                            fields.emplace_back("reason", process::to_string(seen.reason));
                           switch (seen.what) {
                             case kind::started:
                               ++counted_.process_starts;

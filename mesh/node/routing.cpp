@@ -56,6 +56,7 @@ route core::impl::where(const process_name& name) {
             {},
             {errc::isolated, "this node reaches neither a majority of the mesh nor the API server"}};
   }
+  end_if_lost(name);
   const node_id* owner = placement_.owner(name);
   if (owner != nullptr && *owner == settings_.self) {
     // A peer that could not hand it over serves it.

@@ -47,14 +47,14 @@ class core_b : public ::testing::Test {
     step(seen);
   }
   void expect_both() { expect({"a", "b"}); }
-  void connect(const std::string& name = "a", std::uint64_t connection = 1) {
+  void connect(const std::string& name = "a", std::uint64_t connection = 1, std::uint64_t attempt = 2) {
     step(connection_opened{connection_id{connection}, {"ns", "demo", name}, false});
     receive(wire::hello{.mesh_id = "id",
                         .node = {node_name{name}, boot_number{1}},
                         .uid = "uid-" + name,
                         .address = "10.0.0.9:3601",
                         .software = "test",
-                        .attempt = 2},
+                        .attempt = attempt},
             connection);
     receive(wire::welcome{}, connection);
   }

@@ -165,15 +165,15 @@ std::vector<process_info> runtime::list(const std::optional<class_name>& only, c
   return found;
 }
 
-std::vector<process_name> runtime::names() const {
-  std::vector<process_name> all;
-  all.reserve(count());
-  for (const auto& [name, klass] : impl_->classes) {
-    for (auto at = klass->children.first(); at != kernel::no_slot; at = impl_->names[at].among_children.next)
-      all.push_back(impl_->name_of(impl_->names[at]));
+runtime::names_slice runtime::names_from(std::uint32_t place, std::uint32_t places_max) const {
+  const auto& table = impl_->names;
+  names_slice out;
+  const auto end = place < table.end() ? place + std::min(places_max, table.end() - place) : place;
+  for (; place < end; ++place) {
+    if (table.taken(place) && table[place].klass != nullptr) out.names.push_back(impl_->name_of(table[place]));
   }
-  std::sort(all.begin(), all.end());
-  return all;
+  if (place < table.end()) out.next = place;
+  return out;
 }
 
 std::size_t runtime::count() const noexcept { return impl_->names.size(); }

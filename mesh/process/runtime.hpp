@@ -157,7 +157,14 @@ class runtime {
   /// In name order, after `after` (for paging), at most `limit`.
   [[nodiscard]] std::vector<process_info> list(const std::optional<class_name>& only,
                                                const std::optional<process_name>& after, std::size_t limit) const;
-  [[nodiscard]] std::vector<process_name> names() const;
+  /// A walk over all names, some at a time: what runs from its first slice to its last, restarts included, is told
+  /// exactly once, in no order that means anything. A slice looks at `places_max` places of a table, so it may be
+  /// short, or empty, before the end. A walk begins at 0; without `next` it has ended.
+  struct names_slice {
+    std::vector<process_name> names;
+    std::optional<std::uint32_t> next;
+  };
+  [[nodiscard]] names_slice names_from(std::uint32_t place, std::uint32_t places_max) const;
   [[nodiscard]] std::size_t count() const noexcept;
   [[nodiscard]] std::vector<supervisor_info> supervisors() const;
   [[nodiscard]] counters counted() const noexcept;

@@ -159,7 +159,37 @@ TEST(list, is_in_name_order_and_pages) {
   }
   EXPECT_THAT(paged, ElementsAre("a/1", "a/10", "a/9", "b/1", "b/2"));
   EXPECT_EQ(w.rt.list(class_name{"b"}, {}, 10).size(), 2U);
-  EXPECT_EQ(w.rt.names().size(), 5U);
+}
+
+TEST(reading, a_walk_over_all_names_in_slices_tells_each_once_whatever_restarts_or_ends_meanwhile) {
+  world w;
+  ASSERT_TRUE(w.rt.define(counter_class()));
+  const auto name = [](int i) { return process_name{class_name{"counter"}, process_key{std::to_string(i)}}; };
+  constexpr int count = 1000;
+  for (int i = 0; i < count; ++i)
+    ASSERT_TRUE(w.rt.cast(w.now, name(i), "add", value{}, w.out));
+  w.run();
+  std::map<std::string, int> told;
+  std::size_t slices = 0;
+  for (std::optional<std::uint32_t> place = 0; place; ++slices) {
+    const auto slice = w.rt.names_from(*place, 100);
+    EXPECT_LE(slice.names.size(), 100U);
+    for (const auto& each : slice.names)
+      ++told[each.key.value];
+    place = slice.next;
+    EXPECT_TRUE(w.rt.kill(w.now, name(0), "for the test", w.out));
+    EXPECT_TRUE(w.rt.kill(w.now, name(count - 1), "for the test", w.out));
+    w.now += std::chrono::seconds{10};
+    w.run();
+    if (slices == 1) {
+      EXPECT_TRUE(w.rt.stop(w.now, name(count - 2), w.out));
+    }
+  }
+  EXPECT_GE(slices, 10U);
+  EXPECT_EQ(told.size(), static_cast<std::size_t>(count - 1));  // one had ended before its place was reached
+  EXPECT_TRUE(std::all_of(told.begin(), told.end(), [](const auto& each) { return each.second == 1; }));
+  EXPECT_TRUE(w.rt.names_from(1'000'000, 100).names.empty());
+  EXPECT_FALSE(w.rt.names_from(1'000'000, 100).next);
 }
 
 TEST(define, keeps_state_whichever_way_the_version_goes) {

@@ -111,6 +111,8 @@ class context {
   reference send_after(duration delay, handle to, atom word, value payload = {});
   /// What is left of it, or nothing where it has fired, was cancelled, or never was.
   std::optional<duration> cancel(reference timer);
+  /// As cancel, of timers for this process only: references from code that is not trusted.
+  std::optional<duration> cancel_own(reference timer);
 
  private:
   core& core_;

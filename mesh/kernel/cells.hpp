@@ -15,6 +15,7 @@ struct process {
   slot_link in_run_queue{};
   std::uint32_t relations = no_slot;  ///< the first end of a relation here, as 2 * slot + end
   std::uint32_t relation_count = 0;
+  std::uint32_t timers = 0;
   bool starting : 1 = false;  ///< `started` is still to be run, at its first turn
   bool runnable : 1 = false;  ///< in a run queue
   bool trapping : 1 = false;

@@ -126,4 +126,10 @@ reference context::send_after(duration delay, handle to, atom word, value payloa
 
 std::optional<duration> context::cancel(reference timer) { return core_.cancel_timer(now_, timer); }
 
+std::optional<duration> context::cancel_own(reference timer) {
+  const auto& relations = core_.relations_;
+  if (!relations.alive(timer.slot, timer.generation) || relations[timer.slot].ends[0].who != self_) return {};
+  return core_.cancel_timer(now_, timer);
+}
+
 }  // namespace orrery::kernel

@@ -301,7 +301,7 @@ body* core::body_of(handle who) {
 process_load core::load_of(handle who) const {
   const process* of = find(who);
   if (of == nullptr) return {};
-  process_load load{.waiting = of->mailbox.size(), .handled = of->handled};
+  process_load load{.waiting = of->mailbox.size(), .handled = of->handled, .timers = of->timers};
   if (!of->mailbox.empty()) load.oldest = messages_[of->mailbox.first()].arrived;
   return load;
 }

@@ -51,16 +51,17 @@ struct counters {
 
 /// A message that waited for a process which was taken out.
 struct withdrawn {
-  message::kind what = message::kind::cast;  ///< plain, cast or call
+  message::kind what = message::kind::cast;  ///< plain, cast, call, or a timer that is still to fire
   atom word{};
   value payload{};
   std::optional<call_token> token{};  ///< of a call
-  time_point deadline = never;
+  time_point deadline = never;        ///< of a call; when a timer is due
 };
 
 struct process_load {
   std::size_t waiting = 0;
   std::uint64_t handled = 0;
+  std::size_t timers = 0;
   std::optional<time_point> oldest{};  ///< when the message that is next arrived
 };
 

@@ -52,6 +52,14 @@ bool core::stop(time_point now, handle who, const exit_reason& why) {
 std::vector<withdrawn> core::withdraw(time_point now, handle who) {
   std::vector<withdrawn> waiting;
   if (!alive(who)) return waiting;
+  for (auto at = processes_[who.slot].relations; at != no_slot;) {
+    const auto slot = at / 2;
+    at = relations_[slot].ends[at % 2].place.next;
+    if (relations_[slot].what != relation::kind::timer) continue;
+    auto held = timers_.cancel(std::exchange(relations_[slot].deadline, no_reference));
+    unrelate(slot);
+    waiting.push_back({message::kind::timer, held->first.word, std::move(held->first.payload), {}, held->second});
+  }
   auto& mailbox = processes_[who.slot].mailbox;
   for (auto at = mailbox.first(); at != no_slot;) {
     message& each = messages_[at];

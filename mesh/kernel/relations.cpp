@@ -50,6 +50,7 @@ std::uint32_t core::relate(relation::kind what, handle first, handle second) {
 }
 
 void core::unrelate(std::uint32_t slot) {
+  if (relations_[slot].what == relation::kind::timer) --processes_[relations_[slot].ends[0].who.slot].timers;
   detach(slot, 0);
   detach(slot, 1);
   if (relations_[slot].deadline != no_reference) timers_.cancel(relations_[slot].deadline);

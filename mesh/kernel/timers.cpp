@@ -7,11 +7,13 @@ namespace orrery::kernel {
 
 reference core::set_timer(time_point now, duration delay, handle to, atom word, value payload) {
   const auto due = after(now, std::max(delay, duration::zero()));
-  if (find(to) == nullptr || due == never) return no_reference;
+  process* target = find(to);
+  if (target == nullptr || due == never || timers_.size() >= options_.timers_max) return no_reference;
   const auto made = relate(relation::kind::timer, to, nobody);
   if (made == no_slot) return no_reference;
   const reference ref = reference_of(made);
   relations_[made].deadline = timers_.add(due, {timer::kind::message, ref, word, std::move(payload)});
+  ++target->timers;
   return ref;
 }
 

@@ -91,6 +91,8 @@ void core::impl::send_handoff(process::handoff what, const membership::live_peer
       each.reply_to = entry.token->value;
       each.remaining = duration_cast<microseconds>(std::max(duration::zero(), entry.deadline - now_));
     } else {
+      if (entry.is_timer())
+        each.remaining = duration_cast<microseconds>(std::max(duration::zero(), entry.deadline - now_));
       what.mailbox.push_back(entry);
     }
     bytes_left -= wire::encoded_size(each);
@@ -134,6 +136,8 @@ void core::impl::on_handoff(link_id link, wire::handoff& received) {
                                    .what = ask_call{entry.method, entry.argument},
                                    .deadline = entry.deadline,
                                    .hops = 1});
+    } else if (each.remaining) {
+      entry.deadline = after(now_, *each.remaining);
     }
     what.mailbox.push_back(std::move(entry));
   }
@@ -200,8 +204,7 @@ std::optional<membership::live_peer> core::impl::better_owner(const process_name
 void core::impl::keep_after_all(move what, const std::optional<error>& refused) {
   const process_name name = what.what.name;
   if (!refused) {  // whether its casts ran is not known; they run at most once
-    counted_.casts_dropped += what.what.mailbox.size();
-    what.what.mailbox.clear();
+    counted_.casts_dropped += std::erase_if(what.what.mailbox, [](const auto& each) { return !each.is_timer(); });
   }
   const auto better = better_owner(name);
   if (better && !(refused && better->link == what.to)) {
@@ -228,7 +231,7 @@ void core::impl::queue_mailbox(const process_name& name, std::vector<process::ha
   for (auto& each : mailbox) {
     if (each.token) {
       runtime_.call(now_, {name, std::move(each.method), std::move(each.argument), each.deadline, *each.token}, ran_);
-    } else {
+    } else if (!each.is_timer()) {
       (void)runtime_.cast(now_, name, std::move(each.method), std::move(each.argument), ran_);
     }
   }
@@ -246,8 +249,9 @@ void core::impl::discard(const process_name& name, std::vector<process::handoff:
     (void)runtime_.stop(now_, name, ran_);
     return;
   }
-  for (auto& each : taken->mailbox)
-    mailbox.push_back(std::move(each));
+  for (auto& each : taken->mailbox) {
+    if (!each.is_timer()) mailbox.push_back(std::move(each));
+  }
 }
 
 }  // namespace orrery::node

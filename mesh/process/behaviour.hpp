@@ -65,8 +65,10 @@ class behaviour {
   virtual void terminate(const scope& where, const exit_reason& reason) = 0;
   /// The state as data, for another node or a checkpoint. Errors: internal, where it cannot be expressed.
   [[nodiscard]] virtual result<value> snapshot() = 0;
-  /// In place of init: goes on from a snapshot. Errors: invalid_argument, where it is no state of this behaviour.
-  [[nodiscard]] virtual result<void> restore(const scope& where, std::uint64_t seed, const value& state) = 0;
+  /// In place of init: goes on from a snapshot that this version of the class made. Errors: invalid_argument, where it
+  /// is no state of this behaviour.
+  [[nodiscard]] virtual result<void> restore(const scope& where, std::uint64_t seed, const value& state,
+                                             std::uint64_t version) = 0;
 };
 
 enum class message_kind : std::uint8_t { call, cast };

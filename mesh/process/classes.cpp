@@ -241,6 +241,14 @@ result<handoff> runtime::take(time_point now, const process_name& name, effects&
   return packed;
 }
 
+void runtime::impl::set_timer(kernel::handle who, handoff::waiting& timer) {
+  const auto word = core.atoms().intern(timer.method);
+  if (!word) return;
+  core.enter(now, who, [&](kernel::body&, kernel::context& self) {
+    static_cast<void>(self.send_after(timer.deadline - now, who, *word, std::move(timer.argument)));
+  });
+}
+
 result<void> runtime::install(time_point now, handoff arrived, effects& out) {
   const impl::sink into(*impl_, now, out);
   auto& of = *impl_;
@@ -250,6 +258,7 @@ result<void> runtime::install(time_point now, handoff arrived, effects& out) {
     return fail(errc::already_exists, "process " + to_string(arrived.name) + " runs here already");
   }
   of.installing = std::move(arrived.state);
+  of.installing_version = arrived.class_version;
   of.not_restored.reset();
   of.moving_in = true;
   const auto begun = of.start(*klass, arrived.name.key);
@@ -258,7 +267,9 @@ result<void> runtime::install(time_point now, handoff arrived, effects& out) {
   if (!begun) return fail(of.not_restored ? *of.not_restored : begun.error());
   of.names[of.find(arrived.name)].restarts = arrived.restarts;
   for (auto& waiting : arrived.mailbox) {
-    if (waiting.token) {
+    if (waiting.is_timer()) {
+      of.set_timer(of.names[of.find(arrived.name)].who, waiting);
+    } else if (waiting.token) {
       call(now,
            {arrived.name, std::move(waiting.method), std::move(waiting.argument), waiting.deadline, *waiting.token},
            out);

@@ -39,7 +39,7 @@ std::optional<exit_reason> hosted::begin(kernel::context& self) {
   const auto seed = runtime.next_seed(klass_, name_);
   const auto state = std::exchange(runtime.installing, std::nullopt);
   if (!state) return inner_->init(where(self), seed);
-  const auto restored = inner_->restore(where(self), seed, *state);
+  const auto restored = inner_->restore(where(self), seed, *state, runtime.installing_version);
   if (restored) return {};
   runtime.not_restored = restored.error();
   return exit_reason{exit_reason::kind::error, restored.error().context};

@@ -125,7 +125,7 @@ class kv final : public behaviour {
     return value::adopt(std::move(encoded));
   }
 
-  result<void> restore(const scope&, std::uint64_t, const value& state) override {
+  result<void> restore(const scope&, std::uint64_t, const value& state, std::uint64_t) override {
     const auto wrong = [] { return fail(errc::invalid_argument, "this is no state of a kv document"); };
     cbor::reader in(state.cbor());
     if (const auto head = in.next(); head.kind != major::array || head.number != 2) return wrong();

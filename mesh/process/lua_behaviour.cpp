@@ -1,3 +1,4 @@
+#include "mesh/kernel/core.hpp"
 #include "mesh/process/lua_engine.hpp"
 
 namespace orrery::process {
@@ -20,9 +21,12 @@ class lua_behaviour final : public behaviour {
   }
   void terminate(const scope& where, const exit_reason& reason) override { engine_.terminate(process_, where, reason); }
   result<value> snapshot() override { return engine_.snapshot(process_); }
-  result<void> restore(const scope&, std::uint64_t seed, const value& state) override {
+  outcome info(const scope& where, const kernel::message& arrived) override {
+    return engine_.info(process_, where, where.self.of().atoms().text(arrived.word), arrived.payload);
+  }
+  result<void> restore(const scope&, std::uint64_t seed, const value& state, std::uint64_t version) override {
     process_.random = seeded_random(seed);
-    return engine_.restore(process_, state);
+    return engine_.restore(process_, state, version);
   }
 
  private:
@@ -40,7 +44,7 @@ class lua_type final : public behaviour_type {
   result<bool> upgrade(const class_spec& spec) override {
     const auto* source = std::get_if<lua_source>(&spec.behaviour);
     if (source == nullptr) return false;
-    if (auto replaced = engine_->replace(*source, spec.limits); !replaced) return fail(replaced.error());
+    if (auto replaced = engine_->replace(*source, spec.limits, spec.version); !replaced) return fail(replaced.error());
     return true;
   }
   std::uint64_t work() const noexcept override { return engine_->work(); }
@@ -52,13 +56,13 @@ class lua_type final : public behaviour_type {
 }  // namespace
 
 result<std::unique_ptr<behaviour_type>> make_lua_type(const class_spec& spec) {
-  auto engine = lua_engine::create(std::get<lua_source>(spec.behaviour), spec.limits);
+  auto engine = lua_engine::create(std::get<lua_source>(spec.behaviour), spec.limits, spec.version);
   if (!engine) return fail(engine.error());
   return std::unique_ptr<behaviour_type>(std::make_unique<lua_type>(std::move(*engine)));
 }
 
 result<void> check_script(const lua_source& source, const limits_spec& limits) {
-  const auto engine = lua_engine::create(source, limits);
+  const auto engine = lua_engine::create(source, limits, 1);
   if (!engine) return fail(engine.error());
   return {};
 }

@@ -63,8 +63,6 @@ int on_error(lua_State* state) {
 
 // ---- what runs inside `enter`: plain C frames, results in the job ----
 
-lua_job& job_of(lua_State* state) { return *host_of(state).job; }
-
 void push_argument(lua_State* state, lua_job& job) {
   if (push_cbor(state, job.argument->cbor())) return;
   job.ended = ending::bad_argument;
@@ -93,12 +91,6 @@ void empty_if_nil(lua_State* state, int index) {
   if (!lua_isnil(state, index)) return;
   lua_newtable(state);
   lua_replace(state, index);
-}
-
-/// A reference to the value on top. Not the callback's expense: the registry grows with the number of processes.
-int keep(lua_State* state) {
-  host_of(state).meter.end();
-  return luaL_ref(state, LUA_REGISTRYINDEX);
 }
 
 int run_init(lua_State* state) {
@@ -172,86 +164,25 @@ int run_handler(lua_State* state) {
   return 0;
 }
 
-int run_open(lua_State* state) {
-  open_sandbox(state);
+/// code_change(old version, state) [-> new state]
+int run_code_change(lua_State* state) {
+  lua_job& job = job_of(state);
+  lua_settop(state, 0);
+  lua_rawgeti(state, LUA_REGISTRYINDEX, job.function);
+  lua_pushinteger(state, static_cast<lua_Integer>(job.old_version));
+  lua_rawgeti(state, LUA_REGISTRYINDEX, job.state);
+  lua_call(state, 2, 1);
+  if (!lua_isnil(state, 1)) {
+    lua_pushvalue(state, 1);
+    lua_rawseti(state, LUA_REGISTRYINDEX, job.state);
+  }
+  lua_rawgeti(state, LUA_REGISTRYINDEX, job.state);
+  static_cast<void>(measure(state, job, -1));
   return 0;
 }
 
-int wrong_script(lua_State* state, const char* text) {
-  lua_pushfstring(state, "the script %s", text);
-  return lua_error(state);
-}
-
-/// A field of the table at 1, without asking metamethods: the meter may be off.
-void push_field(lua_State* state, const char* field) {
-  lua_pushstring(state, field);
-  lua_rawget(state, 1);
-}
-
-/// Collects the functions of the table on top under their names.
-void collect(lua_State* state, const char* field, std::map<std::string, int, std::less<>>& into) {
-  push_field(state, field);
-  if (lua_isnil(state, -1)) return lua_pop(state, 1);
-  if (!lua_istable(state, -1)) {
-    luaL_error(state, "the script's field '%s' is a %s; a table of functions by method is needed", field,
-               luaL_typename(state, -1));
-  }
-  lua_pushnil(state);
-  while (lua_next(state, -2) != 0) {
-    if (lua_type(state, -2) != LUA_TSTRING || !lua_isfunction(state, -1)) {
-      luaL_error(state, "the script's field '%s' holds a %s under a %s; functions by method name are needed", field,
-                 luaL_typename(state, -1), luaL_typename(state, -2));
-    }
-    const char* name = lua_tostring(state, -2);
-    const int reference = keep(state);
-    into.insert_or_assign(name, reference);
-  }
-  lua_pop(state, 1);
-}
-
-int collect_function(lua_State* state, const char* field) {
-  push_field(state, field);
-  if (lua_isnil(state, -1)) {
-    lua_pop(state, 1);
-    return LUA_NOREF;
-  }
-  if (!lua_isfunction(state, -1)) {
-    luaL_error(state, "the script's field '%s' is a %s; a function is needed", field, luaL_typename(state, -1));
-  }
-  return keep(state);
-}
-
-void check_fields(lua_State* state) {
-  lua_pushnil(state);
-  while (lua_next(state, 1) != 0) {
-    lua_pop(state, 1);
-    const char* name = lua_type(state, -1) == LUA_TSTRING ? lua_tostring(state, -1) : "";
-    const std::string_view field{name};
-    if (field != "init" && field != "call" && field != "cast" && field != "terminate") {
-      luaL_error(state,
-                 "the script returns a table with the field '%s'; a behaviour has init, call, cast and terminate",
-                 lua_type(state, -1) == LUA_TSTRING ? name : luaL_typename(state, -1));
-    }
-  }
-}
-
-int run_load(lua_State* state) {
-  lua_job& job = job_of(state);
-  lua_settop(state, 0);
-  if (luaL_loadbufferx(state, job.script.data(), job.script.size(), "=script", "t") != LUA_OK) return lua_error(state);
-  lua_rawgeti(state, LUA_REGISTRYINDEX, host_of(state).environment_ref);
-  lua_setupvalue(state, 1, 1);
-  host_of(state).meter.begin(state, job.allowed_at_top_level, 0);  // from here on it is the script's own work
-  lua_call(state, 0, 1);
-  if (!lua_istable(state, 1)) return wrong_script(state, "must return a table with init, call, cast or terminate");
-  check_fields(state);
-  job.loaded.init = collect_function(state, "init");
-  job.loaded.terminate = collect_function(state, "terminate");
-  collect(state, "call", job.loaded.calls);
-  collect(state, "cast", job.loaded.casts);
-  if (job.loaded.calls.empty() && job.loaded.casts.empty()) {
-    return wrong_script(state, "returns a table without methods; it needs call = {...} or cast = {...}");
-  }
+int run_open(lua_State* state) {
+  open_sandbox(state);
   return 0;
 }
 
@@ -271,17 +202,23 @@ lua_engine::lua_engine() : host_(std::make_unique<lua_host>()), functions_(std::
 
 lua_engine::~lua_engine() { lua_close(host_->state); }
 
-result<std::unique_ptr<lua_engine>> lua_engine::create(const lua_source& source, const limits_spec& limits) {
+result<std::unique_ptr<lua_engine>> lua_engine::create(const lua_source& source, const limits_spec& limits,
+                                                       std::uint64_t version) {
   std::unique_ptr<lua_engine> made(new lua_engine());
   lua_job opening;
   opening.allowed = {UINT64_MAX, load_memory};
   made->enter(run_open, opening, 0);
   ORRERY_ASSERT(opening.ended == ending::fine);
   if (auto loaded = made->load(source, limits); !loaded) return fail(loaded.error());
+  made->version_ = version;
   return made;
 }
 
-result<void> lua_engine::replace(const lua_source& source, const limits_spec& limits) { return load(source, limits); }
+result<void> lua_engine::replace(const lua_source& source, const limits_spec& limits, std::uint64_t version) {
+  if (auto loaded = load(source, limits); !loaded) return loaded;
+  version_ = version;
+  return {};
+}
 
 void lua_engine::enter(lua_CFunction body, lua_job& job, std::size_t largest_string) {
   lua_State* state = host_->state;
@@ -330,9 +267,12 @@ void lua_engine::release(const lua_functions& functions) noexcept {
   const auto drop = [&](int reference) { luaL_unref(state, LUA_REGISTRYINDEX, reference); };
   drop(functions.init);
   drop(functions.terminate);
+  drop(functions.code_change);
   for (const auto& [name, reference] : functions.calls)
     drop(reference);
   for (const auto& [name, reference] : functions.casts)
+    drop(reference);
+  for (const auto& [name, reference] : functions.infos)
     drop(reference);
 }
 
@@ -385,11 +325,40 @@ std::optional<exit_reason> lua_engine::init(lua_process& of, const scope& where)
   job.allowed = {limits_.instructions_max, limits_.memory_bytes_max};
   job.function = functions_->init;
   job.state_bytes_max = limits_.state_bytes_max;
+  job.functions = functions_.get();
   enter(run_init, job, 0);
   of.state = job.state;
+  of.version = version_;
   if (job.ended != ending::fine) return reason_of(job, "init");
   keep_account(of, job);
   return {};
+}
+
+std::optional<exit_reason> lua_engine::migrate(lua_process& of, const scope* where) {
+  if (of.version >= version_) return {};
+  const auto old_version = std::exchange(of.version, version_);
+  if (functions_->code_change == LUA_NOREF) return {};
+  lua_job job;
+  job.where = where;
+  job.random = &of.random;
+  job.functions = functions_.get();
+  job.allowed = {limits_.instructions_max, limits_.memory_bytes_max};
+  job.function = functions_->code_change;
+  job.state = of.state;
+  job.old_version = old_version;
+  job.state_bytes_max = limits_.state_bytes_max;
+  enter(run_code_change, job, of.largest_string);
+  keep_account(of, job);
+  if (job.ended == ending::fine) return {};
+  auto why = reason_of(job, "code_change");
+  why.detail = "code_change from version " + std::to_string(old_version) + ": " + why.detail;
+  return why;
+}
+
+outcome lua_engine::info(lua_process& of, const scope& where, std::string_view word, const value& argument) {
+  const auto found = functions_->infos.find(word);
+  if (found == functions_->infos.end()) return done{};  // nobody waits for it any more
+  return run(of, where, found->second, false, "info '" + std::string{word} + "'", argument);
 }
 
 outcome lua_engine::handle(lua_process& of, message_kind kind, const scope& where, std::string_view method,
@@ -399,22 +368,32 @@ outcome lua_engine::handle(lua_process& of, message_kind kind, const scope& wher
   if (found == methods_of_kind.end()) {  // the script changed while the message waited
     return refused{{errc::not_found, "method '" + std::string{method.substr(0, 80)} + "' is gone from the class"}};
   }
+  return run(of, where, found->second, kind == message_kind::call, method, argument);
+}
+
+outcome lua_engine::run(lua_process& of, const scope& where, int function, bool wants_reply, std::string_view method,
+                        const value& argument) {
+  if (auto failed = migrate(of, &where)) return exits{std::move(*failed), {}};
   lua_job job;
   job.where = &where;
   job.random = &of.random;
   job.argument = &argument;
   job.allowed = {limits_.instructions_max, limits_.memory_bytes_max};
-  job.function = found->second;
+  job.functions = functions_.get();
+  job.function = function;
   job.state = of.state;
-  job.wants_reply = kind == message_kind::call;
+  job.wants_reply = wants_reply;
   job.unmeasured_work = of.unmeasured_work;
   job.state_size = of.state_size;
   job.state_bytes_max = limits_.state_bytes_max;
   enter(run_handler, job, of.largest_string);
   keep_account(of, job);
   switch (job.ended) {
-    case ending::fine:
-      return done{job.wants_reply ? value::adopt(std::move(job.encoded)) : value{}};
+    case ending::fine: {
+      auto reply = job.wants_reply ? value::adopt(std::move(job.encoded)) : value{};
+      if (job.stops) return exits{std::move(*job.stops), std::move(reply)};
+      return done{std::move(reply)};
+    }
     case ending::failed:
       return refused{std::move(job.refusal)};
     case ending::bad_argument:
@@ -445,6 +424,7 @@ void lua_engine::terminate(lua_process& of, const scope& where, const exit_reaso
 }
 
 result<value> lua_engine::snapshot(lua_process& of) {
+  if (const auto failed = migrate(of, nullptr)) return fail(errc::internal, failed->detail);
   lua_job job;
   job.allowed = {limits_.instructions_max, load_memory};
   job.state = of.state;
@@ -453,7 +433,8 @@ result<value> lua_engine::snapshot(lua_process& of) {
   return value::adopt(std::move(job.encoded));
 }
 
-result<void> lua_engine::restore(lua_process& of, const value& state) {
+result<void> lua_engine::restore(lua_process& of, const value& state, std::uint64_t version) {
+  of.version = version;
   lua_job job;
   job.argument = &state;
   job.allowed = {limits_.instructions_max, load_memory};

@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -20,8 +21,10 @@ namespace orrery::process {
 struct lua_functions {
   int init = LUA_NOREF;
   int terminate = LUA_NOREF;
+  int code_change = LUA_NOREF;
   std::map<std::string, int, std::less<>> calls;
   std::map<std::string, int, std::less<>> casts;
+  std::map<std::string, int, std::less<>> infos;
 };
 
 /// One entry into Lua: what is asked, and what came of it.
@@ -36,7 +39,9 @@ struct lua_job {
   const value* argument = nullptr;
   lua_meter::allowance allowed;
   lua_meter::allowance allowed_at_top_level;  ///< of a script, once its text is compiled
+  const lua_functions* functions = nullptr;   ///< of the script that runs
   int function = LUA_NOREF;
+  std::uint64_t old_version = 0;
   bool wants_reply = false;
   std::uint64_t unmeasured_work = 0;
   std::size_t state_size = 0;
@@ -52,6 +57,7 @@ struct lua_job {
   bool measured = false;
   std::size_t largest_string = 0;
   lua_functions loaded;
+  std::optional<exit_reason> stops;  ///< orrery.stop was called
 };
 
 struct lua_host {
@@ -68,6 +74,12 @@ struct lua_host {
 };
 
 [[nodiscard]] inline lua_host& host_of(lua_State* state) { return **static_cast<lua_host**>(lua_getextraspace(state)); }
+[[nodiscard]] inline lua_job& job_of(lua_State* state) { return *host_of(state).job; }
+
+/// Compiles the job's script, runs its top level and collects what it returns.
+int run_load(lua_State* state);
+/// A reference to the value on top. Not the callback's expense: the registry grows with the number of processes.
+int keep(lua_State* state);
 
 /// The line of the innermost function of the script, or 0.
 [[nodiscard]] int current_line(lua_State* state);

@@ -1,12 +1,16 @@
 // The module `orrery` of scripts, and the random numbers of math.random.
+#include "mesh/kernel/core.hpp"
 #include "mesh/process/lua_host.hpp"
 
+#include <algorithm>
 #include <chrono>
 
 namespace orrery::process {
 namespace {
 
 constexpr std::uint64_t cast_cost = 100;  ///< in instructions: bounds the casts of one callback
+constexpr std::size_t timers_max = 1000;  ///< of one process
+constexpr double delay_seconds_max = 366.0 * 24 * 3600;
 
 lua_job& callback_of(lua_State* state, const char* function) {
   auto& host = host_of(state);
@@ -63,6 +67,74 @@ int cast(lua_State* state) {
   lua_settop(state, 3);
   if (!encode_argument(state, host)) return raise_message(state);
   if (!send(host, {name, name_size}, {method, method_size}, job.encoded)) return raise_message(state);
+  return 0;
+}
+
+/// No Lua in here. The timer's number, or 0: `host.message` says what is wrong.
+std::int64_t set_timer(lua_host& host, double seconds, std::string_view word) {
+  auto& job = *host.job;
+  auto& self = job.where->self;
+  if (job.functions == nullptr || !job.functions->infos.contains(word)) {
+    host.message = "orrery.send_after: the script has no info." + std::string{word.substr(0, 80)};
+    return 0;
+  }
+  if (self.of().load_of(self.self()).timers >= timers_max) {
+    host.message = "orrery.send_after: this process has " + std::to_string(timers_max) + " timers, as many as it may";
+    return 0;
+  }
+  const auto atom = self.of().atoms().intern(word);
+  const auto delay = std::chrono::duration_cast<duration>(std::chrono::duration<double>(seconds));
+  const auto set =
+      atom ? self.send_after(delay, self.self(), *atom, value::adopt(std::move(job.encoded))) : kernel::no_reference;
+  if (set == kernel::no_reference) {
+    host.message = "orrery.send_after: this node has as many timers as it may";
+    return 0;
+  }
+  return static_cast<std::int64_t>(kernel::packed(set)) + 1;
+}
+
+/// send_after(seconds, word [, argument]) -> timer; info.WORD(state, argument) runs then, if the process still lives.
+int send_after(lua_State* state) {
+  auto& job = callback_of(state, "orrery.send_after");
+  auto& host = host_of(state);
+  charge(state, cast_cost);
+  const double seconds = luaL_checknumber(state, 1);
+  std::size_t word_size = 0;
+  const char* word = luaL_checklstring(state, 2, &word_size);
+  luaL_argcheck(state, seconds >= 0 && seconds <= delay_seconds_max, 1, "a delay has 0 seconds to a year");
+  lua_settop(state, 3);
+  job.encoded.clear();
+  if (!host.encoder.encode(state, 3, value_bytes_max, job.encoded)) {
+    host.message = "orrery.send_after: the argument has " + host.encoder.why();
+    return raise_message(state);
+  }
+  const auto timer = set_timer(host, seconds, {word, word_size});
+  if (timer == 0) return raise_message(state);
+  lua_pushinteger(state, timer);
+  return 1;
+}
+
+/// cancel(timer) -> seconds that were left, or nil
+int cancel(lua_State* state) {
+  auto& job = callback_of(state, "orrery.cancel");
+  const auto timer = kernel::unpacked(static_cast<std::uint64_t>(luaL_checkinteger(state, 1) - 1));
+  const auto left = job.where->self.cancel_own(timer);
+  if (!left) return 0;
+  lua_pushnumber(state, std::chrono::duration<double>(*left).count());
+  return 1;
+}
+
+void stop_job(lua_job& job, std::string_view reason) {
+  using kind = exit_reason::kind;
+  job.stops = reason.empty() ? exit_reason{kind::normal, {}} : exit_reason{kind::shutdown, std::string{reason}};
+}
+
+/// stop([reason]): the process ends after this callback, orderly. What the callback returns is still answered.
+int stop(lua_State* state) {
+  auto& job = callback_of(state, "orrery.stop");
+  std::size_t size = 0;
+  const char* reason = luaL_optlstring(state, 1, "", &size);
+  stop_job(job, {reason, std::min<std::size_t>(size, 1000)});
   return 0;
 }
 
@@ -129,9 +201,11 @@ int lua_process_random(lua_State* state) {
 }
 
 void push_orrery_module(lua_State* state) {
-  static constexpr luaL_Reg functions[] = {
-      {"array", array}, {"cast", cast},    {"fail", fail_call}, {"now", now}, {"random", lua_process_random},
-      {"self", self},   {nullptr, nullptr}};
+  static constexpr luaL_Reg functions[] = {{"array", array}, {"cancel", cancel},
+                                           {"cast", cast},   {"fail", fail_call},
+                                           {"now", now},     {"random", lua_process_random},
+                                           {"self", self},   {"send_after", send_after},
+                                           {"stop", stop},   {nullptr, nullptr}};
   auto& host = host_of(state);
   lua_createtable(state, 0, 2);
   lua_pushcfunction(state, failure_text);

@@ -94,7 +94,9 @@ struct handoff {
     std::string method;
     value argument;
     std::optional<reply_token> token;  ///< set for calls: the node that hands over forwards the reply
-    time_point deadline = never;
+    time_point deadline = never;       ///< of a call; or when a timer is due
+    /// Part of the process' state more than a message: it goes where the state goes.
+    [[nodiscard]] bool is_timer() const noexcept { return !token && deadline != never; }
   };
   std::vector<waiting> mailbox;
 };

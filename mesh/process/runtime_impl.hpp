@@ -107,6 +107,7 @@ struct runtime::impl final : kernel::surroundings {
   [[nodiscard]] std::uint32_t admit(supervised_class& klass, const process_key& key);
   void forget(std::uint32_t name);
   [[nodiscard]] result<kernel::handle> start(supervised_class& klass, const process_key& key);
+  void set_timer(kernel::handle who, handoff::waiting& timer);
   /// Ends the process for good; terminate runs.
   void shut_down(std::uint32_t name, const exit_reason& reason);
 
@@ -121,6 +122,7 @@ struct runtime::impl final : kernel::surroundings {
   time_point now{};
   std::optional<error> not_restored;  ///< why the process that is being installed was not
   std::optional<value> installing;    ///< what the process that starts next goes on from, in place of init
+  std::uint64_t installing_version = 0;
   bool moving_in = false;
   effects* out_ = nullptr;
 };

@@ -15,7 +15,7 @@ void core::call(time_point now, handle to, atom word, value payload, time_point 
     around_.replied(token, fail(errc::not_found, "there is no such process"));
     return;
   }
-  const auto made = relate(relation::kind::call, {handle::outside, 0, 0}, to);
+  const auto made = relate(relation::kind::call, {handle::outside, 0, 0}, to, nobody);
   if (made == no_slot) {
     ++counted_.refused;
     around_.replied(token, fail(errc::overloaded, "as many calls wait as may; retry later"));
@@ -30,8 +30,8 @@ void core::call(time_point now, handle to, atom word, value payload, time_point 
 reference core::make_call(time_point now, std::uint32_t slot, handle to, atom word, value payload, duration timeout) {
   const handle self = handle_of(slot);
   const bool here = to.node == handle::here;
-  const bool reachable = here ? find(to) != nullptr : to.node < nodes_.size() && nodes_[to.node].up;
-  const auto made = relate(relation::kind::call, self, reachable ? to : nobody);
+  const bool reachable = here ? alive(to) : to.node < nodes_.size() && nodes_[to.node].up;
+  const auto made = relate(relation::kind::call, self, reachable ? to : nobody, self);
   if (made == no_slot) return no_reference;
   const reference ref = reference_of(made);
   const auto deadline = after(now, timeout);

@@ -37,6 +37,8 @@ struct process {
   std::unique_ptr<exit_reason> why{};  ///< once it is doomed
 };
 
+inline constexpr const char* relations_limit = "links, monitors, calls, aliases and timers together";
+
 /// What ties two processes, or a process and the outside. `ends` of local processes and of other kernels are in their
 /// lists; that of the outside is in none.
 struct relation {

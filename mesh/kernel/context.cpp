@@ -44,7 +44,7 @@ void context::resume(value payload) {
 }
 
 reference context::alias() {
-  const auto made = core_.relate(relation::kind::alias, self(), nobody);
+  const auto made = core_.relate(relation::kind::alias, self(), nobody, self());
   return made == no_slot ? no_reference : core_.reference_of(made);
 }
 
@@ -62,13 +62,15 @@ void context::send_alias(handle to, reference alias, atom word, value payload) {
 // ---- other processes ----
 
 spawned context::spawn(std::unique_ptr<body> what, const spawn_options& how) {
-  const auto slot = core_.admit(std::move(what), how, self());
+  const bool room = core_.has_room_for(how);
+  const auto slot = room ? core_.admit(std::move(what), how, self()) : no_slot;
   if (slot == no_slot) {
-    core_.doom(self_.slot, {exit_reason::kind::system_limit, "as many processes run as may"}, false);
+    const char* why = room ? "as many processes run as may" : relations_limit;
+    core_.doom(self_.slot, {exit_reason::kind::system_limit, why}, false);
     return {};
   }
   spawned made{core_.handle_of(slot), no_reference};
-  if (how.link) static_cast<void>(core_.relate(relation::kind::link, self(), made.who));
+  if (how.link) static_cast<void>(core_.relate(relation::kind::link, self(), made.who, self()));
   if (how.monitor) made.monitor = core_.make_monitor(now_, self_.slot, made.who);
   core_.update_runnable(slot);
   return made;
@@ -121,7 +123,7 @@ void context::unregister_name() {
 // ---- timers ----
 
 reference context::send_after(duration delay, handle to, atom word, value payload) {
-  return core_.set_timer(now_, delay, to, word, std::move(payload));
+  return core_.set_timer(now_, self(), delay, to, word, std::move(payload));
 }
 
 std::optional<duration> context::cancel(reference timer) { return core_.cancel_timer(now_, timer); }

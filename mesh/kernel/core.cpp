@@ -61,14 +61,17 @@ bool core::run_started(time_point now, std::uint32_t slot) {
 
 tl::expected<std::uint32_t, exit_reason> core::start_now(time_point now, std::unique_ptr<body> what,
                                                          const spawn_options& how, handle parent) {
-  const auto slot = depth_ < depth_max ? admit(std::move(what), how, parent) : no_slot;
-  if (slot == no_slot) {
-    const char* why =
-        depth_ < depth_max ? "as many processes run as may" : "too many processes start within each other";
+  const auto refused = [](const char* why) {
     return tl::unexpected(exit_reason{exit_reason::kind::system_limit, why});
-  }
+  };
+  if (depth_ >= depth_max) return refused("too many processes start within each other");
+  if (!has_room_for(how)) return refused(relations_limit);
+  const auto slot = admit(std::move(what), how, parent);
+  if (slot == no_slot) return refused("as many processes run as may");
   processes_[slot].held = true;
-  if (how.link && parent.slot != no_slot) make_link(now, slot, parent);
+  if (how.link && find(parent) != nullptr) {
+    static_cast<void>(relate(relation::kind::link, handle_of(slot), parent, nobody));
+  }
   if (run_started(now, slot)) {
     processes_[slot].held = false;
     update_runnable(slot);
@@ -217,7 +220,7 @@ void core::cast(time_point now, handle to, atom word, value payload) {
 void core::update_runnable(std::uint32_t slot) {
   process& of = processes_[slot];
   bool wanted = !of.doomed && !of.suspended && (of.starting || !of.mailbox.empty());
-  if (wanted && of.awaiting != no_reference) {
+  if (wanted && !of.starting && of.awaiting != no_reference) {
     const message& first = messages_[of.mailbox.first()];
     wanted = first.what == message::kind::reply && first.ref == of.awaiting;
   }

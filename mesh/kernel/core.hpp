@@ -205,8 +205,11 @@ class core {
                 const exit_reason& why);
 
   // ---- relations.cpp ----
-  /// no_slot where there are too many: then `first`, if it is a process of ours, is doomed, as OTP's system_limit does.
-  [[nodiscard]] std::uint32_t relate(relation::kind what, handle first, handle second);
+  /// no_slot where there are too many: then `wanted_by`, if it is a process of ours, is doomed, as OTP's system_limit
+  /// does.
+  [[nodiscard]] std::uint32_t relate(relation::kind what, handle first, handle second, handle wanted_by);
+  /// For the link and the monitor that a process is to be spawned with.
+  [[nodiscard]] bool has_room_for(const spawn_options& how) const;
   void unrelate(std::uint32_t slot);
   struct list {
     std::uint32_t* first;
@@ -251,7 +254,7 @@ class core {
     atom word{};
     value payload{};
   };
-  reference set_timer(time_point now, duration delay, handle to, atom word, value payload);
+  reference set_timer(time_point now, handle by, duration delay, handle to, atom word, value payload);
   std::optional<duration> cancel_timer(time_point now, reference set);
   void set_deadline(time_point at, std::uint32_t relation_slot);
   void set_timeout(time_point now, std::uint32_t slot, duration length);
@@ -284,6 +287,7 @@ template <class Callback>
 void core::enter(time_point now, handle who, Callback&& what) {
   ORRERY_ASSERT(find(who) != nullptr && running_ != who.slot);
   within(now, who.slot, what);
+  update_runnable(who.slot);  // it may await a reply now
   settle(now);
 }
 

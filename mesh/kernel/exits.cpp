@@ -137,6 +137,10 @@ void core::tell_end(time_point now, std::uint32_t relation_slot, std::uint32_t e
               .from = ended,
               .to = other,
               .payload = cbor::text_value(why.detail)});
+  } else if (tie.what == relation::kind::call) {
+    if (ended.node == handle::here && other.node != handle::here && other.node != handle::outside) {
+      transmit({.what = signal::kind::demonitor, .from = ended, .to = other, .ref = ref});
+    }
   } else if (tie.what == relation::kind::monitor) {
     if (target && near) return post_end(now, other.slot, message::kind::down, ended, ref, why);
     if (ended.node != handle::here || other.node == handle::here) return;

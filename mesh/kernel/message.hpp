@@ -67,7 +67,7 @@ struct signal {
     unlinked,    ///< acknowledges an unlink
     link_broke,  ///< from ended, and was linked
     monitor,     ///< from watches to, as ref
-    demonitor,   ///< from no longer watches as ref
+    demonitor,   ///< from no longer watches as ref, or waits for the call ref
     down,        ///< ref: the watcher's; from ended
   };
   kind what = kind::plain;

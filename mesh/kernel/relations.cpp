@@ -32,11 +32,13 @@ void core::detach(std::uint32_t slot, std::uint32_t end) {
   --*from.count;
 }
 
-std::uint32_t core::relate(relation::kind what, handle first, handle second) {
+bool core::has_room_for(const spawn_options& how) const {
+  return relations_.size() + (how.link ? 1 : 0) + (how.monitor ? 1 : 0) <= options_.relations_max;
+}
+
+std::uint32_t core::relate(relation::kind what, handle first, handle second, handle wanted_by) {
   if (relations_.size() >= options_.relations_max) {
-    if (find(first) != nullptr) {
-      doom(first.slot, {exit_reason::kind::system_limit, "links, monitors, calls, aliases and timers together"}, false);
-    }
+    if (find(wanted_by) != nullptr) doom(wanted_by.slot, {exit_reason::kind::system_limit, relations_limit}, false);
     return no_slot;
   }
   const auto slot = relations_.take();
@@ -75,7 +77,7 @@ void core::make_link(time_point now, std::uint32_t slot, handle with) {
   const handle self = handle_of(slot);
   if (with == self) return;
   if (with.node == handle::here) {
-    if (find(with) == nullptr) {
+    if (!alive(with)) {  // or was told to die before
       return signal_exit(now, with, slot, {exit_reason::kind::noproc, "linked to a process that does not exist"}, true);
     }
   } else if (with.node >= nodes_.size() || !nodes_[with.node].up) {
@@ -85,7 +87,7 @@ void core::make_link(time_point now, std::uint32_t slot, handle with) {
   if (known != no_slot && relations_[known].what == relation::kind::link) return;
   if (known != no_slot) {
     relations_[known].what = relation::kind::link;
-  } else if (relate(relation::kind::link, self, with) == no_slot) {
+  } else if (relate(relation::kind::link, self, with, self) == no_slot) {
     return;
   }
   if (with.node != handle::here) transmit({.what = signal::kind::link, .from = self, .to = with});
@@ -106,8 +108,8 @@ void core::break_link(std::uint32_t slot, handle with) {
 reference core::make_monitor(time_point now, std::uint32_t slot, handle target) {
   const handle self = handle_of(slot);
   const bool here = target.node == handle::here;
-  const bool reachable = here ? find(target) != nullptr : target.node < nodes_.size() && nodes_[target.node].up;
-  const auto made = relate(relation::kind::monitor, self, reachable ? target : nobody);
+  const bool reachable = here ? alive(target) : target.node < nodes_.size() && nodes_[target.node].up;
+  const auto made = relate(relation::kind::monitor, self, reachable ? target : nobody, self);
   if (made == no_slot) return no_reference;
   const reference ref = reference_of(made);
   if (!reachable) {

@@ -31,6 +31,7 @@ void core::node_down(time_point now, std::uint32_t node) {
 
 void core::receive(time_point now, signal what) {
   ORRERY_ASSERT(what.from.node != handle::here && what.from.node < nodes_.size() && what.to.node == handle::here);
+  if (!nodes_[what.from.node].up) return static_cast<void>(++counted_.dropped);  // from before it was lost
   take(now, what);
   settle(now);
 }
@@ -73,7 +74,7 @@ void core::take_call(time_point now, signal& what) {
               .payload = cbor::text_value(why)});
   };
   if (find(what.to) == nullptr) return refuse(errc::process_exited, "noproc: there is no such process");
-  const auto made = relate(relation::kind::call, what.from, what.to);
+  const auto made = relate(relation::kind::call, what.from, what.to, nobody);
   if (made == no_slot) return refuse(errc::overloaded, "as many calls wait as may; retry later");
   relations_[made].note = packed(what.ref);
   const auto deadline = after(now, what.timeout);
@@ -99,11 +100,9 @@ void core::take_link(time_point now, signal& what) {
   const auto known = there ? find_tie(what.to, what.from, true) : no_slot;
   const bool pending = known != no_slot && relations_[known].what == relation::kind::unlinking;
   if (what.what == signal::kind::link) {
-    if (!there) {
-      return transmit(
-          {.what = signal::kind::link_broke, .why = exit_reason::kind::noproc, .from = what.to, .to = what.from});
-    }
-    if (known == no_slot) static_cast<void>(relate(relation::kind::link, what.to, what.from));
+    if (known != no_slot || (there && relate(relation::kind::link, what.to, what.from, nobody) != no_slot)) return;
+    const auto why = there ? exit_reason::kind::system_limit : exit_reason::kind::noproc;
+    transmit({.what = signal::kind::link_broke, .why = why, .from = what.to, .to = what.from});
   } else if (what.what == signal::kind::unlink) {
     if (known != no_slot && !pending) unrelate(known);
     transmit({.what = signal::kind::unlinked, .from = what.to, .to = what.from, .ref = what.ref});
@@ -117,13 +116,14 @@ void core::take_link(time_point now, signal& what) {
 
 void core::take_monitor(time_point now, signal& what) {
   if (what.what == signal::kind::monitor) {
-    const auto made = find(what.to) == nullptr ? no_slot : relate(relation::kind::monitor, what.from, what.to);
+    const bool there = find(what.to) != nullptr;
+    const auto made = there ? relate(relation::kind::monitor, what.from, what.to, nobody) : no_slot;
     if (made != no_slot) {
       relations_[made].note = packed(what.ref);
       return;
     }
     return transmit({.what = signal::kind::down,
-                     .why = exit_reason::kind::noproc,
+                     .why = there ? exit_reason::kind::system_limit : exit_reason::kind::noproc,
                      .from = what.to,
                      .to = what.from,
                      .ref = what.ref});
@@ -132,7 +132,8 @@ void core::take_monitor(time_point now, signal& what) {
     if (find(what.to) == nullptr) return;
     for (auto at = processes_[what.to.slot].relations; at != no_slot; at = relations_[at / 2].ends[at % 2].place.next) {
       const relation& tie = relations_[at / 2];
-      if (tie.what != relation::kind::monitor || tie.ends[0].who != what.from || tie.note != packed(what.ref)) continue;
+      const bool watches = tie.what == relation::kind::monitor || tie.what == relation::kind::call;
+      if (!watches || at % 2 == 0 || tie.ends[0].who != what.from || tie.note != packed(what.ref)) continue;
       return unrelate(at / 2);
     }
     return;

@@ -5,15 +5,18 @@
 
 namespace orrery::kernel {
 
-reference core::set_timer(time_point now, duration delay, handle to, atom word, value payload) {
+reference core::set_timer(time_point now, handle by, duration delay, handle to, atom word, value payload) {
   const auto due = after(now, std::max(delay, duration::zero()));
-  process* target = find(to);
-  if (target == nullptr || due == never || timers_.size() >= options_.timers_max) return no_reference;
-  const auto made = relate(relation::kind::timer, to, nobody);
+  if (!alive(to) || due == never) return no_reference;
+  if (timers_.size() >= options_.timers_max) {
+    if (find(by) != nullptr) doom(by.slot, {exit_reason::kind::system_limit, "as many timers run as may"}, false);
+    return no_reference;
+  }
+  const auto made = relate(relation::kind::timer, to, nobody, by);
   if (made == no_slot) return no_reference;
   const reference ref = reference_of(made);
   relations_[made].deadline = timers_.add(due, {timer::kind::message, ref, word, std::move(payload)});
-  ++target->timers;
+  ++processes_[to.slot].timers;
   return ref;
 }
 
@@ -43,7 +46,9 @@ void core::fire(time_point now, timer due) {
   if (due.what == timer::kind::timeout) {
     process& of = processes_[due.of.slot];  // it would have been cancelled with the process
     of.timeout = no_reference;
-    if (of.mailbox.empty()) static_cast<void>(post(now, due.of.slot, message::kind::timeout));
+    // The reply that is awaited comes before it, and so cancels it.
+    if (of.mailbox.empty() && of.awaiting == no_reference)
+      static_cast<void>(post(now, due.of.slot, message::kind::timeout));
     return;
   }
   if (due.what == timer::kind::deadline) return call_expired(now, due.of.slot);

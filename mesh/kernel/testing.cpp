@@ -38,9 +38,9 @@ handle world::spawn_witness(std::vector<std::string>& log, scripted::on_start st
   return who;
 }
 
-cluster::cluster(std::size_t nodes) {
+cluster::cluster(std::size_t nodes, core::options chosen) {
   for (std::size_t i = 0; i < nodes; ++i) {
-    worlds_.push_back(std::make_unique<world>());
+    worlds_.push_back(std::make_unique<world>(chosen));
     for (std::size_t other = 0; other < nodes; ++other)
       static_cast<void>(worlds_.back()->of.add_node());  // node i is number i + 1 to all
   }
@@ -57,7 +57,8 @@ void cluster::carry(std::size_t from, std::size_t count) {
     signal next = std::move(sent.front());
     sent.erase(sent.begin());
     auto& to = *worlds_[next.to.node - 1];
-    next.word = to.word(worlds_[from]->of.atoms().text(next.word));
+    const bool says_errc = next.what == signal::kind::reply;
+    if (!says_errc) next.word = to.word(worlds_[from]->of.atoms().text(next.word));
     next.to.node = handle::here;
     next.from.node = static_cast<std::uint32_t>(from + 1);
     to.of.receive(to.now, std::move(next));

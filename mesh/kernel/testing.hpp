@@ -77,7 +77,7 @@ class world final : public surroundings {
 /// Several kernels whose signals to each other wait until they are carried over.
 class cluster {
  public:
-  explicit cluster(std::size_t nodes);
+  explicit cluster(std::size_t nodes, core::options chosen = {});
   [[nodiscard]] world& node(std::size_t which) { return *worlds_.at(which); }
   /// `who`, a process of node `owner`, as node `viewer` calls it.
   [[nodiscard]] handle seen(std::size_t viewer, std::size_t owner, handle who) const;

@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::uint64_t cast_cost = 100;  ///< in instructions: bounds the casts of one callback
 constexpr std::size_t timers_max = 1000;  ///< of one process
+constexpr duration delay_min = std::chrono::milliseconds{1};
 constexpr double delay_seconds_max = 366.0 * 24 * 3600;
 
 lua_job& callback_of(lua_State* state, const char* function) {
@@ -83,7 +84,8 @@ std::int64_t set_timer(lua_host& host, double seconds, std::string_view word) {
     return 0;
   }
   const auto atom = self.of().atoms().intern(word);
-  const auto delay = std::chrono::duration_cast<duration>(std::chrono::duration<double>(seconds));
+  // A process that sets a timer in each of its timers is to let the node sleep between them.
+  const auto delay = std::max(std::chrono::duration_cast<duration>(std::chrono::duration<double>(seconds)), delay_min);
   const auto set =
       atom ? self.send_after(delay, self.self(), *atom, value::adopt(std::move(job.encoded))) : kernel::no_reference;
   if (set == kernel::no_reference) {

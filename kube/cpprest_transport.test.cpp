@@ -93,12 +93,18 @@ TEST(cpprest_transport, tells_retry_after_and_does_not_follow_redirects) {
 TEST(cpprest_transport, keeps_connections_and_uses_few_threads) {
   fake_server server{[](const fake_request&, fake_connection& at) { at.answer(200, "{}"); }};
   const auto carrier = to(server);
-  for (int i = 0; i < 20; ++i) {
+  // The library puts a connection back some time after the answer: a request that comes before opens one more, and
+  // from then on there is one to spare.
+  int without_a_new_one = 0;
+  for (int asked = 0; without_a_new_one < 20; ++asked) {
+    ASSERT_LT(asked, 200) << server.connections() << " connections";
+    const auto before = server.connections();
     ASSERT_TRUE(carrier->send(get(), {}));
+    without_a_new_one = server.connections() == before ? without_a_new_one + 1 : 0;
   }
-  EXPECT_LE(server.connections(), 3U) << "one, and another where a request comes before the last is put back";
-  // Ours, the server's four, the library's four and its resolver's one; by default it would be 40 more.
-  EXPECT_LE(own_threads(), 12U);
+  // Ours, the server's acceptor and one for each connection, the library's four and its resolver's one, and two that
+  // may be at their end; by default it would be 40 more.
+  EXPECT_LE(own_threads(), 9U + server.connections());
 }
 
 TEST(cpprest_transport, a_silent_server_costs_the_timeout_and_no_more) {

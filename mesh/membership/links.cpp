@@ -36,6 +36,8 @@ void table::opened(time_point now, link_id id, const mesh_identity& identity, bo
     out.push_back(hang_up{id, {errc::draining, "this node has left the mesh"}});
     return;
   }
+  if (dialled && known->second.knock)
+    return drop(now, id, {errc::unavailable, "a knock is over when it is heard"}, true, out);
   connection& link = dialled ? known->second : links_[id];
   const std::string wanted = dialled ? link.pod : identity.pod;
   link.pod = wanted;
@@ -49,8 +51,25 @@ void table::opened(time_point now, link_id id, const mesh_identity& identity, bo
     return refuse(now, id, {errc::forbidden, "the certificate says " + to_uri(identity) + "; expected " + expected},
                   out);
   }
+  if (!dialled && we_dial(node_name{wanted})) return knocked(now, id, node_name{wanted}, out);
   peers_[node_name{wanted}];  // known from here on, expected or not
   out.push_back(send{id, our_hello(id.value)});
+}
+
+/// A peer that this node dials is there: it may just have begun to listen.
+void table::knocked(time_point now, link_id id, const node_name& name, actions& out) {
+  out.push_back(hang_up{id, {errc::unavailable, "a knock: this node dials"}});
+  links_.erase(id);
+  const auto found = peers_.find(name);
+  if (found == peers_.end()) return;
+  peer& known = found->second;
+  if (known.current) {
+    const connection& dialling = links_.at(*known.current);
+    if (dialling.open || now - dialling.opened_at < knock_delay) return;
+    drop(now, *known.current, {errc::unavailable, "dialled before the peer listened"}, true, out);
+  }
+  known.redial_at = now;
+  dial_missing(now, out);
 }
 
 void table::closed(time_point now, link_id id, const error& why, actions& out) {
@@ -224,6 +243,7 @@ void table::drop(time_point now, link_id id, const error& why, bool tell, action
   const connection gone = std::move(links_.at(id));
   links_.erase(id);
   if (tell) out.push_back(hang_up{id, why});
+  if (gone.knock) return;
   const auto found = peers_.find(node_name{gone.pod});
   if (found == peers_.end()) return;
   peer& known = found->second;
@@ -233,10 +253,10 @@ void table::drop(time_point now, link_id id, const error& why, bool tell, action
     known.unreached_since = now;
     known.draining = false;
     known.redial_at = now;
-    known.failures = known.refused ? 10 : 0;
+    known.failures = known.refused ? failures_of_the_refused : 0;
     out.push_back(peer_down{id, gone.said->node, why});
   }
-  if (known.refused) known.failures = 10;
+  if (known.refused) known.failures = failures_of_the_refused;
   if (!gone.up || known.refused) back_off(now, known);
 }
 

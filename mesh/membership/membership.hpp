@@ -27,9 +27,17 @@ inline constexpr duration handshake_max = std::chrono::seconds{10};
 inline constexpr duration dial_max = std::chrono::seconds{10};
 /// A member that has not been reached for this long no longer keeps this node from having joined.
 inline constexpr duration unreached_max = std::chrono::seconds{5};
-/// The first pause after a failed dial. Short, as peers that start together are often dialled just before they listen.
-inline constexpr duration redial_min = std::chrono::milliseconds{20};
+/// The first pauses after a failed dial are as short as this, as peers that start together are often dialled just
+/// before they listen; then each is twice the one before, up to redial_max.
+inline constexpr duration redial_min = std::chrono::milliseconds{8};
+inline constexpr std::uint32_t redials_at_once = 12;
 inline constexpr duration redial_max = std::chrono::seconds{5};
+/// A peer that was not reached more often than this is shown as down; one that refused is dialled as seldom as this.
+inline constexpr std::uint32_t failures_of_the_lost = redials_at_once + 5;
+inline constexpr std::uint32_t failures_of_the_refused = redials_at_once + 10;
+/// A node that starts knocks at the peers that dial it, if they have not by then: they may have tried in vain before,
+/// and would try again in seconds.
+inline constexpr duration knock_delay = std::chrono::milliseconds{30};
 
 struct settings {
   std::string name_space;
@@ -124,7 +132,8 @@ struct head_count {
 };
 
 /// The members, the connections and their health, as one node sees them. A pair has one connection, dialled by the
-/// smaller name; it is up when both sides have checked the other's certificate, hello and place in discovery.
+/// smaller name; it is up when both sides have checked the other's certificate, hello and place in discovery. A
+/// connection that the greater name dials is a knock: it says "dial me" and ends.
 class table {
  public:
   explicit table(settings chosen);
@@ -172,6 +181,7 @@ class table {
   struct connection {
     std::string pod;
     bool dialled = false;
+    bool knock = false;
     bool open = false;
     time_point opened_at{};  ///< or dialled at
     std::optional<wire::hello> said;
@@ -190,6 +200,7 @@ class table {
     std::optional<link_id> current;  ///< the accepted link, or the dial under way
     std::uint32_t failures = 0;
     time_point redial_at{};
+    time_point knock_at = never;
     time_point unreached_since{};
     bool refused = false;  ///< the last attempt ended in a refusal: keep the backoff
     bool met = false;      ///< has been up, ever
@@ -210,6 +221,9 @@ class table {
   void come_up(time_point now, link_id id, connection& link, actions& out);
   void drop(time_point now, link_id id, const error& why, bool tell, actions& out);
   void dial_missing(time_point now, actions& out);
+  void dial_peer(time_point now, const node_name& name, bool knock, actions& out);
+  void knocked(time_point now, link_id id, const node_name& name, actions& out);
+  [[nodiscard]] bool linked(const node_name& name) const;
   void beat(time_point now, link_id id, connection& link, actions& out);
   void back_off(time_point now, peer& missed);
   void forget_strangers();

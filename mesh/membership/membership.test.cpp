@@ -13,6 +13,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 template <class Action>
 std::vector<Action> all(const actions& done) {
@@ -125,14 +126,17 @@ TEST_F(membership_of_b, a_terminating_pod_is_dialled_as_it_may_have_to_hand_over
 TEST_F(membership_of_b, redials_with_growing_jittered_delays_and_at_once_after_a_change_of_address) {
   b.expect(now, {pod("c")}, done);
   duration last{};
-  for (int i = 0; i < 12; ++i) {
+  for (std::uint32_t i = 0; i < redials_at_once + 12; ++i) {
     const auto link = all<dial>(done).back().link;
     b.closed(now, link, {errc::unavailable, "refused"}, fresh());
     const duration wait = b.wake_at() - now;
     EXPECT_GE(wait, redial_min / 2);
     EXPECT_LE(wait, redial_max);
-    if (i < 5) {
+    if (i < redials_at_once) {
+      EXPECT_LE(wait, redial_min);
+    } else if (i < redials_at_once + 5) {
       EXPECT_GT(wait * 2, last);
+      EXPECT_GT(wait, redial_min / 2);
     }
     last = wait;
     pass(wait);
@@ -146,6 +150,85 @@ TEST_F(membership_of_b, redials_with_growing_jittered_delays_and_at_once_after_a
   moved.address = "10.9.9.9:1";
   b.expect(now, {moved}, fresh());
   EXPECT_EQ(all<dial>(done).size(), 1U);
+}
+
+TEST_F(membership_of_b, knocks_once_at_a_peer_that_should_dial_and_has_not) {
+  b.expect(now, {pod("a"), pod("b")}, done);
+  EXPECT_THAT(all<dial>(done), IsEmpty());
+  EXPECT_EQ(b.wake_at(), now + knock_delay);
+  pass(knock_delay);
+  b.tick(now, done);
+  ASSERT_EQ(all<dial>(done).size(), 1U);
+  const auto knock = all<dial>(done)[0];
+  EXPECT_EQ(knock.peer, node_name{"a"});
+  b.opened(now, knock.link, identity("a"), true, fresh());
+  EXPECT_EQ(all<hang_up>(done).size(), 1U);
+  EXPECT_THAT(all<send>(done), IsEmpty());
+  EXPECT_FALSE(b.heard(now, knock.link, done));
+  pass(seconds{60});
+  b.tick(now, fresh());
+  EXPECT_THAT(all<dial>(done), IsEmpty());
+  bring_up(link_id{1}, "a");  // it has heard, and dials
+  EXPECT_EQ(b.live().size(), 1U);
+}
+
+TEST_F(membership_of_b, does_not_knock_at_a_peer_that_has_dialled_meanwhile) {
+  b.expect(now, {pod("a"), pod("b")}, done);
+  b.opened(now, link_id{1}, identity("a"), false, done);
+  pass(knock_delay);
+  b.tick(now, fresh());
+  EXPECT_THAT(all<dial>(done), IsEmpty());
+}
+
+TEST_F(membership_of_b, a_knock_in_vain_changes_nothing) {
+  auto leaving = pod("a");
+  leaving.terminating = true;
+  b.expect(now, {leaving, pod("b")}, done);
+  pass(knock_delay);
+  b.tick(now, done);
+  b.closed(now, all<dial>(done).at(0).link, {errc::unavailable, "refused"}, done);
+  EXPECT_TRUE(b.unreached_leaver());
+  EXPECT_EQ(b.wake_at(), never);
+}
+
+TEST_F(membership_of_b, dials_at_once_whoever_knocks) {
+  b.expect(now, {pod("b"), pod("c")}, done);
+  for (std::uint32_t i = 0; i < redials_at_once + 12; ++i) {
+    const auto failed = all<dial>(done).back().link;
+    b.closed(now, failed, {errc::unavailable, "refused"}, fresh());
+    now = b.wake_at();
+    b.tick(now, fresh());
+  }
+  const auto last = all<dial>(done).back().link;
+  b.closed(now, last, {errc::unavailable, "refused"}, fresh());
+  ASSERT_GT(b.wake_at() - now, seconds{1});
+  b.opened(now, link_id{7}, identity("c"), false, fresh());
+  ASSERT_EQ(all<hang_up>(done).size(), 1U);
+  EXPECT_EQ(all<hang_up>(done)[0].link, link_id{7});
+  ASSERT_EQ(all<dial>(done).size(), 1U);
+  const auto link = all<dial>(done)[0].link;
+  b.opened(now, link_id{9}, identity("c"), false, fresh());  // again: the dial is fresh
+  EXPECT_THAT(all<dial>(done), IsEmpty());
+  bring_up(link, "c", 1, true);
+  b.opened(now, link_id{11}, identity("c"), false, fresh());
+  EXPECT_THAT(all<dial>(done), IsEmpty());
+  EXPECT_EQ(b.live().size(), 1U);
+}
+
+TEST_F(membership_of_b, a_dial_that_began_before_the_peer_listened_is_made_anew_when_it_knocks) {
+  b.expect(now, {pod("b"), pod("c")}, done);
+  const auto lost = all<dial>(done)[0].link;  // its packets went nowhere
+  pass(seconds{1});
+  b.opened(now, link_id{7}, identity("c"), false, fresh());
+  ASSERT_EQ(all<dial>(done).size(), 1U);
+  EXPECT_NE(all<dial>(done)[0].link, lost);
+}
+
+TEST_F(membership_of_b, a_stranger_may_knock_in_vain) {
+  b.expect(now, {pod("b")}, done);
+  b.opened(now, link_id{7}, identity("c"), false, fresh());
+  EXPECT_THAT(all<dial>(done), IsEmpty());
+  EXPECT_EQ(b.wake_at(), never);
 }
 
 TEST_F(membership_of_b, a_peer_is_up_only_when_both_sides_accepted) {

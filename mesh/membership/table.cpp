@@ -44,6 +44,7 @@ void table::expect(time_point now, const std::vector<member>& members, actions& 
     known.unreached_since = now;
     known.failures = 0;
     known.redial_at = now;
+    if (!we_dial(each.name)) known.knock_at = now + knock_delay;
   }
   for (auto& [name, known] : peers_) {
     if (!listed.contains(name)) known.expected.reset();
@@ -62,29 +63,41 @@ void table::dial_missing(time_point now, actions& out) {
   if (left_) return;
   for (auto& [name, known] : peers_) {
     const bool wanted = known.expected && !known.expected->address.empty();
-    if (!wanted || known.current || !we_dial(name) || now < known.redial_at) continue;
-    const link_id id{next_link_};
-    next_link_ += 2;
-    known.current = id;
-    links_.emplace(id, connection{.pod = name.value, .dialled = true, .opened_at = now, .said = {}, .last_heard = now});
-    out.push_back(dial{id, known.expected->address, name});
+    if (we_dial(name)) {
+      if (wanted && !known.current && now >= known.redial_at) dial_peer(now, name, false, out);
+    } else if (now >= known.knock_at) {
+      known.knock_at = never;  // once: if it is not there now, it dials when it starts
+      if (wanted && !linked(name)) dial_peer(now, name, true, out);
+    }
   }
+}
+
+void table::dial_peer(time_point now, const node_name& name, bool knock, actions& out) {
+  peer& known = peers_.at(name);
+  const link_id id{next_link_};
+  next_link_ += 2;
+  if (!knock) known.current = id;
+  links_.emplace(
+      id,
+      connection{.pod = name.value, .dialled = true, .knock = knock, .opened_at = now, .said = {}, .last_heard = now});
+  out.push_back(dial{id, known.expected->address, name});
+}
+
+bool table::linked(const node_name& name) const {
+  return std::any_of(links_.begin(), links_.end(), [&](const auto& each) { return each.second.pod == name.value; });
 }
 
 void table::back_off(time_point now, peer& missed) {
   // Exponential from redial_min to redial_max, then between half and all of it, so that a crowd spreads out.
-  const duration whole = std::min(redial_max, redial_min * (std::int64_t{1} << std::min(missed.failures, 10U)));
+  const auto doublings = missed.failures < redials_at_once ? 0U : std::min(missed.failures - redials_at_once + 1, 10U);
+  const duration whole = std::min(redial_max, redial_min * (std::int64_t{1} << doublings));
   const auto spread = static_cast<std::uint64_t>(whole.count() / 2);
   missed.redial_at = now + whole / 2 + duration{static_cast<std::int64_t>(random_.below(spread + 1))};
   ++missed.failures;
 }
 
 void table::forget_strangers() {
-  std::erase_if(peers_, [this](const auto& entry) {
-    const bool linked = std::any_of(links_.begin(), links_.end(),
-                                    [&](const auto& each) { return each.second.pod == entry.first.value; });
-    return !entry.second.expected && !linked;
-  });
+  std::erase_if(peers_, [this](const auto& entry) { return !entry.second.expected && !linked(entry.first); });
 }
 
 void table::tick(time_point now, actions& out) {
@@ -126,6 +139,7 @@ time_point table::wake_at() const {
   for (const auto& [name, known] : peers_) {
     if (left_ || !known.expected || known.expected->address.empty()) continue;
     if (!known.current && we_dial(name)) next = std::min(next, known.redial_at);
+    next = std::min(next, known.knock_at);
   }
   return next;
 }
@@ -224,11 +238,11 @@ std::vector<peer_view> table::view() const {
       if (each.address.empty()) each.address = links_.at(*known.current).said->address;
     }
     const bool leaving = known.draining || (known.expected && known.expected->terminating);
-    each.state = up && leaving                ? peer_state::draining
-                 : up                         ? peer_state::up
-                 : known.failures > 5         ? peer_state::down
-                 : known.last_boot.value != 0 ? peer_state::down
-                                              : peer_state::connecting;
+    each.state = up && leaving                           ? peer_state::draining
+                 : up                                    ? peer_state::up
+                 : known.failures > failures_of_the_lost ? peer_state::down
+                 : known.last_boot.value != 0            ? peer_state::down
+                                                         : peer_state::connecting;
     out.push_back(std::move(each));
   }
   std::sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.name < b.name; });

@@ -34,9 +34,11 @@ reply<void> faults::merge(const json& wanted) {
   if (!wanted.is_object()) return bad_request(std::string("the body is not a JSON object; ") + accepted);
   auto next = plan();
   bool drop = false;
-  for (const auto& [field, value] : wanted.items()) {
-    const auto wrong = [&, name = field] {
-      return bad_request("fault \"" + name + "\" cannot be " + value.dump() + "; " + accepted);
+  for (const auto& entry : wanted.items()) {
+    const auto& field = entry.key();
+    const auto& value = entry.value();
+    const auto wrong = [&] {
+      return bad_request("fault \"" + field + "\" cannot be " + value.dump() + "; " + accepted);
     };
     const auto rate = [&](double& into) {
       if (!value.is_number() || value.get<double>() < 0 || value.get<double>() > 1) return false;

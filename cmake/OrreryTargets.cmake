@@ -28,5 +28,12 @@ function(orrery_test name)
   add_executable(${name} ${ARG_SOURCES})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   target_link_libraries(${name} PRIVATE orrery_flags ${ARG_LINKS} GTest::gmock GTest::gtest GTest::gtest_main)
-  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 120 WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+  set(environment)
+  if(ORRERY_SANITIZE MATCHES thread)
+    # Debian's libcpprest, OpenSSL and libstdc++ are not instrumented: how they count references is not seen, and what they
+    # free would look unordered with its last use. What our own code reads and writes is watched on every thread.
+    set(environment ENVIRONMENT TSAN_OPTIONS=ignore_noninstrumented_modules=1)
+  endif()
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}
+    PROPERTIES TIMEOUT 120 ${environment})
 endfunction()

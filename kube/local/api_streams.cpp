@@ -235,46 +235,51 @@ http_response api::watch(const http_request& request, const target& at) {
   return out;
 }
 
-http_response api::log(const http_request& request, const target& at) {
-  const auto pod = registry_.get(*at.info, at.space, at.name);
-  if (!pod) return answer(pod.error());
-  const auto names = container_names(**pod);
-  auto container = request.parameter("container");
-  if (container.empty()) {
-    if (list_at(**pod, {"spec", "containers"}).size() != 1) {
-      return answer(bad_request("a container name must be specified for pod " + at.name + ", choose one of: [" +
-                                join(names, " ") + "]")
-                        .value());
-    }
-    container = names.front();
+namespace {
+
+/// The container that is asked for, or the only one.
+reply<std::string> container_of(const json& pod, const std::string& asked, const std::string& pod_name) {
+  const auto names = container_names(pod);
+  const auto choose = ", choose one of: [" + join(names, " ") + "]";
+  if (asked.empty()) {
+    if (list_at(pod, {"spec", "containers"}).size() == 1) return names.front();
+    return bad_request("a container name must be specified for pod " + pod_name + choose);
   }
-  if (std::find(names.begin(), names.end(), container) == names.end()) {
-    return answer(bad_request("container " + container + " is not valid for pod " + at.name + ", choose one of: [" +
-                              join(names, " ") + "]")
-                      .value());
-  }
-  const auto status = container_status(**pod, container);
-  auto life = number_at(status, {"restartCount"});
-  const bool previous = request.flag("previous");
+  if (std::find(names.begin(), names.end(), asked) != names.end()) return asked;
+  return bad_request("container " + asked + " is not valid for pod " + pod_name + choose);
+}
+
+/// Which life's log is meant. They are numbered by restartCount. A container in back-off has no life of its own: its
+/// last one is also the previous.
+reply<std::int64_t> life_of(const json& status, bool previous, const std::string& container,
+                            const std::string& pod_name) {
   const bool started =
       find(status, {"state", "running"}) != nullptr || find(status, {"state", "terminated"}) != nullptr;
   const bool ended_before = find(status, {"lastState", "terminated"}) != nullptr;
   if (previous && !ended_before) {
-    return answer(
-        bad_request("previous terminated container \"" + container + "\" in pod \"" + at.name + "\" not found")
-            .value());
+    return bad_request("previous terminated container \"" + container + "\" in pod \"" + pod_name + "\" not found");
   }
   if (!previous && !started && !ended_before) {
-    return answer(bad_request("container \"" + container + "\" in pod \"" + at.name + "\" is waiting to start: " +
-                              text_at(status, {"state", "waiting", "reason"}, "ContainerCreating"))
-                      .value());
+    return bad_request("container \"" + container + "\" in pod \"" + pod_name + "\" is waiting to start: " +
+                       text_at(status, {"state", "waiting", "reason"}, "ContainerCreating"));
   }
-  // Logs are numbered by restartCount. A container in back-off has no life of its own: its last one is also the
-  // previous.
-  if (previous && started) --life;
+  const auto life = number_at(status, {"restartCount"});
+  return previous && started ? life - 1 : life;
+}
+
+}  // namespace
+
+http_response api::log(const http_request& request, const target& at) {
+  const auto pod = registry_.get(*at.info, at.space, at.name);
+  if (!pod) return answer(pod.error());
+  const auto container = container_of(**pod, request.parameter("container"), at.name);
+  if (!container) return answer(container.error());
+  const bool previous = request.flag("previous");
+  const auto life = life_of(container_status(**pod, *container), previous, *container, at.name);
+  if (!life) return answer(life.error());
   log_query query;
-  const auto folder = options_.directory + "/pods/" + uid_of(**pod) + "/logs/" + container + "/";
-  query.path = folder + std::to_string(life) + ".log";
+  query.path =
+      options_.directory + "/pods/" + uid_of(**pod) + "/logs/" + *container + "/" + std::to_string(*life) + ".log";
   query.follow = request.flag("follow") && !previous;
   query.timestamps = request.flag("timestamps");
   try {
@@ -292,7 +297,7 @@ http_response api::log(const http_request& request, const target& at) {
   out.body = read_log(query, offset);
   if (!query.follow) return out;
   query.tail = -1;
-  out.stream = [this, query, offset, life, container, first = std::move(out.body),
+  out.stream = [this, query, offset, life = *life, container = *container, first = std::move(out.body),
                 key = object_key{"pods", at.space, at.name}](http_stream& stream) mutable {
     if (!first.empty() && !stream.write(first)) return;
     while (stream.open()) {

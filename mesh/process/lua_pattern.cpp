@@ -105,17 +105,8 @@ std::size_t pattern_matcher::match(std::size_t at, std::size_t in_pattern) noexc
       continue;
     }
     if (head == '%' && next == 'f') {
-      in_pattern += 2;
-      if (pattern_at(in_pattern) != '[') {
-        fail_with(failure::malformed, "missing '[' after '%f' in pattern");
-        break;
-      }
-      const auto set_end = item_end(in_pattern);
-      if (set_end == no_match) break;
-      const char before = at == 0 ? '\0' : subject_[at - 1];
-      const char here = at < subject_.size() ? subject_[at] : '\0';
-      if (in_set(before, in_pattern, set_end - 1) || !in_set(here, in_pattern, set_end - 1)) break;
-      in_pattern = set_end;
+      in_pattern = frontier(at, in_pattern + 2);
+      if (in_pattern == no_match) break;
       continue;
     }
     if (head == '%' && is_digit(next)) {
@@ -148,6 +139,15 @@ std::size_t pattern_matcher::match(std::size_t at, std::size_t in_pattern) noexc
   }
   --depth_;
   return end;
+}
+
+std::size_t pattern_matcher::frontier(std::size_t at, std::size_t set) noexcept {
+  if (pattern_at(set) != '[') return fail_with(failure::malformed, "missing '[' after '%f' in pattern");
+  const auto set_end = item_end(set);
+  if (set_end == no_match) return no_match;
+  const char before = at == 0 ? '\0' : subject_[at - 1];
+  const char here = at < subject_.size() ? subject_[at] : '\0';
+  return !in_set(before, set, set_end - 1) && in_set(here, set, set_end - 1) ? set_end : no_match;
 }
 
 std::size_t pattern_matcher::start_capture(std::size_t at, std::size_t in_pattern, bool position) noexcept {

@@ -43,6 +43,8 @@ class pattern_matcher {
   std::size_t start_capture(std::size_t at, std::size_t in_pattern, bool position) noexcept;
   std::size_t end_capture(std::size_t at, std::size_t in_pattern) noexcept;
   std::size_t balanced(std::size_t at, std::size_t in_pattern) noexcept;
+  /// Where the pattern goes on after the set of a %f that holds here.
+  std::size_t frontier(std::size_t at, std::size_t set) noexcept;
   std::size_t back_reference(std::size_t at, char digit) noexcept;
   std::size_t greedy(std::size_t at, std::size_t in_pattern, std::size_t item_end) noexcept;
   std::size_t lazy(std::size_t at, std::size_t in_pattern, std::size_t item_end) noexcept;

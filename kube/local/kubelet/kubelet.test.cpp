@@ -128,7 +128,7 @@ TEST_F(kubelet_test, runs_init_containers_then_sidecars_then_the_others) {
   make_pod(R"({"restartPolicy": "Never", "volumes": [{"name": "w", "emptyDir": {}}],
     "initContainers": [{"name": "first", "image": "x", "command": ["sh", "-c", "echo first > /w/order"], "volumeMounts": [{"name": "w", "mountPath": "/w"}]},
       {"name": "side", "image": "x", "restartPolicy": "Always", "command": ["sh", "-c", "echo side >> /w/order; trap 'exit 0' TERM; while :; do sleep 0.05; done"], "volumeMounts": [{"name": "w", "mountPath": "/w"}],
-       "startupProbe": {"exec": {"command": ["test", "-s", "/w/order"]}, "periodSeconds": 1}}],
+       "startupProbe": {"exec": {"command": ["grep", "-q", "side", "/w/order"]}, "periodSeconds": 1}}],
     "containers": [{"name": "main", "image": "x", "command": ["sh", "-c", "cat /w/order"], "volumeMounts": [{"name": "w", "mountPath": "/w"}]}]})");
   const auto now = until([](const json& p) { return text_at(p, {"status", "phase"}) == "Succeeded"; });
   EXPECT_THAT(log(now, "main"), ::testing::AllOf(::testing::HasSubstr("first\n"), ::testing::HasSubstr("side\n")));

@@ -87,6 +87,11 @@ void supervisor::received(kernel::context& self, kernel::message& arrived) {
   if (children_.taken(slot) && children_[slot].who == arrived.from && arrived.from != kernel::nobody) {
     return child_exited(self, slot, kernel::reason_of(arrived));
   }
+  if (reason_of(arrived).why == exit_reason::kind::noproc) {
+    for (auto at = order_.first(); at != kernel::no_slot; at = children_[at].place.next) {
+      if (children_[at].who == arrived.from) return child_exited(self, at, kernel::reason_of(arrived));
+    }
+  }
   if (arrived.from != self.parent()) return;  // of a child that was released, or of nobody that matters
   stop_children(
       self, {.left = in_order(), .at_once = simple(), .next = stopping::then::exit, .why = kernel::reason_of(arrived)});
@@ -99,6 +104,8 @@ void supervisor::child_exited(kernel::context& self, std::uint32_t slot, const e
   ended.state = child_state::stopped;
   if (was_told) return stopped(self, slot, why);
   if (stopping_) {
+    const auto& left = stopping_->left;
+    if (std::find(left.begin(), left.end(), slot) != left.end()) return bury(slot, why);  // before it was told to
     ended_meanwhile_.emplace_back(slot, why);
     return;
   }
@@ -139,9 +146,9 @@ void supervisor::restart(kernel::context& self, std::uint32_t slot, exit_reason 
     for (auto at = order_.first(); at != kernel::no_slot; at = children_[at].place.next) {
       after |= at == slot;
       if (!after) continue;
-      const auto state = children_[at].state;
-      if (state != child_state::stopped || at == slot) plan.again.push_back(at);
-      if (state != child_state::stopped) plan.left.push_back(at);
+      // Also one that terminate_child stopped, or that had ended for good.
+      if (spec_of(children_[at]).restart != restart_type::temporary) plan.again.push_back(at);
+      if (children_[at].state != child_state::stopped) plan.left.push_back(at);
     }
     return stop_children(self, std::move(plan));
   }
@@ -251,31 +258,34 @@ void supervisor::stop_next(kernel::context& self) {
     if (!children_.taken(slot)) continue;
     child& next = children_[slot];
     if (next.state == child_state::restarting) next.state = child_state::stopped;
-    if (next.state != child_state::running) continue;
+    if (next.state == child_state::stopped || next.awaited) continue;
     ++stopping_->waiting;
-    tell_to_end(self, slot);
+    next.awaited = true;
+    if (next.state == child_state::running) tell_to_end(self, slot);  // else terminate_child told it
   }
   if (stopping_->waiting > 0 || !stopping_->left.empty()) return;
   const auto done = *std::exchange(stopping_, std::nullopt);
   if (done.next == stopping::then::exit) return self.stop(done.why);
-  for (auto& [slot, why] : std::exchange(ended_meanwhile_, {})) {
-    const bool to_come = std::find(done.again.begin(), done.again.end(), slot) != done.again.end();
-    if (children_.taken(slot) && children_[slot].state == child_state::stopped && !to_come)
-      settle_ended(self, slot, why);
-    if (stopping_) return;
+  if (done.next == stopping::then::start_again) {
+    std::vector<std::uint32_t> again;
+    for (const auto slot : done.again) {
+      if (children_.taken(slot)) again.push_back(slot);
+    }
+    start_again(self, again, done.why);
   }
-  if (done.next != stopping::then::start_again) return;
-  std::vector<std::uint32_t> again;
-  for (const auto slot : done.again) {
-    if (children_.taken(slot)) again.push_back(slot);
+  // What came meanwhile comes next, as from OTP's mailbox; of those that are up again it is settled.
+  while (!stopping_ && !ended_meanwhile_.empty() && self.of().alive(self.self())) {
+    const auto [slot, why] = std::move(ended_meanwhile_.front());
+    ended_meanwhile_.pop_front();
+    if (children_.taken(slot) && children_[slot].state == child_state::stopped) settle_ended(self, slot, why);
   }
-  start_again(self, again, done.why);
 }
 
 void supervisor::tell_to_end(kernel::context& self, std::uint32_t slot) {
   child& ending = children_[slot];
   const auto& how = spec_of(ending).shutdown;
   ending.state = child_state::stopping;
+  self.link(ending.who);  // it may have unlinked itself, and even have ended since: then noproc comes
   if (how.how == shutdown_spec::kind::brutal_kill) return self.exit(ending.who, {exit_reason::kind::kill, {}});
   self.exit(ending.who, {exit_reason::kind::shutdown, {}});
   if (how.how == shutdown_spec::kind::infinity || !self.of().alive(ending.who)) return;
@@ -284,15 +294,20 @@ void supervisor::tell_to_end(kernel::context& self, std::uint32_t slot) {
                                     cbor::integer_value(static_cast<std::int64_t>(marked))));
 }
 
-/// A child that was told to end has.
-void supervisor::stopped(kernel::context& self, std::uint32_t slot, const exit_reason& why) {
+/// A child has ended that was to.
+void supervisor::bury(std::uint32_t slot, const exit_reason& why) {
   const auto tag = children_[slot].tag;
-  const bool comes_back = stopping_ &&
-                          std::find(stopping_->again.begin(), stopping_->again.end(), slot) != stopping_->again.end() &&
-                          spec_of(children_[slot]).restart != restart_type::temporary;
+  const bool comes_back =
+      stopping_ && std::find(stopping_->again.begin(), stopping_->again.end(), slot) != stopping_->again.end();
   if (spec_of(children_[slot]).restart == restart_type::temporary || simple()) forget(slot);
   if (watcher_ != nullptr) watcher_->child_ended(tag, why, !comes_back);
-  if (!stopping_ || stopping_->waiting == 0) return;  // by terminate_child, or from a start that failed
+}
+
+/// A child that was told to end has.
+void supervisor::stopped(kernel::context& self, std::uint32_t slot, const exit_reason& why) {
+  const bool awaited = std::exchange(children_[slot].awaited, false);
+  bury(slot, why);
+  if (!awaited) return;  // by terminate_child, or from a start that failed
   --stopping_->waiting;
   stop_next(self);
 }

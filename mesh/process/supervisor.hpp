@@ -7,6 +7,7 @@
 #include "mesh/process/supervision.hpp"
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -154,6 +155,7 @@ class supervisor final : public kernel::body {
   struct child {
     kernel::handle who{};
     child_state state = child_state::stopped;
+    bool awaited = false;  ///< its end, by what is under way
     kernel::slot_link place{};
     std::uint64_t tag = 0;
     std::unique_ptr<child_spec> own{};  ///< null for children of a template
@@ -196,6 +198,7 @@ class supervisor final : public kernel::body {
   void stop_children(kernel::context& self, stopping plan);
   void stop_next(kernel::context& self);
   void tell_to_end(kernel::context& self, std::uint32_t slot);
+  void bury(std::uint32_t slot, const exit_reason& why);
   void stopped(kernel::context& self, std::uint32_t slot, const exit_reason& why);
   void timer_fired(kernel::context& self, const kernel::message& due);
   [[nodiscard]] std::vector<std::uint32_t> in_order() const;
@@ -206,7 +209,7 @@ class supervisor final : public kernel::body {
   kernel::slot_list<child, &child::place> order_;
   restart_window window_;
   std::optional<stopping> stopping_;
-  std::vector<std::pair<std::uint32_t, exit_reason>> ended_meanwhile_;  ///< while others are being stopped
+  std::deque<std::pair<std::uint32_t, exit_reason>> ended_meanwhile_;  ///< while others are being stopped
   seeded_random random_;
   std::uint64_t restarts_ = 0;
 };

@@ -68,6 +68,8 @@ TEST_F(strategies, a_sibling_that_ends_while_others_are_stopped_is_seen_to_after
   crash(1);
   EXPECT_EQ(heard, (log{"2 ended error: boom"}));
   w.pass(6s);
+  EXPECT_EQ(children.lives[2], 2);  // the first comes first, and 3 lingers again
+  w.pass(6s);
   EXPECT_EQ(up.size(), 3U);
   EXPECT_EQ(children.lives[1], 2);
   EXPECT_TRUE(w.of.alive(who));

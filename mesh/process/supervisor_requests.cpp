@@ -149,9 +149,9 @@ bool supervisor::release(kernel::context& self, kernel::handle who) {
   const auto slot = find(self, who);
   if (slot == kernel::no_slot) return false;
   self.unlink(who);
-  const bool awaited = children_[slot].state == child_state::stopping;
+  const bool awaited = children_[slot].awaited;
   forget(slot);
-  if (awaited && stopping_ && stopping_->waiting > 0) {
+  if (awaited) {
     --stopping_->waiting;
     stop_next(self);
   }

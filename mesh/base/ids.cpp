@@ -1,6 +1,7 @@
 #include "mesh/base/ids.hpp"
 
 #include <algorithm>
+#include <charconv>
 
 namespace orrery {
 
@@ -10,6 +11,29 @@ std::string to_string(const node_id& id) { return id.name.value + "@" + std::to_
 
 std::string to_string(const pid& id) {
   return to_string(id.node) + "." + std::to_string(id.slot) + "." + std::to_string(id.generation);
+}
+
+result<pid> parse_pid(std::string_view text) {
+  const auto wrong = [&] {
+    return fail(errc::invalid_argument,
+                "'" + std::string{text.substr(0, 80)} +
+                    "' is no pid: NODE@BOOT.SLOT.GENERATION, as in demo-x7k2p@1732150000000000.12.3");
+  };
+  const auto at = text.rfind('@');
+  if (at == std::string_view::npos || at == 0) return wrong();
+  pid parsed{.node = {node_name{std::string{text.substr(0, at)}}, {}}};
+  const char* from = text.data() + at + 1;
+  const char* const end = text.data() + text.size();
+  const auto number = [&](auto& into, bool last) {
+    const auto [next, error] = std::from_chars(from, end, into);
+    if (error != std::errc{} || (last ? next != end : next == end || *next != '.')) return false;
+    from = next + 1;
+    return true;
+  };
+  std::uint64_t boot = 0;
+  if (!number(boot, false) || !number(parsed.slot, false) || !number(parsed.generation, true)) return wrong();
+  parsed.node.boot = boot_number{boot};
+  return parsed;
 }
 
 bool is_dns_label(std::string_view text) noexcept {

@@ -52,6 +52,8 @@ struct pid {
 
 /// "demo-x7k2p@1732150000000000.12.3": node, boot, slot, generation.
 [[nodiscard]] std::string to_string(const pid& id);
+/// What to_string made. Errors: invalid_argument, with the text and the form that would be accepted.
+[[nodiscard]] result<pid> parse_pid(std::string_view text);
 /// "demo-x7k2p@1732150000000000"
 [[nodiscard]] std::string to_string(const node_id& id);
 

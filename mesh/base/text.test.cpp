@@ -2,6 +2,7 @@
 #include "mesh/base/base64.hpp"
 #include "mesh/base/duration_text.hpp"
 #include "mesh/base/endpoint.hpp"
+#include "mesh/base/ids.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -65,6 +66,20 @@ TEST(endpoints, are_an_address_in_numbers_and_a_port) {
     const auto read = parse_endpoint(bad);
     ASSERT_FALSE(read) << bad;
     EXPECT_THAT(read.error().context, HasSubstr("accepted are IP:PORT")) << bad;
+  }
+}
+
+TEST(pids, read_back_as_they_are_written) {
+  const pid id{{node_name{"demo-x7k2p"}, boot_number{1732150000000000}}, 12, 3};
+  EXPECT_EQ(parse_pid(to_string(id)), id);
+}
+
+TEST(pids, that_are_none_are_refused_with_the_form_that_would_be_accepted) {
+  for (const char* text :
+       {"", "a", "@1.2.3", "a@1.2", "a@1.2.3.4", "a@1.2.", "a@x.2.3", "a@1.2.3 ", "a@1.99999999999.3"}) {
+    const auto parsed = parse_pid(text);
+    ASSERT_FALSE(parsed) << text;
+    EXPECT_NE(parsed.error().context.find("NODE@BOOT.SLOT.GENERATION"), std::string::npos);
   }
 }
 

@@ -2,6 +2,7 @@
 // The one interface between processes and what runs in them: built in, Lua, later the user's app.
 #include "mesh/base/result.hpp"
 #include "mesh/kernel/body.hpp"
+#include "mesh/process/directory.hpp"
 #include "mesh/process/runtime.hpp"
 #include "mesh/process/spec.hpp"
 #include "mesh/wire/value.hpp"
@@ -22,6 +23,9 @@ struct scope {
   std::string_view key;
   effects& out;  ///< only cast_sent may be added
   kernel::context& self;
+  directory& around;
+  const kernel::message* handled =
+      nullptr;  ///< whom a call is to be answered (kernel::caller_of); null in init, terminate
 };
 
 /// The callback did its work. `reply` goes to the caller of a call and is ignored after a cast.

@@ -29,9 +29,9 @@ void hosted::take(shared_type& type) {
   inner_ = type_->of->make();
 }
 
-scope hosted::where(kernel::context& self) const {
+scope hosted::where(kernel::context& self, const kernel::message* handled) const {
   auto& runtime = klass_.owner;
-  return {self.now(), klass_.spec.name.value, runtime.names[name_].key, runtime.out(), self};
+  return {self.now(), klass_.spec.name.value, runtime.names[name_].key, runtime.out(), self, runtime, handled};
 }
 
 std::optional<exit_reason> hosted::begin(kernel::context& self) {
@@ -71,11 +71,11 @@ void hosted::received(kernel::context& self, kernel::message& arrived) {
   switch (arrived.what) {
     case kernel::message::kind::call:
       ++counted.calls_handled;
-      settle(self, arrived, inner_->call(where(self), word, arrived.payload));
+      settle(self, arrived, inner_->call(where(self, &arrived), word, arrived.payload));
       break;
     case kernel::message::kind::cast:
       ++counted.casts_handled;
-      settle(self, arrived, inner_->cast(where(self), word, arrived.payload));
+      settle(self, arrived, inner_->cast(where(self, &arrived), word, arrived.payload));
       break;
     case kernel::message::kind::exit:
       // Its supervisor's word is no message for user code: the process ends, and `terminate` runs.
@@ -87,7 +87,7 @@ void hosted::received(kernel::context& self, kernel::message& arrived) {
     case kernel::message::kind::timer:
     case kernel::message::kind::timeout:
     case kernel::message::kind::resume:
-      settle(self, arrived, inner_->info(where(self), arrived));
+      settle(self, arrived, inner_->info(where(self, &arrived), arrived));
       break;
   }
   const auto worked = (type_->of->work() - before) / message_work;

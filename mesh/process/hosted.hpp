@@ -26,7 +26,7 @@ class hosted final : public kernel::body {
   [[nodiscard]] result<value> snapshot() { return inner_->snapshot(); }
 
  private:
-  [[nodiscard]] scope where(kernel::context& self) const;
+  [[nodiscard]] scope where(kernel::context& self, const kernel::message* handled = nullptr) const;
   void take(shared_type& type);
   [[nodiscard]] std::optional<exit_reason> begin(kernel::context& self);
   /// The class has another behaviour: this process starts afresh with it. False where it did not start.

@@ -60,7 +60,7 @@ struct supervised_class final : supervisor_watcher, child_factory {
   std::uint64_t gave_up_times = 0;
 };
 
-struct runtime::impl final : kernel::surroundings {
+struct runtime::impl final : kernel::surroundings, directory {
   explicit impl(options chosen);
   ~impl() override;
 
@@ -69,6 +69,10 @@ struct runtime::impl final : kernel::surroundings {
   void ended(kernel::handle who, std::uint64_t tag, const exit_reason& why) override;
   void transmit(kernel::signal what) override;
   [[nodiscard]] std::string describe(std::uint64_t tag) const override;
+
+  // ---- directory ----
+  [[nodiscard]] result<kernel::handle> find(std::string_view target) override;
+  [[nodiscard]] std::string text_of(kernel::handle who) const override;
 
   /// Where effects go while one of the runtime's functions runs.
   class sink {

@@ -15,6 +15,7 @@ from sdk import Sidecar
 from waiting import eventually
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
+SOUND_API_SERVER = ROOT / "e2e/kube_apiserver.sh"
 SYSTEM = "orrery-system"
 OPERATOR_IMAGE = "localhost/orrery-operator:dev"
 SIDECAR_IMAGE = "localhost/orrery-sidecar:dev"
@@ -188,23 +189,34 @@ class RealCluster(Cluster):
 
     def start(self):
         self.was_up = self.kubectl("get", "nodes", check=False).returncode == 0
-        if not self.was_up:
+        if self.was_up:
+            return
+        run(self.script, "up", timeout=300)
+        if self.stores_custom_resources():
+            return
+        run(self.script, "down", timeout=120)
+        print(f"{self.script}: its kube-apiserver dies when it stores a custom resource; building one that does not ({SOUND_API_SERVER.name})", flush=True)
+        done = subprocess.run([SOUND_API_SERVER, self.state / "bin/kube-apiserver"], stdin=subprocess.DEVNULL, timeout=1200)
+        if done.returncode == 0:
             run(self.script, "up", timeout=300)
-            self.store_a_custom_resource()
+            if self.stores_custom_resources():
+                return
+            run(self.script, "down", timeout=120)
+        raise Unusable(f"{self.script}: its kube-apiserver dies when it stores a custom resource, and none that does not could be built "
+                       f"({SOUND_API_SERVER.name} says why)")
 
-    def store_a_custom_resource(self):
-        """Kubernetes 1.20 built with Go 1.18 or later dies when it stores its first one: modern-go/reflect2 before 1.0.2 reads maps as
-        older Go laid them out. No ProcessMesh can exist there, and no test would say anything of ours."""
+    def stores_custom_resources(self):
+        """Kubernetes 1.20 built with Go 1.18 or later dies when it stores its first one. No ProcessMesh can exist there, and no test would
+        say anything of ours."""
         self.kubectl("apply", "-f", "-", stdin=json.dumps(PROBE_DEFINITION))
         self.kubectl("wait", "--for=condition=Established", "crd/probes.e2e.orrery.dev", "--timeout=30s")
         probe = {"apiVersion": "e2e.orrery.dev/v1", "kind": "Probe", "metadata": {"name": "probe", "namespace": "default"}}
         eventually(lambda: self.kubectl("get", "probes", "-n", "default", check=False).returncode == 0, 30, "probes are served")
         self.kubectl("create", "-f", "-", stdin=json.dumps(probe), check=False)
         if self.kubectl("get", "--raw", "/readyz", check=False).returncode:
-            run(self.script, "down", timeout=120)
-            raise Unusable(f"{self.script}: its kube-apiserver dies when it stores a custom resource (Kubernetes 1.20 wants "
-                           "modern-go/reflect2 1.0.2 or later when it is built with Go 1.18 or later)")
+            return False
         self.kubectl("delete", "crd", "probes.e2e.orrery.dev")
+        return True
 
     @property
     def ends_with_the_run(self):

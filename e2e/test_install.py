@@ -1,5 +1,6 @@
 """kubectl apply -k manifests/ installs everything, with no more rights than are needed."""
 from clusters import ROOT, SYSTEM, operator_ready
+from waiting import eventually
 
 
 def test_the_operator_is_ready_and_its_kinds_are_known(cluster):
@@ -9,6 +10,8 @@ def test_the_operator_is_ready_and_its_kinds_are_known(cluster):
 
 
 def test_kubectl_explains_the_kinds(cluster):
+    # An API server publishes the schema of a new kind some time after it serves the kind.
+    eventually(lambda: cluster.kubectl("explain", "pmesh", "--request-timeout=10s", check=False).returncode == 0, 60, "the schema is published")
     assert "How many pods the mesh has" in cluster.kubectl("explain", "pmesh.spec.replicas").stdout
     assert "Default: 3." in cluster.kubectl("explain", "pmesh.spec.replicas").stdout
     assert "exactly one of builtin and lua" in cluster.kubectl("explain", "pclass.spec.behaviour").stdout

@@ -27,6 +27,7 @@ target_compile_options(orrery_flags INTERFACE
   -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wnon-virtual-dtor -Wold-style-cast -Wswitch-enum -Woverloaded-virtual
   -fstack-protector-strong $<$<BOOL:${ORRERY_WERROR}>:-Werror>
   $<$<CONFIG:Release>:-D_FORTIFY_SOURCE=2>
+  $<$<CXX_COMPILER_ID:GNU>:--param=ggc-min-expand=300 --param=ggc-min-heapsize=1000000>  # memory for time: a tenth of it
   $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>)  # GCC 12 warns of "literal" + std::string in its own headers (PR 105651)
 target_compile_definitions(orrery_flags INTERFACE
   ORRERY_VERSION="${PROJECT_VERSION}"

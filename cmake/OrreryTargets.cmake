@@ -22,11 +22,17 @@ function(orrery_binary name)
 endfunction()
 
 # orrery_test(NAME SOURCES ... LINKS ...): a GoogleTest program, one CTest case per TEST, found when tests run.
+#
+# Tests are half of all that is compiled, and most of it is headers: several files of a test are compiled as one, and optimised less.
+option(ORRERY_UNITY_TESTS "Compile several files of a test program as one" OFF)
 include(GoogleTest)
 function(orrery_test name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LINKS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
-  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests
+    UNITY_BUILD ${ORRERY_UNITY_TESTS} UNITY_BUILD_BATCH_SIZE 6)
+  target_compile_options(${name} PRIVATE $<$<CONFIG:Release>:-O1>
+    $<$<AND:$<BOOL:${ORRERY_UNITY_TESTS}>,$<CXX_COMPILER_ID:GNU>>:-Wno-subobject-linkage>)  # it takes the files for headers
   target_link_libraries(${name} PRIVATE orrery_flags ${ARG_LINKS} GTest::gmock GTest::gtest GTest::gtest_main)
   set(environment)
   if(ORRERY_SANITIZE MATCHES thread)

@@ -13,7 +13,7 @@ namespace {
 namespace resources = kube::resources;
 using kube::json;
 
-const kube::object_key demo{"default", "demo"};
+const kube::object_key demo_key{"default", "demo"};
 
 json host(const std::string& name) {
   json out = kube::make_object(resources::nodes, {"", name});
@@ -26,7 +26,7 @@ json host(const std::string& name) {
 class cluster_view_test : public ::testing::Test {
  protected:
   cluster_view_test() {
-    json mesh = kube::make_object(resources::process_meshes, demo);
+    json mesh = kube::make_object(resources::process_meshes, demo_key);
     mesh["metadata"]["uid"] = "mesh-uid";
     server.put(resources::nodes, host("node1"));
     server.put(resources::process_meshes, mesh);
@@ -43,10 +43,10 @@ class cluster_view_test : public ::testing::Test {
 };
 
 TEST_F(cluster_view_test, a_host_that_the_copy_lacks_is_looked_for_in_the_servers_own_list) {
-  EXPECT_FALSE(view.remembered(demo).hosts.contains("node9"));
-  EXPECT_TRUE(view.remembered(demo).hosts_missing.empty()) << "only the server's list tells";
+  EXPECT_FALSE(view.remembered(demo_key).hosts.contains("node9"));
+  EXPECT_TRUE(view.remembered(demo_key).hosts_missing.empty()) << "only the server's list tells";
   server.put(resources::nodes, host("node9"));
-  const auto now = view.read_now(demo);
+  const auto now = view.read_now(demo_key);
   ASSERT_TRUE(now);
   EXPECT_TRUE(now->hosts.contains("node9"));
   EXPECT_TRUE(now->hosts_missing.empty());
@@ -54,12 +54,12 @@ TEST_F(cluster_view_test, a_host_that_the_copy_lacks_is_looked_for_in_the_server
 
 TEST_F(cluster_view_test, a_host_that_the_server_lacks_is_missing_from_then_on) {
   const auto before = std::chrono::system_clock::now();
-  const auto now = view.read_now(demo);
+  const auto now = view.read_now(demo_key);
   ASSERT_TRUE(now);
   ASSERT_TRUE(now->hosts_missing.contains("node9"));
   EXPECT_GE(now->hosts_missing.at("node9"), before);
-  EXPECT_EQ(view.remembered(demo).hosts_missing, now->hosts_missing);
-  EXPECT_EQ(view.read_now(demo)->hosts_missing, now->hosts_missing) << "counted from the first time";
+  EXPECT_EQ(view.remembered(demo_key).hosts_missing, now->hosts_missing);
+  EXPECT_EQ(view.read_now(demo_key)->hosts_missing, now->hosts_missing) << "counted from the first time";
 }
 
 }  // namespace

@@ -15,7 +15,7 @@ struct field {
 };
 
 /// The fields of a message, all of which have a length; a failure of the test if it is not one.
-std::vector<field> fields_of(std::string_view text) {
+std::vector<field> protobuf_fields(std::string_view text) {
   const auto varint = [&]() -> std::optional<std::uint64_t> {
     std::uint64_t out = 0;
     for (unsigned shift = 0; shift < 64 && !text.empty(); shift += 7) {
@@ -47,35 +47,36 @@ std::string_view first(const std::vector<field>& all, std::uint64_t number) {
 }
 
 /// The schema of a definition.
-std::vector<field> definition(const std::string& document, std::string_view name) {
-  for (const auto& pair : fields_of(first(fields_of(document), 9))) {
-    const auto entry = fields_of(pair.bytes);
-    if (first(entry, 1) == name) return fields_of(first(entry, 2));
+std::vector<field> schema_of(const std::string& document, std::string_view name) {
+  for (const auto& pair : protobuf_fields(first(protobuf_fields(document), 9))) {
+    const auto entry = protobuf_fields(pair.bytes);
+    if (first(entry, 1) == name) return protobuf_fields(first(entry, 2));
   }
   return {};
 }
 
 TEST(openapi_v2, is_a_document_of_definitions_with_references_of_version_2) {
   const auto document = openapi_v2(catalog{});
-  const auto fields = fields_of(document);
+  const auto fields = protobuf_fields(document);
   EXPECT_EQ(first(fields, 1), "2.0");
   EXPECT_EQ(document.find("#/components/"), std::string::npos);
-  const auto pod = definition(document, "Pod");
+  const auto pod = schema_of(document, "Pod");
   ASSERT_FALSE(pod.empty());
   bool refers = false;
-  for (const auto& property : fields_of(first(pod, 25))) {
-    const auto entry = fields_of(property.bytes);
-    if (first(entry, 1) == "metadata") refers = first(fields_of(first(entry, 2)), 1) == "#/definitions/ObjectMeta";
+  for (const auto& property : protobuf_fields(first(pod, 25))) {
+    const auto entry = protobuf_fields(property.bytes);
+    if (first(entry, 1) == "metadata")
+      refers = first(protobuf_fields(first(entry, 2)), 1) == "#/definitions/ObjectMeta";
   }
   EXPECT_TRUE(refers);
 }
 
 TEST(openapi_v2, names_the_kind_of_a_definition_so_that_kubectl_finds_it) {
   const auto document = openapi_v2(catalog{});
-  const auto pod = definition(document, "Pod");
-  const auto extension = fields_of(first(pod, 31));
+  const auto pod = schema_of(document, "Pod");
+  const auto extension = protobuf_fields(first(pod, 31));
   EXPECT_EQ(first(extension, 1), "x-kubernetes-group-version-kind");
-  EXPECT_EQ(first(fields_of(first(extension, 2)), 2), R"([{"group":"","kind":"Pod","version":"v1"}])");
+  EXPECT_EQ(first(protobuf_fields(first(extension, 2)), 2), R"([{"group":"","kind":"Pod","version":"v1"}])");
 }
 
 }  // namespace

@@ -31,8 +31,8 @@ std::string describe(core& of, const message& arrived) {
   return "?";
 }
 
-handle world::spawn_witness(std::vector<std::string>& log, scripted::on_start start, const spawn_options& how) {
-  const auto write_down = [&log, this](context&, message& arrived) { log.push_back(testing::describe(of, arrived)); };
+handle world::spawn_witness(std::vector<std::string>& into, scripted::on_start start, const spawn_options& how) {
+  const auto write_down = [&into, this](context&, message& arrived) { into.push_back(testing::describe(of, arrived)); };
   const auto who = spawn(write_down, std::move(start), how);
   run();
   return who;

@@ -1,45 +1,47 @@
 #!/usr/bin/env python3
-"""./dev bench processes: Orrery's processes beside Erlang's, in turns within one run, so that a machine that drifts or has other work meets both.
+"""./dev bench processes: Orrery's processes beside Erlang's, and CAF's actors where CAF is installed; in turns within one run, so that a machine that
+drifts or has other work meets all of them.
 
-Every round runs each system once. A row's figure is the median over the rounds of that round's p50 (and p99), and the ratio is
-the peer's by ours: above 1, Orrery takes less. peers/README.md tells what each row does."""
+Every round runs each system once. A row's figure is the median over the rounds of that round's p50 (and p99), and the ratio is the peer's by ours:
+above 1, Orrery takes less. peers/README.md tells what each row does."""
 import argparse
+import collections
 import json
 import os
 import pathlib
-import secrets
-import shutil
-import socket
 import statistics
 import subprocess
 import sys
 import time
 
 import machine
+import peers
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent
-ROUND_SECONDS_MAX = 180
 began = time.monotonic()
 
-# name of the row -> (Orrery's row, Erlang's row, kind, the bar of Orrery's p50 in the row's unit, or None)
+# orrery, erlang, caf: the names of what each measures, None where it has no such operation. bar: of Orrery's figures in the row's unit.
+Row = collections.namedtuple("Row", "title kind orrery erlang caf bar", defaults=(None, None, None))
 ROWS = [
-    ("spawn and exit, seen by a monitor", "kernel/spawn_exit_monitor", "spawn_exit_monitor", "native", 0.35),
-    ("call, round trip", "kernel/call", "call", "native", 0.3),
-    ("bare message, round trip", "kernel/message_round_trip", "message_round_trip", "native", None),
-    ("one-way message", "kernel/one_way", "one_way", "native", 0.06),
-    ("hop in a ring of 10,000", "kernel/ring_hop", "ring_hop", "native", 0.12),
-    ("timer set and cancelled", "kernel/timer_set_cancel", "timer_set_cancel", "native", 0.08),
-    ("1 M processes, each", "kernel/alive_create", "alive_create", "native", 0.5),
-    ("1 M processes, memory of each", "kernel/alive_bytes", "alive_bytes", "native", 500),
-    ("killed, until its name answers", "kernel/crash_recovery", "crash_recovery", "native", 1.5),
-    ("node to node, round trip", "net/round_trip", "node_round_trip", "native", 40),
-    ("node to node, one way", "net/one_way", "node_one_way", "native", None),
-    ("call, round trip", "process/call_lua", "call", "lua", None),
-    ("one-way message", "process/cast_lua", "one_way", "lua", None),
-    ("killed, until its name answers", "process/crash_lua", "crash_recovery", "lua", 1.5),
-    ("many processes, each", "process/idle_create_lua", "alive_create", "lua", None),
-    ("many processes, memory of each", "process/idle_memory_lua", "alive_bytes", "lua", 500),
+    Row("spawn and exit, seen by a monitor", "native", "kernel/spawn_exit_monitor", "spawn_exit_monitor", "spawn_exit_monitor", {"p50": 0.35}),
+    Row("call, round trip", "native", "kernel/call", "call", "call", {"p50": 0.3}),
+    Row("bare message, round trip", "native", "kernel/message_round_trip", "message_round_trip", "message_round_trip"),
+    Row("one-way message", "native", "kernel/one_way", "one_way", "one_way", {"p50": 0.06}),
+    Row("hop in a ring of 10,000", "native", "kernel/ring_hop", "ring_hop", "ring_hop", {"p50": 0.12}),
+    Row("timer set and cancelled", "native", "kernel/timer_set_cancel", "timer_set_cancel", "timer_set", {"p50": 0.08}),
+    Row("1 M processes alive, each to start", "native", "kernel/alive_create", "alive_create", "alive_create", {"p50": 0.5}),
+    Row("1 M processes alive, memory of each", "native", "kernel/alive_bytes", "alive_bytes", "alive_bytes", {"p50": 500}),
+    Row("killed, until its name answers", "native", "kernel/crash_recovery", "crash_recovery", None, {"p50": 1.5, "p99": 10}),
+    Row("node to node, call", "native", "node/call_counter", "node_call", None, {"p50": 40, "p99": 90}),
+    Row("node to node, one way", "native", "node/cast_counter", "node_one_way"),
+    Row("call, round trip", "lua", "process/call_lua", "call", "call"),
+    Row("one-way message", "lua", "process/cast_lua", "one_way", "one_way"),
+    Row("1 M processes alive, each to start", "lua", "process/idle_create_lua", "alive_create", "alive_create"),
+    Row("1 M processes alive, memory of each", "lua", "process/idle_memory_lua", "alive_bytes", "alive_bytes", {"p50": 500}),
+    Row("killed, until its name answers", "lua", "process/crash_lua", "crash_recovery", None, {"p50": 1.5, "p99": 10}),
+    Row("node to node, call", "lua", "node/call_lua", "node_call", None, {"p50": 40, "p99": 90}),
+    Row("node to node, one way", "lua", "node/cast_lua", "node_one_way"),
 ]
 
 
@@ -47,110 +49,78 @@ def progress(text):
     print(f"  {time.monotonic() - began:6.1f} s  {text}", file=sys.stderr, flush=True)
 
 
-def lines_of(command, what, **options):
-    """The JSON objects that a program prints, one a line; an error with its own words where it fails."""
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=ROUND_SECONDS_MAX, **options)
-    except subprocess.TimeoutExpired:
-        raise RuntimeError(f"{what} had not ended after {ROUND_SECONDS_MAX} s") from None
-    if done.returncode:
-        raise RuntimeError(f"{what} ended with status {done.returncode}: {(done.stderr or done.stdout).strip()[-500:]}")
-    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-
-
-def orrery_round(programs):
-    rows = {}
-    for part in ("kernel", "processes", "net"):
-        for each in lines_of([programs / "orrery-bench", "--json", part], f"orrery-bench {part}"):
-            values = each["values"]
-            if "rate" in values:  # a rate, as the time that one takes
-                rows[each["name"]] = {"unit": "us", "p50": 1e6 / values["rate"], "p99": 1e6 / values["rate"]}
-            else:
-                middle = values.get("p50", values.get("resident"))
-                rows[each["name"]] = {"unit": each["unit"], "p50": middle, "p99": values.get("p99", middle)}
-    return rows
-
-
-class Erlang:
-    """One scheduler, as Orrery has one shard. Nodes find each other by a port, with no epmd left behind."""
-    name = "erlang"
-
-    def __init__(self, work):
-        for program in ("erl", "erlc"):
-            if shutil.which(program) is None:
-                raise RuntimeError(f"there is no {program}; it is in Debian's package erlang-base")
-        self.work = work
-        work.mkdir(parents=True, exist_ok=True)
-        subprocess.run(["erlc", "-o", work, HERE / "peers/peer_bench.erl"], check=True)
-        release = subprocess.run(["erl", "-noshell", "-eval", 'io:put_chars(erlang:system_info(otp_release)), halt().'],
-                                 capture_output=True, text=True, check=True).stdout
-        self.title = f"Erlang/OTP {release.strip()}"
-
-    def command(self, *more):
-        return ["erl", "-noshell", "+S", "1:1", "+P", "4000000", "-pa", str(self.work), *more]
-
-    def round(self):
-        rows = lines_of(self.command("-s", "peer_bench", "local"), "Erlang")
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = str(free.getsockname()[1])
-        common = ["-start_epmd", "false", "-erl_epmd_port", port, "-setcookie", secrets.token_hex(16),
-                  "-kernel", "inet_dist_use_interface", "{127,0,0,1}"]
-        other = subprocess.Popen(self.command("-name", "other@127.0.0.1", *common), stdout=subprocess.DEVNULL,
-                                 stdin=subprocess.DEVNULL)
-        try:
-            wait_for_port(int(port), other)
-            rows += lines_of(self.command("-name", "driver@127.0.0.1", "-dist_listen", "false", *common, "-eval",
-                                          "peer_bench:node('other@127.0.0.1')."), "Erlang's second node")
-        finally:
-            other.terminate()
-            other.wait()
-        return {each["name"]: each for each in rows}
-
-
-def wait_for_port(port, process, seconds=10):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            raise RuntimeError(f"Erlang's node ended with status {process.returncode} before it listened")
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise RuntimeError(f"Erlang's node did not listen within {seconds} s")
-
-
-PEERS = {"erlang": Erlang}
-
-
 def middle(rounds, name, figure):
     return statistics.median(each[name][figure] for each in rounds)
 
 
+def figures(rounds, name):
+    """p50 and p99 over the rounds; no p99 of what is measured once a round."""
+    if name is None:
+        return None
+    once = all(each[name].get("count") == 1 for each in rounds)
+    return {"p50": middle(rounds, name, "p50"), "p99": None if once else middle(rounds, name, "p99")}
+
+
 def compare(ours, theirs):
-    """ours, theirs: a dictionary of rows for each round. One row for each of ROWS."""
+    """ours: a dictionary of rows for each round; theirs: {peer: the same}. A row for each of ROWS that a peer has too. `peer` and `ratio` are of the
+    first that has it; `peers` has all."""
     rows = []
-    for title, our_name, their_name, kind, bar in ROWS:
-        orrery, peer = middle(ours, our_name, "p50"), middle(theirs, their_name, "p50")
-        orrery_p99, peer_p99 = middle(ours, our_name, "p99"), middle(theirs, their_name, "p99")
-        rows.append({"name": title, "kind": kind, "unit": ours[0][our_name]["unit"], "orrery": orrery, "peer": peer,
-                     "ratio": peer / orrery, "p99": {"orrery": orrery_p99, "peer": peer_p99, "ratio": peer_p99 / orrery_p99},
-                     "bar": bar, "within": None if bar is None else orrery <= bar})
+    for row in ROWS:
+        orrery = figures(ours, row.orrery)
+        beside = {}
+        for peer, rounds in theirs.items():
+            found = figures(rounds, getattr(row, peer))
+            if found:
+                tail = found["p99"] / orrery["p99"] if found["p99"] is not None and orrery["p99"] is not None else None
+                beside[peer] = {**found, "ratio": found["p50"] / orrery["p50"], "ratioP99": tail}
+        if not beside:
+            continue
+        first = next(iter(beside.values()))
+        within = None if row.bar is None else all((orrery[figure] or orrery["p50"]) <= bar for figure, bar in row.bar.items())
+        rows.append({"name": row.title, "kind": row.kind, "unit": ours[0][row.orrery]["unit"], "orrery": orrery["p50"], "peer": first["p50"],
+                     "ratio": first["ratio"], "orreryP99": orrery["p99"], "peers": beside, "bar": row.bar, "within": within})
     return rows
 
 
-def table(rows, peer):
-    yield f"  {'':<7} {'':<36} {'Orrery':>10} {peer:>14} {'ratio':>7}   {'p99':>8} {'p99':>10} {'ratio':>7}  bar"
+def number(value, width, digits=3):
+    return f"{'-' if value is None else f'{value:.{digits}f}':>{width}}"
+
+
+def bar_of(row):
+    if row["bar"] is None:
+        return ""
+    return f"{' / '.join(f'{bar:g}' for bar in row['bar'].values())} {row['unit']}: {'within' if row['within'] else 'BEYOND'}"
+
+
+def table(rows, titles):
+    """titles: {peer: how it is called}."""
+    head = "".join(f"  {title + ' p50':>20} {'p99':>10} {'ratio':>6} {'of p99':>6}" for title in titles.values())
+    yield f"  {'':<6} {'':<36} {'Orrery p50':>12} {'p99':>9} {'':<5}{head}  bar"
     for row in rows:
-        bar = "" if row["bar"] is None else f"{row['bar']:g} {row['unit']}: {'within' if row['within'] else 'BEYOND'}"
-        tail = row["p99"]
-        yield (f"  {row['kind']:<7} {row['name']:<36} {row['orrery']:>10.3f} {row['peer']:>11.3f} {row['unit']:<5} {row['ratio']:>4.1f}   "
-               f"{tail['orrery']:>8.3f} {tail['peer']:>10.3f} {tail['ratio']:>7.1f}  {bar}")
+        line = f"  {row['kind']:<6} {row['name']:<36} {number(row['orrery'], 12)} {number(row['orreryP99'], 9)} {row['unit']:<5}"
+        for peer in titles:
+            found = row["peers"].get(peer, {})
+            line += (f"  {number(found.get('p50'), 20)} {number(found.get('p99'), 10)} {number(found.get('ratio'), 6, 1)} "
+                     f"{number(found.get('ratioP99'), 6, 1)}")
+        yield f"{line}  {bar_of(row)}"
+
+
+def chosen(text, programs, error):
+    """The peers of --vs; without it Erlang, and CAF where it is."""
+    if text is None:
+        return ["erlang"] + [name for name in ("caf",) if peers.PEERS[name].present(programs)]
+    names = text.split(",")
+    for name in names:
+        if name not in peers.PEERS:
+            error(f"--vs takes {', '.join(peers.PEERS)}, or several with commas between them, not '{name}'")
+    if len(set(names)) != len(names):
+        error("--vs names a peer twice")
+    return names
 
 
 def main():
     parser = argparse.ArgumentParser(prog="./dev bench processes", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--vs", choices=sorted(PEERS), default="erlang", help="beside what (default: erlang)")
+    parser.add_argument("--vs", metavar="PEER[,PEER]", help=f"beside what, of {', '.join(peers.PEERS)} (default: erlang, and caf where it is built)")
     parser.add_argument("--rounds", type=int, default=3, help="how often each is run, in turns (default: 3)")
     parser.add_argument("--json", metavar="FILE", help="write the machine and every row to FILE as well")
     parser.add_argument("--bin", type=pathlib.Path, default=ROOT / "build/release/bin", help="where the programs are (default: build/release/bin)")
@@ -161,29 +131,35 @@ def main():
         parser.error(f"there is no orrery-bench in {options.bin}; ./dev build makes it")
     if options.json and not os.access(pathlib.Path(options.json).resolve().parent, os.W_OK):
         parser.error(f"{options.json} cannot be written")
+    names = chosen(options.vs, options.bin, parser.error)
 
     host = machine.describe()
     print("\n".join(machine.for_people(host)), flush=True)
+    ours, theirs, loads = [], {name: [] for name in names}, []
     try:
-        peer = PEERS[options.vs](options.bin.parent / "bench-peers")
-        ours, theirs = [], []
+        orrery = peers.Orrery(options.bin)
+        beside = {name: peers.PEERS[name](options.bin) for name in names}
         for each in range(options.rounds):
-            progress(f"round {each + 1} of {options.rounds}: Orrery")
-            ours.append(orrery_round(options.bin))
-            progress(f"round {each + 1} of {options.rounds}: {peer.title}")
-            theirs.append(peer.round())
+            for system, rounds in [(orrery, ours)] + [(beside[name], theirs[name]) for name in names]:
+                progress(f"round {each + 1} of {options.rounds}: {system.title} (load {os.getloadavg()[0]:.1f})")
+                rounds.append(system.round())
+                loads.append(round(os.getloadavg()[0], 2))
     except (RuntimeError, subprocess.CalledProcessError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
     host["loadAtEnd"] = machine.describe()["load"]
-    host["peer"] = peer.title
+    host["loads"] = loads
+    titles = {name: each.title for name, each in beside.items()}
+    host["peers"] = titles
     rows = compare(ours, theirs)
     print()
-    for line in table(rows, peer.title):
+    for line in table(rows, titles):
         print(line)
-    beyond = [row for row in rows if row["within"] is False]
-    print(f"\n{sum(1 for row in rows if row['ratio'] > 1)} of {len(rows)} rows take less than {peer.title}; {len(beyond)} beyond their bar; "
-          f"load at the end {' '.join(map(str, host['loadAtEnd']))}; {time.monotonic() - began:.0f} s")
+    print()
+    for name, title in titles.items():
+        ratios = [row["peers"][name]["ratio"] for row in rows if name in row["peers"]]
+        print(f"{sum(1 for ratio in ratios if ratio > 1)} of {len(ratios)} rows take less than {title}")
+    print(f"{sum(1 for row in rows if row['within'] is False)} beyond their bar; load {min(loads)} to {max(loads)}; {time.monotonic() - began:.0f} s")
     if options.json:
         pathlib.Path(options.json).write_text(json.dumps({"machine": host, "rows": rows}, indent=2) + "\n")
     return 0

@@ -2,6 +2,7 @@
 #include "bench/report.hpp"
 #include "mesh/kernel/core.hpp"
 #include "mesh/process/supervisor.hpp"
+#include "mesh/wire/cbor.hpp"
 
 #include <malloc.h>
 #include <memory>
@@ -125,7 +126,8 @@ struct timer_setter final : body {
 /// Passes the token on until the number that it carries is used up.
 struct member final : body {
   void received(context& self, message& arrived) override {
-    if (arrived.word.value > 0) self.send(next, atom{arrived.word.value - 1});
+    const auto left = cbor::reader(arrived.payload.cbor()).next().number;
+    if (left > 0) self.send(next, arrived.word, cbor::integer_value(static_cast<std::int64_t>(left) - 1));
   }
   handle next{};
 };
@@ -179,7 +181,7 @@ void measure_ring(const report& to) {
       to, "ring_hop", "a token around 10,000 processes", hops,
       [&] {
         const auto before = in.of.counted().handled;
-        in.of.send(in.now(), handles[0], atom{hops});
+        in.of.send(in.now(), handles[0], in.word, cbor::integer_value(hops));
         in.run();
         if (in.of.counted().handled - before != hops + 1) give_up("the token was lost");
       },

@@ -1,8 +1,8 @@
 // Round trips of a frame between two nodes over mutual TLS on loopback, each node on its own thread; and frames a
 // second one way.
+#include "bench/loopback.hpp"
 #include "bench/report.hpp"
 #include "mesh/net/transport.hpp"
-#include "mesh/pki/authority.hpp"
 
 #include <utility>
 //
@@ -10,10 +10,6 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 
-#include <chrono>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <future>
 #include <string>
 #include <thread>
@@ -22,31 +18,12 @@
 namespace orrery::bench {
 namespace {
 
-using namespace std::chrono_literals;
-
 constexpr std::size_t warm_up = 2000;
 constexpr std::size_t one_way_frames = 500'000;
 constexpr std::size_t one_way_window = 1000;  // frames sent ahead of the last acknowledgement
 constexpr std::uint16_t ping = 1;
 constexpr std::uint16_t stream = 2;
 constexpr std::uint16_t acknowledgement = 3;
-
-template <class T>
-T must(result<T> outcome) {
-  if (!outcome) give_up(to_string(outcome.error()));
-  return std::move(*outcome);
-}
-
-std::string write_credentials(const std::string& directory, const pki::credentials& authority,
-                              const mesh_identity& who) {
-  const auto made = must(pki::issue(authority, who, std::chrono::system_clock::now(), 1h));
-  const std::string to = directory + "/" + who.pod;
-  std::filesystem::create_directories(to);
-  std::ofstream(to + "/tls.crt") << made.certificate_pem;
-  std::ofstream(to + "/tls.key") << made.key_pem;
-  std::ofstream(to + "/ca.crt") << authority.certificate_pem;
-  return to;
-}
 
 [[noreturn]] void unexpected(const error& why) { give_up("the connection failed: " + to_string(why)); }
 
@@ -125,23 +102,17 @@ struct driver {
 }  // namespace
 
 void measure_connections(const report& to, std::size_t payload_bytes, std::size_t round_trips) {
-  std::string directory = (std::filesystem::temp_directory_path() / "orrery-bench-XXXXXX").string();
-  if (mkdtemp(directory.data()) == nullptr) give_up("no temporary directory at " + directory);
-  const auto authority = must(pki::make_authority("bench", "bench", std::chrono::system_clock::now(), 1h));
+  const certificates with;
   const mesh_identity a{"bench", "bench", "a"};
   const mesh_identity b{"bench", "bench", "b"};
 
   boost::asio::io_context echo_io{1};
   boost::asio::io_context driver_io{1};
-  echo answering{
-      echo_io,
-      {.listen_address = "127.0.0.1:0", .tls_directory = write_credentials(directory, authority, b), .self = b}};
-  driver driving{
-      driver_io,
-      {.listen_address = "127.0.0.1:0", .tls_directory = write_credentials(directory, authority, a), .self = a},
-      payload_bytes,
-      round_trips};
-  std::filesystem::remove_all(directory);
+  echo answering{echo_io, {.listen_address = "127.0.0.1:0", .tls_directory = with.issue(b), .self = b}};
+  driver driving{driver_io,
+                 {.listen_address = "127.0.0.1:0", .tls_directory = with.issue(a), .self = a},
+                 payload_bytes,
+                 round_trips};
 
   auto done = driving.done.get_future();
   driving.transport->dial(2, "127.0.0.1:" + std::to_string(answering.transport->port()), b);

@@ -45,6 +45,8 @@ void measure_processes(const report& to);
 void measure_kernel(const report& to);
 /// Frames between two nodes over mutual TLS on loopback, each node on its own thread.
 void measure_connections(const report& to, std::size_t payload_bytes, std::size_t round_trips);
+/// Calls and casts from one node to a process of another.
+void measure_nodes(const report& to);
 /// What this machine's kernel takes by itself: the clock, and one byte there and back over TCP between two threads.
 void measure_floor(const report& to);
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """./dev bench soak: one sidecar with a million idle processes, 50,000 messages and 1,000 crashes a second, and what a call to a process that has nothing to do with
-any of it takes meanwhile. On the embedded cluster; the load comes from processes in Lua, so that no client is what is measured."""
+any of it takes meanwhile. On the embedded cluster; the load comes from processes in Lua, so that no client is what is measured. Ends with status 3 where a bar of
+soak_bars.py is not kept, 1 where it could not be measured."""
 import argparse
 import json
 import os
@@ -12,6 +13,7 @@ import time
 import urllib.request
 
 import machine
+import soak_bars
 from programs import QuickCluster, ROOT, megabytes
 
 import clusters  # noqa: E402  (programs.py put e2e on the path)
@@ -20,11 +22,10 @@ from waiting import eventually  # noqa: E402
 
 NAMESPACE = "orrery-soak"
 ROUND_CALLS = 20_000
-WORKERS, TICK, BURST = 50, 0.01, 10        # 50 processes, 100 times a second, 10 messages each
-CRASHERS, CRASH_EVERY = 100, 0.1
+WORKERS, TICK, BURST = 55, 0.01, 10        # 55 processes, 100 times a second, 10 messages each: timers are late by a little, so 50,000 a second and some
+CRASHERS, CRASH_EVERY = 110, 0.1
 RESTARTS = {"intensity": 100_000, "period": "1s"}
-P99_MAX = 1000                             # us
-MEMORY_GROWTH_MAX = 1.1
+BEYOND = 3                                 # exit status
 began = time.monotonic()
 
 MAKER = """
@@ -66,6 +67,10 @@ def progress(text):
     print(f"  {time.monotonic() - began:6.1f} s  {text}", file=sys.stderr, flush=True)
 
 
+def load():
+    return round(os.getloadavg()[0], 1)
+
+
 def metric(address, name):
     """The sum of a metric's series on a node's admin port."""
     with urllib.request.urlopen(f"http://{address}:3602/metrics", timeout=10) as answer:
@@ -104,8 +109,8 @@ class Soak:
 
     def measure(self):
         self.define()
-        quiet = self.probe()
-        progress(f"quiet: a call takes {quiet['p50']:.0f} us (p50), {quiet['p99']:.0f} us (p99)")
+        quiet = {**self.probe(), "load": load()}
+        progress(f"quiet: a call takes {quiet['p50']:.0f} us (p50), {quiet['p99']:.0f} us (p99); load {quiet['load']}")
         progress(f"making {self.options.idle:,} idle processes")
         self.sidecar.call("maker/one", "make", self.options.idle)
         eventually(lambda: self.sidecar.call("maker/one", "made") == self.options.idle, 300, "they are made", every=1)
@@ -115,14 +120,15 @@ class Soak:
         for number in range(CRASHERS):
             self.sidecar.call(f"crasher/{number}", "start")
         time.sleep(5)
-        memory, counted, rounds = [megabytes(self.pid)["rss"]], [self.counted()], []
+        memory, counted, rounds, loads = [megabytes(self.pid)["rss"]], [self.counted()], [], [load()]
         start = time.monotonic()
         while time.monotonic() - start < self.options.seconds:
             rounds.append(self.probe())
             memory.append(megabytes(self.pid)["rss"])
+            loads.append(load())
         seconds = time.monotonic() - start
         counted.append(self.counted())
-        return {"quiet": quiet, "seconds": seconds, "calls": ROUND_CALLS * len(rounds),
+        return {"quiet": quiet, "loads": loads, "wanted": self.options.idle + WORKERS + CRASHERS, "seconds": seconds, "calls": ROUND_CALLS * len(rounds),
                 "p50": sorted(r["p50"] for r in rounds)[len(rounds) // 2], "p99": max(r["p99"] for r in rounds),
                 "messagesPerSecond": (counted[1]["messages"] - counted[0]["messages"]) / seconds,
                 "crashesPerSecond": (counted[1]["crashes"] - counted[0]["crashes"]) / seconds,
@@ -159,15 +165,19 @@ def main():
     except Exception as error:
         print(f"bench: {type(error).__name__}: {error}", file=sys.stderr)
         return 1
-    growth = found["memoryMB"][-1] / found["memoryMB"][0]
-    print(f"\n  {found['processes']:,} processes, {found['messagesPerSecond']:,.0f} messages and {found['crashesPerSecond']:,.0f} crashes a second, for {found['seconds']:.0f} s")
-    print(f"  {found['calls']:,} calls of an uninvolved process by HTTP: p50 {found['p50']:.0f} us; p99 of the worst {ROUND_CALLS:,}: {found['p99']:.0f} us (quiet {found['quiet']['p99']:.0f}); bar {P99_MAX} us")
-    print(f"  resident memory {found['memoryMB'][0]:.0f} MB at first, {found['memoryMB'][-1]:.0f} MB at the end ({growth:.2f} times), {max(found['memoryMB']):.0f} MB at most")
+    memory, loads = found["memoryMB"], found["loads"]
+    at_load = f"load {min(loads)} to {max(loads)}"
+    print(f"\n  {found['processes']:,} processes, {found['messagesPerSecond']:,.0f} messages and {found['crashesPerSecond']:,.0f} crashes a second, for {found['seconds']:.0f} s; {at_load}")
+    print(f"  {found['calls']:,} calls of an uninvolved process by HTTP: p50 {found['p50']:.0f} us; p99 of the worst {ROUND_CALLS:,}: {found['p99']:.0f} us (before the load: {found['quiet']['p99']:.0f} us, "
+          f"load {found['quiet']['load']}); bar {soak_bars.P99_MAX} us")
+    print(f"  resident memory {memory[0]:.0f} MB at first, {memory[-1]:.0f} MB at the end ({memory[-1] / memory[0]:.2f} times), {max(memory):.0f} MB at most")
+    beyond = soak_bars.beyond(found)
     if options.json:
-        pathlib.Path(options.json).write_text(json.dumps({"machine": host, **found}, indent=2) + "\n")
-    kept = found["p99"] <= P99_MAX and growth <= MEMORY_GROWTH_MAX
-    print("  within its bars" if kept else "  BEYOND its bars")
-    return 0
+        pathlib.Path(options.json).write_text(json.dumps({"machine": host, **found, "beyond": beyond}, indent=2) + "\n")
+    for each in beyond:
+        print(f"  BEYOND: {each}")
+    print("  within its bars" if not beyond else f"  {len(beyond)} bars are not kept")
+    return BEYOND if beyond else 0
 
 
 if __name__ == "__main__":

@@ -48,6 +48,12 @@ TEST(ages, have_two_units_at_most) {
   EXPECT_EQ(short_time(0.0012), "1.2ms");
 }
 
+TEST(sizes, have_one_unit) {
+  EXPECT_EQ(size_text(640), "640 B");
+  EXPECT_EQ(size_text(1229), "1.2 KiB");
+  EXPECT_EQ(size_text(34.0 * 1024 * 1024), "34 MiB");
+}
+
 TEST(tables, align_columns_also_with_colours_and_wide_characters) {
   table t({{"NAME"}, {"N", table::align::right}});
   t.add({{"kv/ä"}, {"7"}});
@@ -77,6 +83,23 @@ TEST(views, show_processes_with_ages_and_say_how_to_start_one_if_there_is_none) 
   EXPECT_THAT(show_gaps(full), HasSubstr("--limit"));
   EXPECT_THAT(show_processes({{"processes", json::array()}}, {}), HasSubstr("orrery call counter/a add 1"));
   EXPECT_EQ(show_gaps({{"unreachable", json::array()}, {"truncated", false}}), "");
+}
+
+TEST(views, show_a_process_with_what_waits_and_whom_it_is_tied_to) {
+  const json busy = {{"class", "kv"},
+                     {"key", "x"},
+                     {"state", "suspended"},
+                     {"mailbox", 3},
+                     {"mailboxBytes", 2048},
+                     {"oldestSeconds", 2.5},
+                     {"memoryBytes", 4096},
+                     {"links", {"root/kv", "n@1.2.3"}},
+                     {"monitors", json::array()}};
+  const auto text = show_process(busy, {});
+  EXPECT_THAT(text, HasSubstr("Mailbox:       3 (2.0 KiB, the oldest for 2.5s)\n"));
+  EXPECT_THAT(text, HasSubstr("State:         suspended\n"));
+  EXPECT_THAT(text, HasSubstr("Links:         root/kv, n@1.2.3\n"));
+  EXPECT_THAT(text, HasSubstr("Monitors:      -\n"));
 }
 
 TEST(views, survive_documents_of_any_shape) {

@@ -35,6 +35,13 @@ struct session {
 [[nodiscard]] exit_code cast(session& with, const std::string& name, const std::string& method, std::string argument);
 [[nodiscard]] exit_code kill(session& with, const std::string& name, const std::string& reason);
 [[nodiscard]] exit_code stop(session& with, const std::string& name);
+/// Prints the state as JSON; with -o json also the version that state_set takes.
+[[nodiscard]] exit_code state_get(session& with, const std::string& name);
+/// `state` as `argument` above; `version`: only if it is still that one, or empty.
+[[nodiscard]] exit_code state_set(session& with, const std::string& name, std::string state,
+                                  const std::string& version);
+[[nodiscard]] exit_code suspend(session& with, const std::string& name);
+[[nodiscard]] exit_code resume(session& with, const std::string& name);
 /// Of one node, until SIGINT or SIGTERM; connects again when the connection is lost.
 [[nodiscard]] exit_code events(session& with);
 

@@ -15,7 +15,7 @@ struct command {
   std::string_view options;  ///< its own; those of every command are added
 };
 
-constexpr std::array<command, 13> commands{{
+constexpr std::array<command, 16> commands{{
     {"nodes", "Nodes of the mesh", ""},
     {"processes", "Processes of the mesh", "--class --limit --local"},
     {"classes", "Classes, and what is wrong with them", ""},
@@ -25,6 +25,9 @@ constexpr std::array<command, 13> commands{{
     {"inspect", "One process in detail", ""},
     {"kill", "Exit a process, as a crash would", "--reason"},
     {"stop", "Stop a process in good order", ""},
+    {"state", "Get or set the state of a process", "--if-version"},
+    {"suspend", "Let messages of a process wait", ""},
+    {"resume", "Let a suspended process go on", ""},
     {"events", "Follow what happens, until Ctrl-C", ""},
     {"app", "A small app for demonstrations", "--class --keys --interval-ms"},
     {"completion", "A script for your shell", ""},
@@ -70,7 +73,7 @@ _orrery_read() {
       --sidecar|--mesh) (( $# > 1 )) && given+=("$1" "$2") && shift;;
       --kubeconfig|--context) (( $# > 1 )) && given+=("$1" "$2") && reach+=("$1" "$2") && shift;;
       -n|--namespace) (( $# > 1 )) && given+=("$1" "$2") && space=("$1" "$2") && shift;;
-      -o|--output|--timeout|--class|--limit|--reason|--keys|--interval-ms) (( $# > 1 )) && shift;;
+      -o|--output|--timeout|--class|--limit|--reason|--if-version|--keys|--interval-ms) (( $# > 1 )) && shift;;
       -*) ;;
       *) if [[ -z $command ]]; then command=$1; else operands=$((operands + 1)); fi;;
     esac
@@ -86,7 +89,7 @@ _orrery_candidates() {
     --context) _orrery_contexts; return;;
     --timeout) echo 500ms 1s 5s 30s; return;;
     --class) _orrery_classes; return;;
-    --sidecar|--limit|--reason|--keys|--interval-ms) return;;
+    --sidecar|--limit|--reason|--if-version|--keys|--interval-ms) return;;
   esac
   local own=''
   case $command in
@@ -99,7 +102,8 @@ _orrery_candidates() {
   case $command in
     '') echo "@names@";;
     completion) (( operands )) || echo bash zsh fish;;
-    call|cast|inspect|kill|stop) (( operands )) || _orrery_processes;;
+    call|cast|inspect|kill|stop|suspend|resume) (( operands )) || _orrery_processes;;
+    state) case $operands in 0) echo get set;; 1) _orrery_processes;; esac;;
   esac
 }
 )~";
@@ -198,12 +202,14 @@ complete -c orrery -s o -l output -x -a 'table wide json' -d 'How to print'
 complete -c orrery -l timeout -x -a '500ms 1s 5s 30s' -d 'Give up after this'
 complete -c orrery -s h -l help -d 'Help'
 complete -c orrery -n __orrery_no_command -l version -d 'The version'
-complete -c orrery -n '__fish_seen_subcommand_from call cast inspect kill stop; and not string match -q -- "*/*" (commandline -opc)' -a '(__orrery_processes)'
+complete -c orrery -n '__fish_seen_subcommand_from state; and not __fish_seen_subcommand_from get set' -a 'get set'
+complete -c orrery -n '__fish_seen_subcommand_from call cast inspect kill stop suspend resume get set; and not string match -q -- "*/*" (commandline -opc)' -a '(__orrery_processes)'
 complete -c orrery -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'
 complete -c orrery -n '__fish_seen_subcommand_from processes app' -l class -x -a '(__orrery_classes)' -d 'Only of this class'
 complete -c orrery -n '__fish_seen_subcommand_from processes' -l limit -x -d 'At most so many'
 complete -c orrery -n '__fish_seen_subcommand_from processes tree' -l local -d 'Only of the own node'
 complete -c orrery -n '__fish_seen_subcommand_from kill' -l reason -x -d 'What its exit reason says'
+complete -c orrery -n '__fish_seen_subcommand_from set' -l if-version -x -d 'Only at this version'
 complete -c orrery -n '__fish_seen_subcommand_from app' -l keys -x -d 'How many processes'
 complete -c orrery -n '__fish_seen_subcommand_from app' -l interval-ms -x -d 'Pause between calls'
 )~";

@@ -31,7 +31,7 @@ failures=0
 # What is typed (the last word is the one that TAB is pressed in) | what is offered.
 cat >"$work/table" <<'TXT'
 orrery ca|call cast
-orrery |nodes processes classes tree call cast inspect kill stop events app completion version
+orrery |nodes processes classes tree call cast inspect kill stop state suspend resume events app completion version
 orrery --mesh demo c|classes call cast completion
 orrery -o |table wide json
 orrery nodes --output w|wide
@@ -45,6 +45,10 @@ orrery completion |bash zsh fish
 orrery call |counter/near
 orrery --mesh demo -n shop kill |counter/far
 orrery call counter/near |
+orrery state |get set
+orrery state get |counter/near
+orrery state set counter/near --if|--if-version
+orrery --mesh demo -n shop suspend |counter/far
 orrery processes --class |cart
 orrery processes --l|--limit --local
 orrery kill --r|--reason

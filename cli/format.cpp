@@ -32,6 +32,15 @@ std::string short_time(double seconds) {
   return std::floor(seconds) == seconds ? fmt::format("{:.0f}s", seconds) : fmt::format("{:.1f}s", seconds);
 }
 
+std::string size_text(double bytes) {
+  static constexpr std::array<const char*, 4> units{"KiB", "MiB", "GiB", "TiB"};
+  if (bytes < 1024) return fmt::format("{:.0f} B", bytes);
+  std::size_t unit = 0;
+  for (bytes /= 1024; bytes >= 1024 && unit + 1 < units.size(); bytes /= 1024)
+    ++unit;
+  return bytes < 10 ? fmt::format("{:.1f} {}", bytes, units[unit]) : fmt::format("{:.0f} {}", bytes, units[unit]);
+}
+
 result<std::chrono::milliseconds> parse_timeout(std::string_view text) {
   using namespace std::chrono_literals;
   const auto parsed = parse_duration(text);

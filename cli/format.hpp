@@ -14,6 +14,8 @@ namespace orrery::cli {
 [[nodiscard]] std::string age(double seconds);
 /// "85us", "1.2ms", "3.4s".
 [[nodiscard]] std::string short_time(double seconds);
+/// "640 B", "1.2 KiB", "34 MiB".
+[[nodiscard]] std::string size_text(double bytes);
 /// "500ms", "2s", "1m". Errors: invalid_argument.
 [[nodiscard]] result<std::chrono::milliseconds> parse_timeout(std::string_view text);
 

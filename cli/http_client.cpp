@@ -157,7 +157,8 @@ result<http_reply> http_client::send(const http_question& asked, milliseconds ti
   self.used = steady_clock::now();
   return http_reply{.status = static_cast<int>(got.result_int()),
                     .content_type = std::string(got[http::field::content_type]),
-                    .body = std::move(got.body())};
+                    .body = std::move(got.body()),
+                    .etag = std::string(got[http::field::etag])};
 }
 
 result<http_reply> http_client::stream(const http_question& asked, milliseconds idle, const std::atomic<bool>& stop,

@@ -26,6 +26,7 @@ struct http_reply {
   int status = 0;
   std::string content_type;
   std::string body;
+  std::string etag{};
 };
 
 struct http_question {

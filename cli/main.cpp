@@ -41,15 +41,36 @@ struct choices {
   target_options target;
   std::string form = "table";
   std::string timeout;
-  std::string name, method, argument, klass, reason, shell;
+  std::string name, method, argument, klass, reason, shell, version;
   std::size_t limit = 1000;
   bool local = false;
+  bool sets = false;     ///< state set, not state get
   bool follows = false;  ///< the command is one that follows all nodes of a mesh
   app_options demo;
   std::size_t demo_interval_ms = 10;
 };
 
 using action = std::function<exit_code(session&)>;
+
+/// What operators look into a process with. `command` and `process` are `declare`'s.
+void declare_introspection(const auto& command, const auto& process, choices& given) {
+  process(command("suspend", "Let a process' messages wait until it is resumed",
+                  [&given](session& s) { return suspend(s, given.name); }));
+  process(command("resume", "Let a suspended process go on", [&given](session& s) { return resume(s, given.name); }));
+  auto* state = command("state", "A process' state: get it, or set another", [&given](session& s) {
+    return given.sets ? state_set(s, given.name, given.argument, given.version) : state_get(s, given.name);
+  });
+  state->require_subcommand(1);
+  auto* get = state->add_subcommand("get", "Print the state as JSON; with -o json its version too");
+  auto* set = state->add_subcommand("set", "Replace the state between two messages");
+  for (auto* each : {get, set}) {
+    each->fallthrough();
+    process(each);
+  }
+  set->add_option("JSON", given.argument, "The new state; - reads standard input")->required();
+  set->add_option("--if-version", given.version, "Only if the state is still at this version");
+  set->callback([&given] { given.sets = true; });
+}
 
 /// Declares the commands; the one that was chosen is left in `chosen`.
 void declare(CLI::App& app, choices& given, action& chosen) {
@@ -87,6 +108,7 @@ void declare(CLI::App& app, choices& given, action& chosen) {
   killing->add_option("--reason", given.reason, "What its exit reason says");
   process(command("stop", "Stop a process in good order; it starts afresh on its next call",
                   [&given](session& s) { return stop(s, given.name); }));
+  declare_introspection(command, process, given);
   auto* following = command("events", "Follow what a node, or with --mesh every node, sees and does, until Ctrl-C",
                             [](session& s) { return events(s); });
   following->parse_complete_callback([&given] { given.follows = true; });

@@ -108,9 +108,37 @@ TEST_F(orrery_program, a_process_is_inspected_killed_and_stopped) {
   EXPECT_THAT(again.err, StartsWith("orrery: not_found: "));
 }
 
+TEST_F(orrery_program, a_state_is_read_edited_and_put_back) {
+  orrery("call counter/s add 5");
+  EXPECT_EQ(orrery("state get counter/s").out, "5\n");
+  const auto read = nlohmann::json::parse(orrery("state get counter/s -o json").out);
+  EXPECT_EQ(read["state"], 5);
+  const auto version = read["version"].get<std::string>();
+  EXPECT_EQ(orrery("state set counter/s 40 --if-version " + version).out, "replaced the state of counter/s\n");
+  EXPECT_EQ(orrery("call counter/s add 2").out, "42\n");
+  const auto stale = orrery("state set counter/s 0 --if-version " + version);
+  EXPECT_EQ(stale.code, 1);
+  EXPECT_THAT(stale.err, StartsWith("orrery: conflict: the state of counter/s is at version "));
+  EXPECT_THAT(orrery("state set counter/s '\"text\"'").err, HasSubstr("keeps its state"));
+  EXPECT_EQ(orrery("state set counter/s tea").code, 2);
+  EXPECT_EQ(orrery("state counter/s").code, 2);
+  EXPECT_EQ(orrery("state set counter/s - < /dev/null").code, 2);
+}
+
+TEST_F(orrery_program, a_suspended_process_answers_when_it_is_resumed) {
+  orrery("call counter/asleep add 1");
+  EXPECT_EQ(orrery("suspend counter/asleep").out, "suspended counter/asleep\n");
+  EXPECT_THAT(orrery("inspect counter/asleep").out, HasSubstr("State:         suspended\n"));
+  EXPECT_THAT(orrery("call counter/asleep get --timeout 100ms").err, StartsWith("orrery: deadline_exceeded: "));
+  orrery("cast counter/asleep add 4");
+  EXPECT_EQ(orrery("resume counter/asleep").out, "resumed counter/asleep\n");
+  EXPECT_EQ(orrery("call counter/asleep get").out, "5\n");
+}
+
 TEST_F(orrery_program, a_class_that_there_is_not_is_said_so_with_those_that_there_are) {
   for (const auto* key : {"a", "b", "c", "d"}) {  // whichever node they belong to
-    for (const std::string command : {"call cart/{} get", "cast cart/{} add 1", "inspect cart/{}", "kill cart/{}", "stop cart/{}"}) {
+    for (const std::string command :
+         {"call cart/{} get", "cast cart/{} add 1", "inspect cart/{}", "kill cart/{}", "stop cart/{}"}) {
       const auto got = orrery(fmt::format(fmt::runtime(command), key));
       EXPECT_EQ(got.code, 1) << command;
       EXPECT_EQ(got.err, "orrery: not_found: no class 'cart'; known classes: counter, kv\n") << command;

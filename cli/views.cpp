@@ -61,6 +61,18 @@ std::string last_exit_of(const json& process) {
   return fmt::format("{} ({} ago)", text_of(last, "reason"), time_or_dash(last, "agoSeconds", age));
 }
 
+std::string size_or_dash(const json& object, const char* key) {
+  const auto found = number_of(object, key);
+  return found ? size_text(*found) : "-";
+}
+
+std::string joined(const json& object, const char* key) {
+  std::string out;
+  for (const auto& each : list_of(object, key))
+    out += (out.empty() ? "" : ", ") + (each.is_string() ? each.get<std::string>() : each.dump());
+  return out.empty() ? "-" : out;
+}
+
 std::string intensity_of(const json& supervision) {
   const auto period = number_of(supervision, "periodSeconds");
   return fmt::format("{} in {}", text_of(supervision, "intensity"),
@@ -107,7 +119,13 @@ std::string show_processes(const json& document, look how) {
                                      {"HANDLED", align::right},
                                      {"RESTARTS", align::right},
                                      {"AGE", align::right}};
-  if (how.wide) columns.insert(columns.end(), {{"PID"}, {"CLASS VERSION", align::right}, {"LAST EXIT"}});
+  if (how.wide) {
+    columns.insert(columns.end(), {{"REDUCTIONS", align::right},
+                                   {"MEMORY", align::right},
+                                   {"PID"},
+                                   {"CLASS VERSION", align::right},
+                                   {"LAST EXIT"}});
+  }
   table out(columns);
   for (const auto& process : list_of(document, "processes")) {
     const auto state = text_of(process, "state");
@@ -120,7 +138,8 @@ std::string show_processes(const json& document, look how) {
                           {time_or_dash(process, "ageSeconds", age)}};
     if (how.wide) {
       row.insert(row.end(),
-                 {cell{text_of(process, "pid")}, cell{text_of(process, "classVersion")}, cell{last_exit_of(process)}});
+                 {cell{text_of(process, "reductions")}, cell{size_or_dash(process, "memoryBytes")},
+                  cell{text_of(process, "pid")}, cell{text_of(process, "classVersion")}, cell{last_exit_of(process)}});
     }
     out.add(std::move(row));
   }
@@ -174,14 +193,24 @@ std::string show_tree(const json& document, look how) {
 
 std::string show_process(const json& document, look how) {
   const auto state = text_of(document, "state");
+  const auto oldest = number_of(document, "oldestSeconds");
+  const auto mailbox = oldest ? fmt::format("{} ({}, the oldest for {})", text_of(document, "mailbox"),
+                                            size_or_dash(document, "mailboxBytes"), short_time(*oldest))
+                              : text_of(document, "mailbox");
   const std::vector<std::pair<std::string, std::string>> lines{
       {"Name", name_of(document)},
       {"Node", text_of(document, "node")},
       {"Pid", text_of(document, "pid")},
       {"State", painted(state, tone_of_state(state), how.colours)},
       {"Age", time_or_dash(document, "ageSeconds", age)},
-      {"Mailbox", text_of(document, "mailbox")},
+      {"Mailbox", mailbox},
       {"Handled", text_of(document, "handled")},
+      {"Reductions", text_of(document, "reductions")},
+      {"Memory", size_or_dash(document, "memoryBytes")},
+      {"Timers", text_of(document, "timers")},
+      {"Links", joined(document, "links")},
+      {"Monitors", joined(document, "monitors")},
+      {"Monitored by", joined(document, "monitoredBy")},
       {"Restarts", text_of(document, "restarts")},
       {"Last exit", last_exit_of(document)},
       {"Supervisor", text_of(document, "supervisor")},

@@ -43,3 +43,25 @@ function(orrery_test name)
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}
     PROPERTIES TIMEOUT 120 ${environment})
 endfunction()
+
+# orrery_fuzz(NAME LINKS ...): LLVMFuzzerTestOneInput in NAME.fuzz.cpp, and beside it NAME.corpus, the inputs that are kept of it.
+# In the preset `fuzz` a libFuzzer program in build/fuzz/fuzzers, part of the target `fuzzers`; in every other preset a test
+# that runs those inputs.
+function(orrery_fuzz name)
+  cmake_parse_arguments(ARG "" "" "LINKS" ${ARGN})
+  if(ORRERY_SANITIZE MATCHES fuzzer)
+    add_executable(fuzz_${name} EXCLUDE_FROM_ALL ${name}.fuzz.cpp)
+    set_target_properties(fuzz_${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzzers OUTPUT_NAME ${name})
+    target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
+    if(NOT TARGET fuzzers)
+      add_custom_target(fuzzers)
+    endif()
+    add_dependencies(fuzzers fuzz_${name})
+  else()
+    add_executable(fuzz_${name} ${name}.fuzz.cpp ${CMAKE_SOURCE_DIR}/cmake/fuzz/replay.cpp)
+    set_target_properties(fuzz_${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+    add_test(NAME corpus.${name} COMMAND fuzz_${name} ${CMAKE_CURRENT_SOURCE_DIR}/${name}.corpus)
+    set_tests_properties(corpus.${name} PROPERTIES TIMEOUT 120)
+  endif()
+  target_link_libraries(fuzz_${name} PRIVATE orrery_flags ${ARG_LINKS})
+endfunction()

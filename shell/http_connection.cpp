@@ -125,7 +125,8 @@ void http_connection::dispatch() {
   const http_request request{.method = text(message.method_string()),
                              .target = text(message.target()),
                              .body = message.body(),
-                             .orrery_timeout = text(message["Orrery-Timeout"])};
+                             .orrery_timeout = text(message["Orrery-Timeout"]),
+                             .if_match = text(message["If-Match"])};
   const auto self = shared_from_this();
   owner_->handle(request, self);
 }

@@ -23,6 +23,7 @@ struct http_request {
   std::string_view target;  ///< as sent: percent-encoded, with the query
   std::string_view body;
   std::string_view orrery_timeout;  ///< the header Orrery-Timeout; empty if there is none
+  std::string_view if_match{};      ///< the header If-Match, likewise
 };
 
 struct http_response {

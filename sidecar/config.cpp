@@ -18,7 +18,7 @@ using yaml::mapping;
 
 constexpr std::uint64_t lots = 1ULL << 40U;
 
-std::variant<process::builtin_kind, process::lua_source> read_behaviour(mapping& klass) {
+process::behaviour_spec read_behaviour(mapping& klass) {
   static constexpr std::array<std::string_view, 2> kinds{"counter", "kv"};
   const auto node = klass.child("behaviour", true);
   mapping behaviour(klass.reporting(), node, klass.path_of("behaviour"));

@@ -3,6 +3,7 @@
 #include "sidecar/routes.hpp"
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "shell/problem.hpp"
 
@@ -15,17 +16,32 @@ shell::http_response to_response(const result<value>& answer, int success) {
   return {.status = success, .content_type = "application/json", .body = answer->json_text() + "\n", .headers = {}};
 }
 
+/// The state itself is the body, so that what was read can be edited and put back; its version is the ETag.
+shell::http_response state_response(const result<value>& answer) {
+  if (!answer) return shell::problem(answer.error());
+  const auto document = answer->document();
+  auto out = document.is_object() && document.contains("state")
+                 ? shell::http_response{.body = document["state"].dump() + "\n", .headers = {}}
+                 : to_response(answer, 200);
+  if (document.is_object() && document.contains("version")) {
+    out.headers.emplace_back("ETag", '"' + document["version"].get<std::string>() + '"');
+  }
+  return out;
+}
+
 void ask_node(const serving& with, node_route asked, const std::shared_ptr<shell::http_exchange>& exchange) {
   std::optional<class_name> called;
   if (const auto* call = std::get_if<node::call_op>(&asked.asked)) called = call->name.klass;
   const auto began = std::chrono::steady_clock::now();
-  auto told = [exchange, success = asked.success, called = std::move(called), began,
+  const bool of_state =
+      std::holds_alternative<node::state_op>(asked.asked) || std::holds_alternative<node::set_state_op>(asked.asked);
+  auto told = [exchange, of_state, success = asked.success, called = std::move(called), began,
                counted = &with.counted](const result<value>& answer) {
     if (called) {
       counted->count_call(*called, answer ? std::nullopt : std::optional(answer.error().code),
                           std::chrono::steady_clock::now() - began);
     }
-    exchange->answer(to_response(answer, success));
+    exchange->answer(of_state ? state_response(answer) : to_response(answer, success));
   };
   const auto id = with.node.ask(std::move(asked.asked), std::move(told));
   if (with.node.waits(id)) exchange->on_gone([node = &with.node, id] { node->abandon(id); });

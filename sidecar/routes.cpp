@@ -2,14 +2,12 @@
 
 #include "mesh/base/duration_text.hpp"
 #include "mesh/base/ids.hpp"
-#include "sidecar/config.hpp"
+#include "sidecar/introspect_routes.hpp"
+#include "sidecar/query.hpp"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
-#include <charconv>
-#include <map>
 #include <vector>
 
 namespace orrery::sidecar {
@@ -19,72 +17,14 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::string_view paths =
-    "/v1/processes, /v1/processes/{class}/{key}, .../call/{method}, .../cast/{method}, .../kill, /v1/nodes, "
-    "/v1/classes, /v1/tree, /v1/events";
-
-refused_route refuse(error why) { return {std::move(why), 0, {}}; }
-refused_route refuse(std::string what) {
-  return refuse(error{errc::invalid_argument, std::move(what), took_effect::not_executed});
-}
-refused_route refuse_method(std::string_view given, std::string allow) {
-  return {error{errc::invalid_argument, fmt::format("{} is not accepted here, {} is", given, allow),
-                took_effect::not_executed},
-          405, std::move(allow)};
-}
+    "/v1/processes, /v1/processes/{class}/{key}, .../call/{method}, .../cast/{method}, .../kill, .../state, "
+    ".../suspend, .../resume, /v1/nodes, /v1/classes, /v1/tree, /v1/events";
 
 int hex(char c) {
   if (c >= '0' && c <= '9') return c - '0';
   if (c >= 'a' && c <= 'f') return c - 'a' + 10;
   if (c >= 'A' && c <= 'F') return c - 'A' + 10;
   return -1;
-}
-
-std::vector<std::string_view> split(std::string_view text, char at) {
-  std::vector<std::string_view> parts;
-  while (true) {
-    const auto end = text.find(at);
-    parts.push_back(text.substr(0, end));
-    if (end == std::string_view::npos) return parts;
-    text.remove_prefix(end + 1);
-  }
-}
-
-/// The query's parameters; each at most once and one of `known`.
-result<std::map<std::string, std::string>> read_query(std::string_view query,
-                                                      std::initializer_list<std::string_view> known) {
-  std::map<std::string, std::string> out;
-  if (query.empty()) return out;
-  for (const auto part : split(query, '&')) {
-    const auto equals = part.find('=');
-    const auto name = percent_decode(part.substr(0, equals));
-    if (!name) return fail(name.error());
-    const auto content = percent_decode(equals == std::string_view::npos ? "" : part.substr(equals + 1));
-    if (!content) return fail(content.error());
-    if (std::find(known.begin(), known.end(), std::string_view(*name)) == known.end()) {
-      return fail(errc::invalid_argument,
-                  known.size() == 0
-                      ? fmt::format("unknown query parameter '{}'; none is accepted here", *name)
-                      : fmt::format("unknown query parameter '{}'; accepted: {}", *name, fmt::join(known, ", ")));
-    }
-    if (!out.emplace(*name, *content).second) {
-      return fail(errc::invalid_argument, fmt::format("query parameter '{}' is given twice", *name));
-    }
-  }
-  return out;
-}
-
-result<bool> is_local(const std::map<std::string, std::string>& query) {
-  const auto found = query.find("node");
-  if (found == query.end()) return false;
-  if (found->second == "local") return true;
-  return fail(errc::invalid_argument, fmt::format("node={} is not accepted, only node=local is", found->second));
-}
-
-result<value> read_json(std::string_view body) {
-  if (body.find_first_not_of(" \t\r\n") == std::string_view::npos) return value{};
-  auto parsed = value::from_json(body);
-  if (!parsed) return fail(parsed.error().code, "the body must be JSON: " + parsed.error().context);
-  return parsed;
 }
 
 result<std::optional<duration>> read_timeout(std::string_view header) {
@@ -135,7 +75,8 @@ route message_route(const shell::http_request& request, process_name name, bool 
 }
 
 /// /v1/processes/{class}/{key}...
-route process_route(const shell::http_request& request, const std::vector<std::string_view>& segments) {
+route process_route(const shell::http_request& request, const std::vector<std::string_view>& segments,
+                    std::string_view query) {
   const auto klass = percent_decode(segments[2]);
   if (!klass) return refuse(klass.error());
   const auto key = percent_decode(segments[3]);
@@ -153,13 +94,17 @@ route process_route(const shell::http_request& request, const std::vector<std::s
     if (!reason) return refuse(reason.error());
     return node_route{node::kill_op{*std::move(name), *std::move(reason)}};
   }
+  if (segments.size() == 5) {
+    if (auto found = introspect_route(request, *name, segments[4], query)) return *std::move(found);
+  }
   if (segments.size() == 6 && (segments[4] == "call" || segments[4] == "cast")) {
     return message_route(request, *std::move(name), segments[4] == "call", segments[5]);
   }
-  return refuse(error{errc::not_found,
-                      fmt::format("no such path; after /v1/processes/{{class}}/{{key}} there may be call/{{method}}, "
-                                  "cast/{{method}} or kill (slashes in a key are written %2F)"),
-                      took_effect::not_executed});
+  return refuse(
+      error{errc::not_found,
+            "no such path; after /v1/processes/{class}/{key} there may be call/{method}, cast/{method}, kill, "
+            "state, suspend or resume (slashes in a key are written %2F)",
+            took_effect::not_executed});
 }
 
 route list_route(const shell::http_request& request, std::string_view query) {
@@ -169,17 +114,12 @@ route list_route(const shell::http_request& request, std::string_view query) {
   const auto local = is_local(*read);
   if (!local) return refuse(local.error());
   op.local = *local;
-  if (const auto found = read->find("class"); found != read->end()) {
-    if (!is_dns_label(found->second)) return refuse(fmt::format("class={} is not a class name", found->second));
-    op.only = class_name{found->second};
-  }
-  if (const auto found = read->find("limit"); found != read->end()) {
-    const auto& text = found->second;
-    const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), op.limit);
-    if (ec != std::errc{} || end != text.data() + text.size() || op.limit < 1 || op.limit > list_limit_max) {
-      return refuse(fmt::format("limit={} must be a whole number from 1 to {}", text, list_limit_max));
-    }
-  }
+  auto only = read_class(*read);
+  if (!only) return refuse(only.error());
+  op.only = *std::move(only);
+  const auto limit = read_number(*read, "limit", op.limit, 1, list_limit_max);
+  if (!limit) return refuse(limit.error());
+  op.limit = *limit;
   if (request.method != "GET") return refuse_method(request.method, "GET");
   return node_route{std::move(op)};
 }
@@ -230,8 +170,8 @@ route find_route(const shell::http_request& request) {
     if (what == "processes") {
       if (segments.size() == 2) return list_route(request, query);
       if (segments.size() >= 4) {
-        if (!query.empty()) return refuse("no query is accepted here");
-        return process_route(request, segments);
+        if (!query.empty() && segments.back() != "trace") return refuse("no query is accepted here");
+        return process_route(request, segments, query);
       }
     } else if (segments.size() == 2) {
       if (what == "nodes") return only_get(node::list_nodes_op{}, {});

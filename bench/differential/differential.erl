@@ -3,7 +3,7 @@
 %% a process that ends has told everybody before the next one runs, and what follows from a step can be waited for.
 -module(differential).
 -behaviour(supervisor).
--export([main/1, init/1, start_worker/1, start_tree/1, worker/3]).
+-export([main/1, init/1, start_worker/1, start_worker/2, start_tree/1, worker/3]).
 
 main([Input, Output]) ->
     logger:set_primary_config(level, none),
@@ -55,7 +55,8 @@ count(Base) -> ets:update_counter(known, {count, Base}, 1, {{count, Base}, 0}).
 born(Pid, Base, Count, Kind) ->
     ets:insert(known, [{Pid, Base ++ "#" ++ integer_to_list(Count), Kind}, {{base, Base}, Pid}]),
     midwife ! {born, Pid, self()},
-    receive {noted, Pid} -> ok end.
+    receive {noted, Pid} -> ok end,
+    log(Pid, started, none, "-").
 
 %% Notes how each process ends: it watches them from before they do anything.
 midwife() ->
@@ -96,6 +97,19 @@ kill_all() ->
 step([Op, Base, Child]) when Op =:= "terminate"; Op =:= "restart"; Op =:= "delete" ->
     Ask = list_to_atom(Op ++ "_child"),
     request(Base, fun(Pid) -> supervisor:Ask(Pid, Child) end);
+step([Op, Base, Child]) when Op =:= "add"; Op =:= "drop" ->
+    request(Base, fun(Pid) ->
+        case Op of
+            "add" -> supervisor:start_child(Pid, [Child]);
+            "drop" -> supervisor:terminate_child(Pid, find(Child))
+        end
+    end);
+step(["children", Base]) ->
+    Pid = find(Base),
+    case Pid =/= none andalso is_process_alive(Pid) of
+        true -> log(Pid, result, none, children(Pid));
+        false -> ok
+    end;
 step(["start", Base | Tree]) ->
     {Node, []} = tree(Tree),
     request(Base, fun(Pid) -> supervisor:start_child(Pid, child_spec(Node)) end);
@@ -118,6 +132,14 @@ request(Base, Ask) ->
         false -> ok
     end.
 
+%% Who they are, in no order that OTP promises; and how many.
+children(Pid) ->
+    Names = [case Child of undefined -> Id ++ "=-"; restarting -> Id ++ "=restarting"; _ -> name(Child) end
+             || {Id, Child, _, _} <- supervisor:which_children(Pid)],
+    Counts = supervisor:count_children(Pid),
+    lists:join(",", lists:sort(Names) ++
+               [integer_to_list(proplists:get_value(What, Counts)) || What <- [specs, active, supervisors, workers]]).
+
 split(Step) ->
     case lists:splitwith(fun(T) -> T =/= ";" end, Step) of
         {Last, []} -> [Last];
@@ -135,11 +157,33 @@ loop(Parent) ->
             log(self(), exit, From, reason(Why)),
             %% As gen_server does.
             From =:= Parent andalso exit(Why);
+        {ask, Ref} -> Ref ! {answer, Ref};
+        {answer, Ref} -> answered(Ref, "ok");
         {'DOWN', Ref, process, Pid, Why} ->
-            log(self(), down, Pid, [ets:lookup_element(known, Ref, 2), " ", reason(Why)])
+            %% What it had is free before anybody hears.
+            [log(self(), held, Pid, N) || N <- ["n0", "n1", "n2"], whereis(list_to_atom(N)) =:= Pid],
+            case ets:member(known, {asked, Ref}) of
+                true -> answered(Ref, "failed");
+                false -> log(self(), down, Pid, [ets:lookup_element(known, Ref, 2), " ", reason(Why)])
+            end
     end,
     loop(Parent).
 
+answered(Ref, How) ->
+    [{_, Question, Pid}] = ets:lookup(known, {asked, Ref}),
+    log(self(), answer, Pid, [Question, " ", How]).
+
+op(["alias", _, Name]) -> ets:insert(known, {{alias, Name}, alias(), self()});
+op(["unalias", _, Name]) ->
+    case ets:lookup(known, {alias, Name}) of
+        [{_, Alias, Owner}] when Owner =:= self() -> unalias(Alias);
+        _ -> ok
+    end;
+op(["via", _, Name, Number]) ->
+    case ets:lookup(known, {alias, Name}) of
+        [{_, Alias, _}] -> Alias ! {msg, self(), Number};
+        [] -> ok
+    end;
 op(["spawn", _, New, How, Init]) ->
     Options = case How of "plain" -> []; "link" -> [link]; "monitor" -> [monitor]; "both" -> [link, monitor] end,
     spawn_process(self(), New, Options, Init);
@@ -169,6 +213,10 @@ op([Op, _, Base | Rest]) ->
 op("link", Pid, []) -> try link(Pid) catch error:noproc -> exit(noproc) end;
 op("unlink", Pid, []) -> unlink(Pid);
 op("monitor", Pid, [Monitor]) -> watch(Monitor, monitor(process, Pid));
+op("ask", Pid, [Question]) ->
+    Ref = monitor(process, Pid, [{alias, reply_demonitor}]),
+    ets:insert(known, {{asked, Ref}, Question, Pid}),
+    Pid ! {ask, Ref};
 op("exit", Pid, [Why]) -> exit(Pid, list_to_atom(Why));
 op("send", Pid, [Number]) -> Pid ! {msg, self(), Number}.
 
@@ -217,6 +265,8 @@ init({supervisor, _, Strategy, Intensity, Auto, _, _, Children}) ->
     {ok, {#{strategy => Strategy, intensity => Intensity, period => 3600, auto_shutdown => Auto},
           [child_spec(Child) || Child <- Children]}}.
 
+%% A child of a simple_one_for_one: the template, and its own name.
+start_worker(Template, Base) -> start_worker(setelement(2, Template, Base)).
 start_worker({worker, Base, _, _, Trap, FailFrom, _}) ->
     case count(Base) of
         Count when FailFrom > 0, Count >= FailFrom -> {error, boom};

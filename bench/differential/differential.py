@@ -50,7 +50,7 @@ class Runner:
             sys.exit(f"differential: not every program was run ({len(numbered)} given, Erlang ran {len(theirs)}, Orrery {len(ours)})")
         found, open_to_timing = {}, {}
         for number, steps in numbered.items():
-            differs = traces.difference(theirs[number], ours[number])
+            differs = traces.difference(steps, theirs[number], ours[number])
             if differs is None:
                 continue
             timing = traces.undecided(steps, differs[0], theirs[number], ours[number])

@@ -3,6 +3,7 @@
 #include "mesh/kernel/core.hpp"
 #include "mesh/process/supervisor.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <deque>
 #include <map>
@@ -75,7 +76,8 @@ class machine final : public kernel::surroundings, public process::child_factory
     const auto base = in.next();
     const auto who = find(base);
     if (who != kernel::nobody && core_.alive(who)) {
-      if (op == "terminate" || op == "restart" || op == "delete" || op == "start") {
+      if (op == "terminate" || op == "restart" || op == "delete" || op == "start" || op == "add" || op == "drop" ||
+          op == "children") {
         request(op, who, in);
       } else {
         core_.enter(now_, who, [&](kernel::body&, context& self) { operations(self, op, in); });
@@ -126,7 +128,16 @@ class machine final : public kernel::surroundings, public process::child_factory
         const auto why = kernel::reason_of(arrived);
         of_.log(self.self(), "exit", arrived.from, text_of(why));
         if (supervised_ != nullptr && arrived.from == self.parent()) self.stop(why);  // as gen_server does
+      } else if (arrived.what == kind::call) {
+        self.reply(kernel::caller_of(arrived), {});
+      } else if (arrived.what == kind::reply) {
+        const auto& [question, asked] = of_.asked_.at(arrived.ref);
+        of_.log(self.self(), "answer", asked, question + (arrived.failed ? " failed" : " ok"));
       } else if (arrived.what == kind::down) {
+        for (const char* name : {"n0", "n1", "n2"}) {  // what it had is free before anybody hears
+          if (self.of().whereis(*self.of().atoms().intern(name)) != arrived.from) continue;
+          of_.log(self.self(), "held", arrived.from, name);
+        }
         const auto text = of_.monitor_names_.at(arrived.ref) + " " + text_of(kernel::reason_of(arrived));
         of_.log(self.self(), "down", arrived.from, text);
       }
@@ -153,6 +164,7 @@ class machine final : public kernel::surroundings, public process::child_factory
   void born(handle who, const std::string& base, std::uint32_t count) {
     names_[who] = base + "#" + std::to_string(count);
     latest_[base] = who;
+    log(who, "started", kernel::nobody, "-");
   }
   [[nodiscard]] handle find(const std::string& base) const {
     const auto found = latest_.find(base);
@@ -193,6 +205,15 @@ class machine final : public kernel::surroundings, public process::child_factory
       const auto made = self.start(make(tag), announced(supervisor::options()));
       if (made) name_supervisor(tag, made->who);
       log(self.self(), "result", kernel::nobody, made ? "ok" : "error");
+    } else if (op == "alias") {
+      aliases_[in.next()] = {self.alias(), self.self()};
+    } else if (op == "unalias") {
+      const auto known = aliases_.find(in.next());
+      if (known != aliases_.end() && known->second.second == self.self()) self.unalias(known->second.first);
+    } else if (op == "via") {
+      const auto known = aliases_.find(in.next());
+      const auto word = *core_.atoms().intern(in.next());
+      if (known != aliases_.end()) self.send_alias(known->second.second, known->second.first, word);
     } else if (op == "trap") {
       self.trap_exits(in.next() == "on");
     } else if (op == "stop") {
@@ -224,6 +245,9 @@ class machine final : public kernel::surroundings, public process::child_factory
       self.unlink(to);
     } else if (op == "monitor") {
       watch(rest, self.monitor(to), self.self());
+    } else if (op == "ask") {
+      const auto made = self.call(to, *core_.atoms().intern("ask"), {}, std::chrono::seconds{5});
+      asked_[made] = {rest, to};
     } else if (op == "exit") {
       self.exit(to, reason_from(rest));
     } else if (op == "send") {
@@ -237,22 +261,40 @@ class machine final : public kernel::surroundings, public process::child_factory
     monitor_names_[made] = name;
   }
   void request(const std::string& op, handle who, tokens& in) {
-    bool done = false;
+    std::string told;
     core_.enter(now_, who, [&](kernel::body& body, context& self) {
       auto* const asked = dynamic_cast<supervisor*>(&body);
       if (asked == nullptr) throw std::runtime_error("'" + op + "' is asked of a process that is no supervisor");
-      if (op == "start") {
-        const auto tag = parse(in);
-        const auto made = asked->start_child(self, child_of(tag));
-        done = made.has_value();
-      } else {
-        const auto child = in.next();
-        done = op == "terminate" ? asked->terminate_child(self, child).has_value()
-               : op == "restart" ? asked->restart_child(self, child).has_value()
-                                 : asked->delete_child(self, child).has_value();
-      }
+      told = op == "children" ? children_of(*asked) : ask(*asked, self, op, in) ? "ok" : "error";
     });
-    log(who, "result", kernel::nobody, done ? "ok" : "error");
+    log(who, "result", kernel::nobody, told);
+  }
+  bool ask(supervisor& asked, context& self, const std::string& op, tokens& in) {
+    if (op == "start") return asked.start_child(self, child_of(parse(in))).has_value();
+    const auto child = in.next();
+    if (op == "terminate") return asked.terminate_child(self, child).has_value();
+    if (op == "restart") return asked.restart_child(self, child).has_value();
+    if (op == "delete") return asked.delete_child(self, child).has_value();
+    if (op == "drop") return find(child) != kernel::nobody && asked.terminate_child(self, find(child)).has_value();
+    nodes_.push_back(nodes_[asked.spec().children.front().tag]);  // add: as the template, with a name of its own
+    nodes_.back().base = child;
+    return asked.start_child(self, nodes_.size() - 1).has_value();
+  }
+  std::string children_of(const supervisor& asked) const {
+    std::vector<std::string> told;
+    for (const auto& child : asked.which_children()) {
+      const bool restarting = child.state == supervisor::child_state::restarting;
+      told.push_back(child.who != kernel::nobody ? names_.at(child.who)
+                                                 : child.id + (restarting ? "=restarting" : "=-"));
+    }
+    std::sort(told.begin(), told.end());
+    const auto counts = asked.count_children();
+    for (const auto number : {counts.specs, counts.active, counts.supervisors, counts.workers})
+      told.push_back(std::to_string(number));
+    std::string text;
+    for (const auto& each : told)
+      text += (text.empty() ? "" : ",") + each;
+    return text;
   }
 
   // ---- trees ----
@@ -276,9 +318,10 @@ class machine final : public kernel::surroundings, public process::child_factory
       return tag;
     }
     const auto kind = in.next();
-    nodes_[tag].kind = kind == "one_for_one"   ? process::strategy::one_for_one
-                       : kind == "one_for_all" ? process::strategy::one_for_all
-                                               : process::strategy::rest_for_one;
+    nodes_[tag].kind = kind == "one_for_one"    ? process::strategy::one_for_one
+                       : kind == "one_for_all"  ? process::strategy::one_for_all
+                       : kind == "rest_for_one" ? process::strategy::rest_for_one
+                                                : process::strategy::simple_one_for_one;
     nodes_[tag].intensity = in.number();
     const auto automatic = in.next();
     nodes_[tag].when_significant = automatic == "never"             ? process::auto_shutdown::never
@@ -316,7 +359,9 @@ class machine final : public kernel::surroundings, public process::child_factory
   std::map<std::string, std::uint32_t> counts_;
   std::map<std::string, std::pair<kernel::reference, handle>> monitors_;
   std::map<kernel::reference, std::string> monitor_names_;
-  std::deque<node> nodes_;  // actors look at them
+  std::map<std::string, std::pair<kernel::reference, handle>> aliases_;
+  std::map<kernel::reference, std::pair<std::string, handle>> asked_;  ///< the question, and whom
+  std::deque<node> nodes_;                                             // actors look at them
   std::vector<std::string> seen_;
   std::uint64_t step_ = 0;
   const time_point now_{std::chrono::seconds{1}};

@@ -11,14 +11,16 @@ class Generator:
         self.rng = random.Random(seed)
         self.processes = [f"p{i}" for i in range(4)]
         self.supervisors = []     # (name, its children's names)
+        self.simple = []          # those of them that are simple_one_for_one, with their children's names
         self.monitors = {}        # of each process: its monitors
+        self.aliases = []
         self.made = 0
 
     def program(self):
         return [self.step() for _ in range(self.rng.randint(*STEPS))]
 
     def step(self):
-        kind = self.rng.choices(["one", "batch", "tree", "request"], [70, 12, 8 if len(self.supervisors) < 3 else 1, 14 if self.supervisors else 0])[0]
+        kind = self.rng.choices(["one", "batch", "tree", "request"], [70, 12, 8 if len(self.supervisors) < 3 else 1, 14 if self.supervisors or self.simple else 0])[0]
         if kind == "tree":
             return f"sup {self.rng.choice(self.processes[:6])} {self.tree(2)}"
         if kind == "request":
@@ -35,14 +37,20 @@ class Generator:
             return self.rng.choice(self.supervisors)[0]
         return self.actor()
 
+    def other_than_its_supervisor(self, actor):
+        """A child that unlinks itself ends unheard. OTP's count_children looks whether pids live; Orrery's tells what it has heard."""
+        target = self.target()
+        return target if actor.startswith("p") else target.replace("s", "w", 1)
+
     def operation(self, actor):
         rng = self.rng
-        kind = rng.choices(["spawn", "link", "unlink", "monitor", "demonitor", "trap", "exit", "stop", "send", "register", "unregister", "tell"],
-                           [12, 22, 6, 14, 6, 14, 20, 8, 8, 5, 2, 5])[0]
+        kind = rng.choices(["spawn", "link", "unlink", "monitor", "demonitor", "trap", "exit", "stop", "send", "register", "unregister", "tell",
+                            "alias", "unalias", "via", "ask"],
+                           [12, 22, 6, 14, 6, 14, 20, 8, 8, 5, 2, 5, 6, 3, 6, 10])[0]
         if kind == "spawn":
             return self.spawn(actor)
         if kind in ("link", "unlink"):
-            return f"{kind} {actor} {self.target()}"
+            return f"{kind} {actor} {self.target() if kind == 'link' else self.other_than_its_supervisor(actor)}"
         if kind == "monitor":
             return self.monitor(actor, self.target())
         if kind == "demonitor":
@@ -59,7 +67,24 @@ class Generator:
             return f"register {actor} {rng.choice(NAMES)}"
         if kind == "unregister":
             return f"unregister {actor}"
+        if kind == "alias":
+            return self.alias(actor)
+        if kind in ("unalias", "via"):
+            return f"{kind} {actor} {rng.choice(self.aliases or ['a0'])}" + (f" {rng.randint(0, 99)}" if kind == "via" else "")
+        if kind == "ask":
+            return self.ask(actor, self.actor())
         return f"tell {actor} {rng.choice(NAMES)} {rng.randint(0, 99)}"
+
+    def alias(self, actor):
+        name = f"a{self.next()}"
+        self.aliases.append(name)
+        return f"alias {actor} {name}"
+
+    def ask(self, actor, target):
+        """Of another process: who asks itself has to look at its messages first."""
+        if actor == target:
+            return f"send {actor} {target} {self.rng.randint(0, 99)}"
+        return f"ask {actor} {target} q{self.next()}"
 
     def spawn(self, actor):
         new = f"p{3 + self.next()}"
@@ -83,11 +108,15 @@ class Generator:
         """Several operations of one process towards another, in one go: their order counts. After an exit signal only
         such follow whose outcome does not depend on how far the other has got."""
         rng, target = self.rng, self.target()
+        supervisor = target.startswith("s")
         steps, exited = [], False
         for _ in range(rng.randint(2, 5)):
             kinds = ["send", "monitor", "demonitor"] if exited else ["send", "monitor", "demonitor", "link", "unlink", "exit", "exit"]
-            kind = rng.choice(kinds)
-            if kind == "send":
+            kind = rng.choice(kinds if supervisor else kinds + ["ask"])
+            if kind == "ask":
+                steps.append(self.ask(actor, target))
+                exited = True     # how much of it the other has done before it ends is open
+            elif kind == "send":
                 steps.append(f"send {actor} {target} {rng.randint(0, 99)}")
             elif kind == "monitor":
                 steps.append(self.monitor(actor, target))
@@ -96,14 +125,16 @@ class Generator:
             elif kind == "exit":
                 exited = True
                 steps.append(f"exit {actor} {target} {rng.choice(REASONS)}")
-            else:
+            elif kind == "link" or not supervisor or actor.startswith("p"):
                 steps.append(f"{kind} {actor} {target}")
-        return " ; ".join(steps)
+        return " ; ".join(steps) or f"send {actor} {target} 0"
 
     # ---- supervision trees ----
 
     def tree(self, depth, top=True, automatic="never"):
         rng, name = self.rng, f"s{self.next()}"
+        if rng.random() < 0.12:
+            return self.simple_tree(name, top, automatic)
         own = rng.choice(["never", "never", "any_significant", "all_significant"])
         restart, significant = ("permanent", False) if top else self.restart(automatic)
         count = rng.randint(1, 4)
@@ -122,6 +153,14 @@ class Generator:
         strategy = rng.choice(["one_for_one", "one_for_all", "rest_for_one"])
         return " ".join([f"S {name} {strategy} {rng.randint(0, 4)} {own} {restart} {'significant' if significant else '-'} {count}"] + children)
 
+    def simple_tree(self, name, top, automatic):
+        """Any number of children of one kind; none at first. A template that fails to start does so for each name anew."""
+        restart, significant = ("permanent", False) if top else self.restart(automatic)
+        words = self.worker("never").split()
+        self.processes.remove(words[1])   # the template is no process
+        self.simple.append((name, []))
+        return (f"S {name} simple_one_for_one {self.rng.randint(0, 4)} never {restart} {'significant' if significant else '-'} 1 " + " ".join(words))
+
     def restart(self, automatic):
         restart = self.rng.choice(["permanent", "permanent", "transient", "temporary"])
         return restart, automatic != "never" and restart != "permanent" and self.rng.random() < 0.6
@@ -135,13 +174,30 @@ class Generator:
                 f"{rng.choice(['wait', 'wait', 'brutal'])}")
 
     def request(self):
+        if self.simple and (not self.supervisors or self.rng.random() < 0.5):
+            return self.simple_request()
         name, children = self.rng.choice(self.supervisors)
-        kind = self.rng.choice(["terminate", "terminate", "restart", "restart", "delete", "start"])
+        kind = self.rng.choice(["terminate", "terminate", "restart", "restart", "delete", "start", "children", "children"])
+        if kind == "children":
+            return f"children {name}"
         if kind == "start":
             text = self.worker("never")
             children.append(text.split()[1])
             return f"start {name} {text}"
         return f"{kind} {name} {self.rng.choice(children)}"
+
+
+    def simple_request(self):
+        name, children = self.rng.choice(self.simple)
+        kind = self.rng.choice(["add", "add", "add", "drop", "children"] if children else ["add"])
+        if kind == "children":
+            return f"children {name}"
+        if kind == "drop":
+            return f"drop {name} {self.rng.choice(children)}"
+        child = f"w{self.next()}"
+        children.append(child)
+        self.processes.append(child)
+        return f"add {name} {child}"
 
 
 def generate(seed, number):

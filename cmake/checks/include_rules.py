@@ -10,7 +10,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
-CORE = {"mesh/base", "mesh/wire", "mesh/kernel", "mesh/process", "mesh/membership", "mesh/node"}
+CORE = {"mesh/base", "mesh/wire", "mesh/kernel", "mesh/process", "mesh/membership", "mesh/node", "mesh/sdk"}
 
 MAY_INCLUDE = {
     "mesh/base": set(),
@@ -20,12 +20,13 @@ MAY_INCLUDE = {
     "mesh/process": {"mesh/base", "mesh/wire", "mesh/kernel"},
     "mesh/membership": {"mesh/base", "mesh/wire"},
     "mesh/node": {"mesh/base", "mesh/wire", "mesh/kernel", "mesh/process", "mesh/membership"},
+    "mesh/sdk": {"mesh/base", "mesh/wire", "mesh/kernel", "mesh/process", "mesh/node"},
     "mesh/net": {"mesh/base", "mesh/wire", "mesh/pki"},
     "mesh/sim": {"mesh/base", "mesh/wire", "mesh/kernel", "mesh/process", "mesh/membership", "mesh/node"},
     "kube": {"mesh/base"},
     "kube/local": {"mesh/base", "kube"},
     "shell": {"mesh/base"},
-    "sidecar": {"shell", "mesh/base", "mesh/wire", "mesh/pki", "mesh/kernel", "mesh/process", "mesh/membership", "mesh/node", "mesh/net", "kube"},
+    "sidecar": {"shell", "mesh/base", "mesh/wire", "mesh/pki", "mesh/kernel", "mesh/process", "mesh/membership", "mesh/node", "mesh/sdk", "mesh/net", "kube"},
     "operator": {"shell", "mesh/base", "mesh/pki", "mesh/kernel", "mesh/process", "kube"},
     "cli": {"mesh/base", "kube"},
 }

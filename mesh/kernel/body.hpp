@@ -31,8 +31,10 @@ class body {
 enum class overflow : std::uint8_t {
   reject,       ///< calls are answered `overloaded`, the rest is dropped
   drop_oldest,  ///< the oldest waiting call, cast or plain message makes room
-  block,        ///< calls wait, each up to its own deadline; the rest is dropped
+  block,        ///< calls wait, each up to its own deadline, at most `blocked_max` of them; the rest is dropped
 };
+/// Calls that may wait beyond the bound of a mailbox that blocks.
+inline constexpr std::uint32_t blocked_max = 10'000;
 
 struct spawn_options {
   bool link = false;        ///< with the parent, from the start
@@ -72,6 +74,13 @@ class context {
   void reply(const caller& to, result<value> answer);
   /// The next message is a `resume` with this, before any that waits.
   void resume(value payload = {});
+  /// After this callback it handles nothing until core::unpause or core::take_turn; exit signals still end it. For
+  /// bodies whose work is done outside of the kernel.
+  void pause();
+  /// The message that is being handled goes back to where it was, as if it had not been taken: a call can expire
+  /// without effect, and goes along if the process is withdrawn. The body must not answer it.
+  void put_back();
+  [[nodiscard]] bool puts_back() const;
   /// A reference by which others may send here until it is given up; what comes by it later is dropped.
   [[nodiscard]] reference alias();
   void unalias(reference given);
@@ -90,6 +99,8 @@ class context {
   void demonitor(reference watched, bool flush = true);
   /// An exit signal; `kill` cannot be trapped.
   void exit(handle to, exit_reason why);
+  /// This process becomes the parent of another of this kernel, linked with it: what `spawn_options` made it at first.
+  void adopt(handle child, std::uint32_t note);
 
   // ---- itself ----
   /// Ends this process after the callback, which should return. The first call counts.
@@ -100,6 +111,8 @@ class context {
   bool trap_exits(bool on);
   /// This callback has worked as hard as so many messages: the process waits the longer for its next turn.
   void charge(std::uint32_t messages);
+  /// Adds to what process_load::work tells of this process; of no consequence here.
+  void worked(std::uint64_t units);
   /// A `timeout` message, unless another message is handled first. Zero: as soon as nothing waits.
   void receive_timeout(duration length);
   /// false: the name is another's, or this process has one.

@@ -6,6 +6,17 @@
 
 namespace orrery::kernel {
 
+void put_outcome(signal& reply, result<value> outcome) {
+  reply.failed = !outcome;
+  if (outcome) {
+    reply.payload = std::move(*outcome);
+    return;
+  }
+  reply.effect = outcome.error().effect;
+  reply.word = atom{static_cast<std::uint32_t>(outcome.error().code)};
+  reply.payload = cbor::text_value(outcome.error().context);
+}
+
 void core::call(time_point now, handle to, atom word, value payload, time_point deadline, call_token token) {
   if (deadline <= now) {
     around_.replied(token, fail(errc::deadline_exceeded, "the deadline of the call had passed when it arrived"));
@@ -97,14 +108,7 @@ void core::conclude(time_point now, std::uint32_t relation_slot, result<value> w
   if (from.node == handle::outside) return around_.replied(call_token{note}, std::move(with));
   if (from.node == handle::here) return post_reply(now, from.slot, ref, std::move(with));
   signal back{.what = signal::kind::reply, .to = from, .ref = unpacked(note)};
-  if (with) {
-    back.payload = std::move(*with);
-  } else {
-    back.failed = true;
-    back.effect = with.error().effect;
-    back.word = atom{static_cast<std::uint32_t>(with.error().code)};
-    back.payload = cbor::text_value(with.error().context);
-  }
+  put_outcome(back, std::move(with));
   transmit(std::move(back));
 }
 

@@ -24,7 +24,9 @@ struct process {
   bool doomed : 1 = false;   ///< ends as soon as no callback of it runs
   bool orderly : 1 = false;  ///< by itself: `ended` is to be run
   bool suspended : 1 = false;
-  bool held : 1 = false;  ///< `start` sees to its end itself
+  bool paused : 1 = false;  ///< by itself: handles nothing until the surroundings let it go on
+  bool keeps : 1 = false;   ///< the message that it is handling goes back to the front of its mailbox
+  bool held : 1 = false;    ///< `start` sees to its end itself
   overflow when_full = overflow::reject;
   std::uint32_t mailbox_max = 0;
   std::uint32_t note = 0;
@@ -32,8 +34,10 @@ struct process {
   reference timeout{};   ///< a timer
   atom name{};
   handle parent{};
+  std::uint32_t queued = 0;  ///< bytes of the payloads that wait, modulo 2^32
   std::uint64_t tag = 0;
   std::uint64_t handled = 0;
+  std::uint64_t work = 0;
   std::unique_ptr<exit_reason> why{};  ///< once it is doomed
 };
 

@@ -43,6 +43,10 @@ void context::resume(value payload) {
   core_.put_first(*posted);
 }
 
+void context::pause() { core_.processes_[self_.slot].paused = true; }
+void context::put_back() { core_.processes_[self_.slot].keeps = true; }
+bool context::puts_back() const { return core_.processes_[self_.slot].keeps; }
+
 reference context::alias() {
   const auto made = core_.relate(relation::kind::alias, self(), nobody, self());
   return made == no_slot ? no_reference : core_.reference_of(made);
@@ -91,6 +95,14 @@ void context::demonitor(reference watched, bool flush) { core_.drop_monitor(self
 
 void context::exit(handle to, exit_reason why) { core_.send_exit(now_, self(), to, why); }
 
+void context::adopt(handle child, std::uint32_t note) {
+  process* adopted = core_.find(child);
+  if (adopted == nullptr) return;
+  adopted->parent = self();
+  adopted->note = note;
+  link(child);
+}
+
 // ---- itself ----
 
 void context::stop(exit_reason why) { core_.doom(self_.slot, std::move(why), true); }
@@ -104,6 +116,8 @@ bool context::trap_exits(bool on) {
 }
 
 void context::charge(std::uint32_t messages) { core_.charged_ += messages; }
+
+void context::worked(std::uint64_t units) { core_.processes_[self_.slot].work += units; }
 
 void context::receive_timeout(duration length) { core_.set_timeout(now_, self_.slot, length); }
 

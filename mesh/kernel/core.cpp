@@ -9,8 +9,9 @@
 namespace orrery::kernel {
 namespace {
 
-constexpr std::uint32_t turn_max = 16;   ///< messages that one process handles before the next one's turn
-constexpr std::uint32_t depth_max = 64;  ///< processes that start one within the other's start
+constexpr std::uint32_t turn_max = 16;       ///< messages that one process handles before the next one's turn
+constexpr std::size_t charged_bytes = 4096;  ///< sent to other kernels: as much work as one message
+constexpr std::uint32_t depth_max = 64;      ///< processes that start one within the other's start
 
 [[nodiscard]] bool from_users(message::kind what) noexcept {
   return what == message::kind::plain || what == message::kind::cast || what == message::kind::call;
@@ -102,7 +103,10 @@ tl::expected<handle, exit_reason> core::start(time_point now, std::unique_ptr<bo
 // ---- messages ----
 
 bool core::make_room(time_point now, process& full, message::kind what) {
-  if (full.when_full == overflow::block) return what == message::kind::call;
+  if (full.when_full == overflow::block) {
+    const bool room = full.mailbox.size() < std::uint64_t{full.mailbox_max} + blocked_max;
+    return what == message::kind::call && room && messages_.size() < options_.messages_max;
+  }
   if (full.when_full == overflow::reject) return false;
   auto oldest = full.mailbox.first();
   while (oldest != no_slot && !from_users(messages_[oldest].what))
@@ -119,7 +123,12 @@ message* core::post(time_point now, std::uint32_t receiver, message::kind what) 
   const bool full = bounded && (to.mailbox.size() >= to.mailbox_max || messages_.size() >= options_.messages_max);
   if (to.doomed || (full && !make_room(now, to, what))) {
     if (what != message::kind::call) ++counted_.dropped;
+    if (!to.doomed) around_.mailbox_full(to.tag, at_the_bound::refused);
     return nullptr;
+  }
+  if (full) {
+    const bool waits = to.when_full == overflow::block;
+    around_.mailbox_full(to.tag, waits ? at_the_bound::waits : at_the_bound::displaced);
   }
   const auto slot = messages_.take();
   message& posted = messages_[slot];
@@ -141,11 +150,14 @@ message* core::post(time_point now, std::uint32_t receiver, message::kind what) 
 void core::fill(message& posted, value&& payload) {
   posted.weight = static_cast<std::uint32_t>(payload.cbor().size());
   queued_bytes_ += posted.weight;
+  processes_[posted.receiver].queued += posted.weight;
   posted.payload = std::move(payload);
 }
 
 void core::release(std::uint32_t message_slot) {
-  queued_bytes_ -= messages_[message_slot].weight;
+  const message& gone = messages_[message_slot];
+  queued_bytes_ -= gone.weight;
+  processes_[gone.receiver].queued -= gone.weight;
   messages_.release(message_slot);
 }
 
@@ -155,6 +167,18 @@ void core::put_first(message& posted) {
   to.mailbox.remove(messages_, slot);
   to.mailbox.push_front(messages_, slot);
   update_runnable(posted.receiver);
+}
+
+/// A message that was taken goes back.
+void core::keep(std::uint32_t message_slot) {
+  message& kept = messages_[message_slot];
+  processes_[kept.receiver].keeps = false;
+  processes_[kept.receiver].mailbox.push_front(messages_, message_slot);
+  --processes_[kept.receiver].handled;
+  --counted_.handled;
+  if (kept.what == message::kind::call && relations_.alive(kept.ref.slot, kept.ref.generation)) {
+    relations_[kept.ref.slot].request = message_slot;
+  }
 }
 
 void core::discard(time_point now, std::uint32_t message_slot, error why) {
@@ -202,6 +226,8 @@ void core::transmit(signal what) {
     ++counted_.dropped;
     return;
   }
+  // What goes out is bounded as what is worked: a process that sends much waits the longer for its next turn.
+  charged_ += static_cast<std::uint32_t>(what.payload.cbor().size() / charged_bytes);
   around_.transmit(std::move(what));
 }
 
@@ -219,7 +245,7 @@ void core::cast(time_point now, handle to, atom word, value payload) {
 
 void core::update_runnable(std::uint32_t slot) {
   process& of = processes_[slot];
-  bool wanted = !of.doomed && !of.suspended && (of.starting || !of.mailbox.empty());
+  bool wanted = !of.doomed && !of.suspended && !of.paused && (of.starting || !of.mailbox.empty());
   if (wanted && !of.starting && of.awaiting != no_reference) {
     const message& first = messages_[of.mailbox.first()];
     wanted = first.what == message::kind::reply && first.ref == of.awaiting;
@@ -244,9 +270,10 @@ void core::handle_next(time_point now, std::uint32_t slot) {
     ++handling.handled;
     ++counted_.handled;
     within(now, slot, [&](body& what, context& self) { what.received(self, arrived); });
-    release(at);
+    handling.keeps ? keep(at) : release(at);
   }
-  if (handling.mailbox.empty() || handling.doomed || handling.suspended || handling.awaiting != no_reference) {
+  if (handling.mailbox.empty() || handling.doomed || handling.suspended || handling.paused ||
+      handling.awaiting != no_reference) {
     update_runnable(slot);
   }
   settle(now);
@@ -301,10 +328,23 @@ body* core::body_of(handle who) {
   return found == nullptr ? nullptr : found->what.get();
 }
 
+const body* core::body_of(handle who) const {
+  const process* found = find(who);
+  return found == nullptr ? nullptr : found->what.get();
+}
+
+std::optional<std::uint64_t> core::tag_of(handle who) const {
+  const process* found = find(who);
+  return found == nullptr ? std::nullopt : std::optional{found->tag};
+}
+
 process_load core::load_of(handle who) const {
   const process* of = find(who);
   if (of == nullptr) return {};
   process_load load{.waiting = of->mailbox.size(), .handled = of->handled, .timers = of->timers};
+  load.queued_bytes = of->queued;
+  load.work = of->work;
+  load.suspended = of->suspended;
   if (!of->mailbox.empty()) load.oldest = messages_[of->mailbox.first()].arrived;
   return load;
 }
@@ -358,6 +398,45 @@ bool core::resume(handle who) {
   if (found == nullptr) return false;
   found->suspended = false;
   update_runnable(who.slot);
+  return true;
+}
+
+void core::set_mailbox(handle who, std::uint32_t mailbox_max, overflow when_full) {
+  process* found = find(who);
+  if (found == nullptr) return;
+  found->mailbox_max = mailbox_max;
+  found->when_full = when_full;
+}
+
+bool core::unpause(handle who) {
+  process* found = find(who);
+  if (found == nullptr) return false;
+  found->paused = false;
+  update_runnable(who.slot);
+  return true;
+}
+
+bool core::take_turn(time_point now, handle who) {
+  ORRERY_ASSERT(depth_ == 0);
+  if (!unpause(who) || !processes_[who.slot].runnable) return false;
+  handle_next(now, who.slot);
+  return true;
+}
+
+void core::refuse_calls(time_point now, handle who, const error& why) {
+  if (!alive(who)) return;
+  for (auto at = processes_[who.slot].mailbox.first(); at != no_slot;) {
+    const auto next = messages_[at].place.next;
+    if (messages_[at].what == message::kind::call) discard(now, at, why);
+    at = next;
+  }
+  settle(now);
+}
+
+bool core::announce(handle who) {
+  process* found = find(who);
+  if (found == nullptr) return false;
+  found->announced = true;
   return true;
 }
 

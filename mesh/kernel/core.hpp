@@ -16,6 +16,13 @@
 
 namespace orrery::kernel {
 
+/// What became of a message that met a full mailbox.
+enum class at_the_bound : std::uint8_t {
+  refused,    ///< it did not get in
+  displaced,  ///< it got in, and the oldest that waited made room
+  waits,      ///< a call that waits beyond the bound
+};
+
 /// What is around a kernel. Called from within its functions; must not call back into it.
 class surroundings {
  public:
@@ -28,6 +35,8 @@ class surroundings {
   virtual void replied(call_token token, result<value> answer) = 0;
   /// An announced process has ended: it is in no table any more, and nobody else has heard.
   virtual void ended(handle who, std::uint64_t tag, const exit_reason& why) = 0;
+  /// A mailbox was full when a message came.
+  virtual void mailbox_full(std::uint64_t tag, at_the_bound what) { static_cast<void>(tag), static_cast<void>(what); }
   /// For a process of another kernel: `what.to.node` says which.
   virtual void transmit(signal what) = 0;
   /// What errors call a process.
@@ -51,11 +60,19 @@ struct counters {
 
 /// A message that waited for a process which was taken out.
 struct withdrawn {
-  message::kind what = message::kind::cast;  ///< plain, cast, call, or a timer that is still to fire
+  message::kind what = message::kind::cast;  ///< plain, cast, call, or a timer (also one that has fired and waits)
   atom word{};
   value payload{};
   std::optional<call_token> token{};  ///< of a call
   time_point deadline = never;        ///< of a call; when a timer is due
+};
+
+/// What the tables hold now, to see that nothing is left behind.
+struct holdings {
+  std::size_t processes = 0;
+  std::size_t messages = 0;
+  std::size_t relations = 0;  ///< links, monitors, calls, aliases, timers
+  friend bool operator==(const holdings&, const holdings&) = default;
 };
 
 struct process_load {
@@ -63,6 +80,20 @@ struct process_load {
   std::uint64_t handled = 0;
   std::size_t timers = 0;
   std::optional<time_point> oldest{};  ///< when the message that is next arrived
+  std::size_t queued_bytes = 0;        ///< of the payloads that wait
+  std::uint64_t work = 0;              ///< as its body counts it: context::worked
+  bool suspended = false;
+};
+
+/// What ties a process to another, seen from its side.
+struct tie {
+  enum class kind : std::uint8_t { linked, monitors, monitored };
+  kind what = kind::linked;
+  handle with;
+};
+struct ties {
+  std::vector<tie> found{};
+  bool whole = true;  ///< nothing was left out
 };
 
 struct process_state {
@@ -87,6 +118,7 @@ struct process_state {
 class core {
  public:
   static constexpr std::uint32_t urgent_max = 10'000;  ///< messages of priority handled before a function returns
+  static constexpr std::uint32_t ties_looked_at_max = 10'000;
   struct options {
     std::uint32_t processes_max = 4'000'000;
     std::uint32_t messages_max = 16'000'000;   ///< waiting, in all mailboxes
@@ -135,20 +167,37 @@ class core {
   /// Links, monitors and calls to it break with noconnection; what is sent to it is dropped until node_up.
   void node_down(time_point now, std::uint32_t node);
   void node_up(std::uint32_t node);
+  /// A node's number may also be one for stand-ins: pids that stand for processes which are still to be found. What is
+  /// sent to one comes to surroundings::transmit as any signal does; here it goes on, and what it tied is tied to
+  /// `found`. Calls are answered through the stand-in (receive), and casts may go on in any way. REQUIRES: what.to is a
+  /// stand-in; not from within the surroundings.
+  void redirect(time_point now, signal what, handle found);
+  /// There is nobody behind the stand-in, for this reason.
+  void refuse(time_point now, signal what, const exit_reason& why);
 
   // ---- looking ----
   [[nodiscard]] bool alive(handle who) const;
   [[nodiscard]] body* body_of(handle who);
+  [[nodiscard]] const body* body_of(handle who) const;
+  [[nodiscard]] std::optional<std::uint64_t> tag_of(handle who) const;
   /// spawn_options::note, where there is such a process.
   [[nodiscard]] std::optional<std::uint32_t> note_of(handle who) const;
   [[nodiscard]] process_load load_of(handle who) const;
   /// Of the payloads that wait, in all mailboxes.
   [[nodiscard]] std::size_t queued_bytes() const noexcept { return queued_bytes_; }
   [[nodiscard]] std::optional<process_state> inspect(handle who) const;
+  /// At most `max` links and monitors, the latest first; looks at no more than ties_looked_at_max relations, of which
+  /// calls that wait are some.
+  [[nodiscard]] ties ties_of(handle who, std::size_t max) const;
+  /// Those that are still to fire, with what they were set with.
+  [[nodiscard]] std::vector<std::pair<reference, value>> timers_of(handle who) const;
+  /// Processes that wait for their turn.
+  [[nodiscard]] std::size_t runnable() const noexcept { return run_queue_.size() + urgent_.size(); }
   [[nodiscard]] handle whereis(atom name) const;
   /// What all runs so far have used of their budgets.
   [[nodiscard]] std::uint64_t spent() const noexcept { return spent_; }
   [[nodiscard]] std::size_t count() const noexcept { return processes_.size(); }
+  [[nodiscard]] holdings held() const noexcept { return {processes_.size(), messages_.size(), relations_.size()}; }
   [[nodiscard]] const counters& counted() const noexcept { return counted_; }
   [[nodiscard]] atom_table& atoms() noexcept { return atoms_; }
   /// What the surroundings call a process of this tag.
@@ -158,6 +207,19 @@ class core {
   /// A suspended process handles nothing until it is resumed; exit signals still end it.
   bool suspend(handle who);
   bool resume(handle who);
+  /// From now on; what waits already stays.
+  void set_mailbox(handle who, std::uint32_t mailbox_max, overflow when_full);
+
+  // ---- processes that paused themselves ----
+  /// It handles messages again, when its turn comes. False if there is none.
+  bool unpause(handle who);
+  /// As unpause, and handles the next message at once, if there is one that it may handle: true then. REQUIRES: not
+  /// within a callback.
+  bool take_turn(time_point now, handle who);
+  /// Answers all calls that wait for it; what else waits stays.
+  void refuse_calls(time_point now, handle who, const error& why);
+  /// From now on its end is told to the surroundings, as spawn_options::announced says. False if there is none.
+  bool announce(handle who);
 
  private:
   friend class context;
@@ -182,6 +244,7 @@ class core {
   void fill(message& posted, value&& payload);
   void release(std::uint32_t message_slot);
   void put_first(message& posted);
+  void keep(std::uint32_t message_slot);
   [[nodiscard]] bool make_room(time_point now, process& full, message::kind what);
   void discard(time_point now, std::uint32_t message_slot, error why);
   void deliver(time_point now, const handle& from, const handle& to, message::kind what, reference ref, atom word,
@@ -245,6 +308,15 @@ class core {
   void take_reply(time_point now, signal& what);
   void take_link(time_point now, signal& what);
   void take_monitor(time_point now, signal& what);
+  [[nodiscard]] bool reaches(std::uint32_t node) const { return node < nodes_.size() && nodes_[node].up; }
+  /// Does this reference name a relation of this kind, of `first`, whose second end is of the node of `second`?
+  [[nodiscard]] bool is_tie(reference ref, relation::kind what, handle first, handle second) const;
+
+  // ---- redirect.cpp ----
+  void retarget(std::uint32_t relation_slot, handle found);
+  void redirect_monitor(time_point now, const signal& what, handle stand_in);
+  void redirect_link(time_point now, const signal& what, handle stand_in);
+  void acknowledge_unlink(const signal& what, handle stand_in);
 
   // ---- timers.cpp ----
   struct timer {

@@ -91,5 +91,170 @@ TEST(core, a_process_that_waits_for_an_answer_handles_nothing_else) {
   EXPECT_EQ(seen, (log{"first", "reply", "second", "third"}));
 }
 
+TEST(core, counts_the_bytes_that_wait_in_each_mailbox) {
+  world w;
+  const auto a = w.spawn([](context&, message&) {});
+  const auto b = w.spawn([](context&, message&) {});
+  w.run();
+  w.of.send(w.now, a, w.word("n"), cbor::text_value(std::string(100, 'x')));
+  w.of.cast(w.now, b, w.word("n"), cbor::text_value("y"));
+  EXPECT_EQ(w.of.load_of(a).queued_bytes, 102U);
+  EXPECT_EQ(w.of.load_of(b).queued_bytes, 2U);
+  EXPECT_EQ(w.of.runnable(), 2U);
+  w.run();
+  EXPECT_EQ(w.of.load_of(a).queued_bytes, 0U);
+  EXPECT_EQ(w.of.runnable(), 0U);
+}
+
+TEST(core, tells_the_ties_of_a_process_up_to_a_maximum) {
+  world w;
+  const auto a = w.spawn({});
+  const auto b = w.spawn({});
+  const auto c = w.spawn({});
+  w.run();
+  w.as(a, [&](context& self) { self.link(b), static_cast<void>(self.monitor(c)); });
+  w.as(c, [&](context& self) { static_cast<void>(self.monitor(a)); });
+  const auto all = w.of.ties_of(a, 10);
+  ASSERT_EQ(all.found.size(), 3U);
+  EXPECT_TRUE(all.whole);
+  EXPECT_EQ(all.found[0].what, tie::kind::monitored);
+  EXPECT_EQ(all.found[1].what, tie::kind::monitors);
+  EXPECT_EQ(all.found[2].what, tie::kind::linked);
+  EXPECT_EQ(all.found[2].with, b);
+  EXPECT_EQ(w.of.ties_of(a, 2).found.size(), 2U);
+  EXPECT_FALSE(w.of.ties_of(a, 2).whole);
+  EXPECT_TRUE(w.of.ties_of(a, 3).whole);
+}
+
+TEST(core, looks_at_no_more_relations_than_it_may_for_the_ties_of_one_process) {
+  world w;
+  const auto hub = w.spawn({}, {}, {.trap_exits = true});
+  const auto first = w.spawn({});
+  w.run();
+  w.as(hub, [&](context& self) {
+    self.link(first);
+    for (std::uint32_t i = 0; i < core::ties_looked_at_max; ++i)
+      static_cast<void>(self.alias());
+  });
+  const auto all = w.of.ties_of(hub, 10);
+  EXPECT_TRUE(all.found.empty());
+  EXPECT_FALSE(all.whole);
+}
+
+TEST(core, a_process_that_paused_itself_handles_nothing_until_it_is_let_go_on) {
+  world w;
+  log seen;
+  const auto working = w.spawn([&](context& self, message& arrived) {
+    seen.push_back(describe(w.of, arrived));
+    self.pause();
+  });
+  w.of.send(w.now, working, w.word("first"));
+  w.of.send(w.now, working, w.word("second"));
+  w.of.send(w.now, working, w.word("third"));
+  w.run();
+  EXPECT_EQ(seen, log{"first"});
+  EXPECT_TRUE(w.of.unpause(working));
+  EXPECT_EQ(seen, log{"first"});
+  w.run();
+  EXPECT_EQ(seen, (log{"first", "second"}));
+  EXPECT_TRUE(w.of.take_turn(w.now, working));
+  EXPECT_EQ(seen, (log{"first", "second", "third"}));
+  EXPECT_FALSE(w.of.take_turn(w.now, working)) << "nothing waits";
+}
+
+TEST(core, a_process_that_paused_itself_is_still_ended_by_exit_signals) {
+  world w;
+  const auto working = w.spawn([](context& self, message&) { self.pause(); });
+  w.of.call(w.now, working, w.word("begun"), {}, never, call_token{1});
+  w.of.call(w.now, working, w.word("waits"), {}, never, call_token{2});
+  w.run();
+  w.of.exit(w.now, working, {exit_reason::kind::kill, {}});
+  EXPECT_FALSE(w.of.alive(working));
+  EXPECT_FALSE(w.of.unpause(working));
+  EXPECT_FALSE(w.of.take_turn(w.now, working));
+  ASSERT_EQ(w.replies.size(), 2U);
+  EXPECT_EQ(w.replies.at(1).error().effect, took_effect::unknown);
+  EXPECT_EQ(w.replies.at(2).error().effect, took_effect::not_executed);
+}
+
+TEST(core, a_suspended_process_takes_no_turn_before_it_is_resumed) {
+  world w;
+  log seen;
+  const auto working = w.spawn([&](context& self, message& arrived) {
+    seen.push_back(describe(w.of, arrived));
+    self.pause();
+  });
+  w.of.send(w.now, working, w.word("first"));
+  w.of.send(w.now, working, w.word("second"));
+  w.run();
+  EXPECT_TRUE(w.of.suspend(working));
+  EXPECT_FALSE(w.of.take_turn(w.now, working));
+  EXPECT_TRUE(w.of.resume(working));
+  w.run();
+  EXPECT_EQ(seen, (log{"first", "second"}));
+}
+
+TEST(core, a_message_that_is_put_back_is_the_next_again_and_was_not_handled) {
+  world w;
+  log seen;
+  bool ready = false;
+  const auto working = w.spawn([&](context& self, message& arrived) {
+    seen.push_back(describe(w.of, arrived));
+    if (ready) return self.reply(caller_of(arrived), {});
+    self.put_back();
+    self.pause();
+  });
+  w.of.call(w.now, working, w.word("first"), {}, w.now + 1s, call_token{1});
+  w.of.call(w.now, working, w.word("second"), {}, w.now + 3s, call_token{2});
+  w.of.call(w.now, working, w.word("third"), {}, never, call_token{3});
+  w.run();
+  EXPECT_EQ(seen, log{"call first"});
+  EXPECT_EQ(w.of.counted().handled, 0U);
+  EXPECT_EQ(w.of.load_of(working).waiting, 3U);
+  w.pass(2s);
+  ASSERT_EQ(w.replies.size(), 1U) << "its deadline passed";
+  EXPECT_EQ(w.replies.at(1).error().code, errc::deadline_exceeded);
+  EXPECT_EQ(w.replies.at(1).error().effect, took_effect::not_executed);
+  ready = true;
+  EXPECT_TRUE(w.of.take_turn(w.now, working));
+  w.run();
+  EXPECT_EQ(seen, (log{"call first", "call second", "call third"}));
+  EXPECT_TRUE(w.replies.at(2).has_value());
+  EXPECT_TRUE(w.replies.at(3).has_value());
+  EXPECT_EQ(w.of.counted().handled, 2U);
+}
+
+TEST(core, a_call_that_was_put_back_goes_along_with_a_process_that_is_withdrawn) {
+  world w;
+  const auto working = w.spawn([](context& self, message&) { self.put_back(), self.pause(); });
+  w.of.call(w.now, working, w.word("get"), cbor::integer_value(5), never, call_token{1});
+  w.run();
+  const auto waiting = w.of.withdraw(w.now, working);
+  ASSERT_EQ(waiting.size(), 1U);
+  EXPECT_EQ(waiting[0].token, call_token{1});
+  EXPECT_EQ(waiting[0].payload, cbor::integer_value(5));
+  EXPECT_TRUE(w.replies.empty());
+}
+
+TEST(core, calls_that_wait_are_refused_and_the_rest_stays) {
+  world w;
+  log seen;
+  const auto working = w.spawn([&](context& self, message& arrived) {
+    seen.push_back(describe(w.of, arrived));
+    self.pause();
+  });
+  w.of.send(w.now, working, w.word("first"));
+  w.run();
+  w.of.call(w.now, working, w.word("asked"), {}, never, call_token{1});
+  w.of.cast(w.now, working, w.word("told"));
+  w.of.call(w.now, working, w.word("asked"), {}, never, call_token{2});
+  w.of.refuse_calls(w.now, working, {errc::unavailable, "nobody is there"});
+  ASSERT_EQ(w.replies.size(), 2U);
+  EXPECT_EQ(w.replies.at(2).error(), (error{errc::unavailable, "nobody is there"}));
+  EXPECT_TRUE(w.of.take_turn(w.now, working));
+  ASSERT_EQ(seen.size(), 2U);
+  EXPECT_TRUE(seen[1].find("told") != std::string::npos) << seen[1];
+}
+
 }  // namespace
 }  // namespace orrery::kernel

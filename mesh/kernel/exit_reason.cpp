@@ -1,11 +1,8 @@
 #include "mesh/kernel/exit_reason.hpp"
 
-#include <string_view>
-
 namespace orrery::kernel {
-namespace {
 
-std::string_view kind_text(exit_reason::kind why) noexcept {
+std::string_view to_string(exit_reason::kind why) noexcept {
   switch (why) {
     case exit_reason::kind::normal:
       return "normal";
@@ -31,10 +28,17 @@ std::string_view kind_text(exit_reason::kind why) noexcept {
   return "unknown";
 }
 
-}  // namespace
+exit_reason::kind exit_kind_from(std::string_view name) noexcept {
+  using kind = exit_reason::kind;
+  for (const auto each : {kind::normal, kind::shutdown, kind::killed, kind::moved, kind::error, kind::limit, kind::kill,
+                          kind::noproc, kind::system_limit, kind::noconnection}) {
+    if (to_string(each) == name) return each;
+  }
+  return kind::error;
+}
 
 std::string to_string(const exit_reason& reason) {
-  std::string text{kind_text(reason.why)};
+  std::string text{to_string(reason.why)};
   if (!reason.detail.empty()) text += ": " + reason.detail;
   return text;
 }

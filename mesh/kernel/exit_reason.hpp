@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 namespace orrery::kernel {
 
@@ -25,6 +26,9 @@ struct exit_reason {
   friend bool operator==(const exit_reason&, const exit_reason&) = default;
 };
 
+[[nodiscard]] std::string_view to_string(exit_reason::kind why) noexcept;
+/// The inverse; `error` for what this version does not know.
+[[nodiscard]] exit_reason::kind exit_kind_from(std::string_view name) noexcept;
 /// "error: line 3: boom"
 [[nodiscard]] std::string to_string(const exit_reason& reason);
 [[nodiscard]] bool is_crash(const exit_reason& reason) noexcept;

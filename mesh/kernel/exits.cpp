@@ -76,7 +76,9 @@ std::vector<withdrawn> core::withdraw(time_point now, handle who) {
       }
       unrelate(each.ref.slot);
     }
-    if (from_outside || each.what == message::kind::cast || each.what == message::kind::plain) {
+    const bool fired = each.what == message::kind::timer;
+    if (fired) taken.deadline = now;
+    if (from_outside || fired || each.what == message::kind::cast || each.what == message::kind::plain) {
       taken.payload = std::move(each.payload);
       waiting.push_back(std::move(taken));
       mailbox.remove(messages_, at);

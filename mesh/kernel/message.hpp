@@ -81,5 +81,9 @@ struct signal {
   value payload{};
   duration timeout = duration::max();  ///< of a call: how long its caller still waits
 };
+/// Of an exit, a link_broke or a down.
+[[nodiscard]] exit_reason reason_of(const signal& ended);
+/// What a reply says.
+void put_outcome(signal& reply, result<value> outcome);
 
 }  // namespace orrery::kernel

@@ -73,6 +73,25 @@ std::uint32_t core::find_tie(handle a, handle b, bool unlinking_too) {
   return no_slot;
 }
 
+ties core::ties_of(handle who, std::size_t max) const {
+  ties all;
+  const process* of = find(who);
+  if (of == nullptr) return all;
+  std::uint32_t looked_at = 0;
+  for (auto at = of->relations; at != no_slot; at = relations_[at / 2].ends[at % 2].place.next) {
+    if (all.found.size() == max || ++looked_at > ties_looked_at_max) {
+      all.whole = false;
+      break;
+    }
+    const relation& each = relations_[at / 2];
+    const handle other = each.ends[1 - at % 2].who;
+    if (each.what == relation::kind::link) all.found.push_back({tie::kind::linked, other});
+    if (each.what == relation::kind::monitor)
+      all.found.push_back({at % 2 == 0 ? tie::kind::monitors : tie::kind::monitored, other});
+  }
+  return all;
+}
+
 void core::make_link(time_point now, std::uint32_t slot, handle with) {
   const handle self = handle_of(slot);
   if (with == self) return;

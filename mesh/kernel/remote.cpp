@@ -6,13 +6,16 @@
 #include <utility>
 
 namespace orrery::kernel {
-namespace {
 
 exit_reason reason_of(const signal& ended) {
   return {ended.why, std::string{cbor::text_of(ended.payload).value_or(std::string_view{})}};
 }
 
-}  // namespace
+bool core::is_tie(reference ref, relation::kind what, handle first, handle second) const {
+  if (!relations_.alive(ref.slot, ref.generation)) return false;
+  const relation& tie = relations_[ref.slot];
+  return tie.what == what && tie.ends[0].who == first && tie.ends[1].who.node == second.node;
+}
 
 std::uint32_t core::add_node() {
   nodes_.emplace_back();
@@ -32,6 +35,10 @@ void core::node_down(time_point now, std::uint32_t node) {
 void core::receive(time_point now, signal what) {
   ORRERY_ASSERT(what.from.node != handle::here && what.from.node < nodes_.size() && what.to.node == handle::here);
   if (!nodes_[what.from.node].up) return static_cast<void>(++counted_.dropped);  // from before it was lost
+  const bool says_nobody =
+      what.from.slot == no_slot &&
+      (what.what == signal::kind::plain || what.what == signal::kind::cast || what.what == signal::kind::exit);
+  if (says_nobody) what.from = nobody;
   take(now, what);
   settle(now);
 }
@@ -83,10 +90,8 @@ void core::take_call(time_point now, signal& what) {
 }
 
 void core::take_reply(time_point now, signal& what) {
-  const bool waited_for = relations_.alive(what.ref.slot, what.ref.generation) &&
-                          relations_[what.ref.slot].what == relation::kind::call &&
-                          relations_[what.ref.slot].ends[0].who == what.to;
-  if (!waited_for) return static_cast<void>(++counted_.late);
+  // Of the node that was asked: another one's word does not count.
+  if (!is_tie(what.ref, relation::kind::call, what.to, what.from)) return static_cast<void>(++counted_.late);
   if (!what.failed) return conclude(now, what.ref.slot, std::move(what.payload));
   conclude(now, what.ref.slot,
            fail(static_cast<errc>(what.word.value),
@@ -138,10 +143,7 @@ void core::take_monitor(time_point now, signal& what) {
     }
     return;
   }
-  const bool ours = relations_.alive(what.ref.slot, what.ref.generation) &&
-                    relations_[what.ref.slot].what == relation::kind::monitor &&
-                    relations_[what.ref.slot].ends[0].who == what.to;
-  if (!ours) return;
+  if (!is_tie(what.ref, relation::kind::monitor, what.to, what.from)) return;
   const handle watched = relations_[what.ref.slot].ends[1].who;
   unrelate(what.ref.slot);
   post_end(now, what.to.slot, message::kind::down, watched, what.ref, reason_of(what));

@@ -47,6 +47,7 @@ class world final : public surroundings {
   void replied(call_token token, result<value> answer) override { replies.emplace(token.value, std::move(answer)); }
   void ended(handle, std::uint64_t tag, const exit_reason& why) override { ends.emplace_back(tag, why); }
   void transmit(signal what) override { sent.push_back(std::move(what)); }
+  void mailbox_full(std::uint64_t, at_the_bound what) override { bounds.push_back(what); }
 
   [[nodiscard]] atom word(std::string_view text) { return *of.atoms().intern(text); }
   handle spawn(scripted::on_message receive, scripted::on_start start = {}, const spawn_options& how = {}) {
@@ -72,6 +73,7 @@ class world final : public surroundings {
   std::map<std::uint64_t, result<value>> replies;
   std::vector<std::pair<std::uint64_t, exit_reason>> ends;
   std::vector<signal> sent;
+  std::vector<at_the_bound> bounds;  ///< what became of messages that met a full mailbox
 };
 
 /// Several kernels whose signals to each other wait until they are carried over.

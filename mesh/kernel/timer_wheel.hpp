@@ -29,6 +29,11 @@ class timer_wheel {
     return {slot, timers_.generation(slot)};
   }
   [[nodiscard]] bool pending(id timer) const { return timers_.alive(timer.slot, timer.generation); }
+  /// REQUIRES: pending.
+  [[nodiscard]] const T& held(id timer) const {
+    ORRERY_ASSERT(pending(timer));
+    return timers_[timer.slot].what;
+  }
   /// What the timer held and when it was due, or nothing where it has fired or was cancelled.
   std::optional<std::pair<T, time_point>> cancel(id timer) {
     if (!pending(timer)) return {};

@@ -28,6 +28,18 @@ std::optional<duration> core::cancel_timer(time_point now, reference set) {
   return std::max(held->second - now, duration::zero());
 }
 
+std::vector<std::pair<reference, value>> core::timers_of(handle who) const {
+  std::vector<std::pair<reference, value>> set;
+  const process* of = find(who);
+  if (of == nullptr) return set;
+  for (auto at = of->relations; at != no_slot && set.size() < of->timers;
+       at = relations_[at / 2].ends[at % 2].place.next) {
+    const relation& each = relations_[at / 2];
+    if (each.what == relation::kind::timer) set.emplace_back(reference_of(at / 2), timers_.held(each.deadline).payload);
+  }
+  return set;
+}
+
 void core::set_deadline(time_point at, std::uint32_t relation_slot) {
   relations_[relation_slot].deadline = timers_.add(at, {timer::kind::deadline, reference_of(relation_slot), {}, {}});
 }

@@ -16,7 +16,7 @@ std::string in_ms(duration span) {
 
 wire::hello table::our_hello(std::uint64_t attempt) const {
   return {.protocol = settings_.protocol,
-          .features = 0,
+          .features = settings_.features,
           .mesh_id = settings_.mesh_id,
           .node = settings_.self,
           .uid = settings_.uid,

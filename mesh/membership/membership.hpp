@@ -50,6 +50,7 @@ struct settings {
   duration down_after = std::chrono::seconds{2};
   std::uint64_t seed = 1;
   std::uint64_t protocol = wire::protocol_version;  ///< tests speak others
+  std::uint64_t features = wire::feature_processes;
 };
 
 struct member {
@@ -121,6 +122,7 @@ struct live_peer {
   node_id node;
   link_id link;
   bool draining = false;
+  std::uint64_t features = 0;  ///< that both have
 };
 
 /// A member that is terminating, or that has said goodbye and has not come back, is not counted: it left by plan. A

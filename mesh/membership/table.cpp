@@ -149,7 +149,9 @@ std::vector<live_peer> table::live() const {
   for (const auto& [name, known] : peers_) {
     if (!known.current) continue;
     const auto& link = links_.at(*known.current);
-    if (link.up) out.push_back({link.said->node, *known.current, known.draining});
+    if (link.up) {
+      out.push_back({link.said->node, *known.current, known.draining, link.said->features & settings_.features});
+    }
   }
   return out;
 }
@@ -157,7 +159,9 @@ std::vector<live_peer> table::live() const {
 std::optional<live_peer> table::find(link_id id) const {
   const auto found = links_.find(id);
   if (found == links_.end() || !found->second.up) return std::nullopt;
-  return live_peer{found->second.said->node, id, peers_.at(node_name{found->second.pod}).draining};
+  const auto& said = *found->second.said;
+  const bool leaves = peers_.at(node_name{found->second.pod}).draining;
+  return live_peer{said.node, id, leaves, said.features & settings_.features};
 }
 
 std::optional<live_peer> table::find(const node_id& node) const {

@@ -32,7 +32,8 @@ status core::current() const { return impl_->current(); }
 core::impl::impl(settings chosen)
     : settings_(std::move(chosen)),
       members_(membership_settings(settings_)),
-      runtime_(process::runtime::options{.node = settings_.self, .seed = settings_.seed}) {}
+      runtime_(process::runtime::options{
+          .node = settings_.self, .seed = settings_.seed, .make = settings_.make, .stopwatch = settings_.stopwatch}) {}
 
 void core::impl::step(time_point now, event happened, effects& out) {
   ORRERY_ASSERT(now >= now_);
@@ -64,7 +65,9 @@ void core::impl::settle() {
   }
   see_whether_joined();
   expire_requests();
+  expire_claims();
   expire_gathers();
+  advance_census();
   run_processes();
   if (now_ >= rescan_at_) {
     rescan_at_ = never;
@@ -72,6 +75,8 @@ void core::impl::settle() {
   }
   hand_over_some();
   run_processes();
+  expire_traces();
+  flush_traces();
   finish_drain();
   members_.set_processes(runtime_.count());
   members_wake_ = members_.wake_at();
@@ -82,6 +87,10 @@ void core::impl::run_processes() {
   const auto before = runtime_.spent();
   if (runtime_.run(now_, std::min(run_budget, turn_left_), ran_)) work_left_ = true;
   turn_left_ -= static_cast<std::uint32_t>(std::min<std::uint64_t>(turn_left_, runtime_.spent() - before));
+  perform_process_effects();
+}
+
+void core::impl::perform_process_effects() {
   while (!ran_.empty()) {
     process::effects batch;
     batch.swap(ran_);
@@ -89,6 +98,7 @@ void core::impl::run_processes() {
       on_process_effect(each);
     if (runtime_.next_deadline() <= now_) work_left_ = true;
   }
+  flush_facts();
 }
 
 void core::impl::refresh_placement() {
@@ -105,6 +115,7 @@ void core::impl::refresh_placement() {
     placement_ = std::move(fresh);
     with_leavers_.reset();
     moves_.rescan();
+    tell_placement();
   }
   release_parked();
 }
@@ -130,8 +141,10 @@ void core::impl::see_whether_joined() {
 time_point core::impl::wake_at() const {
   if (left_) return never;
   if (work_left_ || (moves_.scanning() && moves_.may_send())) return now_;
-  time_point next = std::min({members_wake_, takeover_.next_deadline(), isolation_.wake_at(), pending_.next_deadline(),
-                              runtime_.next_deadline(), forming_until_, rescan_at_, drain_until_});
+  time_point next =
+      std::min({members_wake_, takeover_.next_deadline(), isolation_.wake_at(), pending_.next_deadline(),
+                runtime_.next_deadline(), forming_until_, rescan_at_, drain_until_, key_claims_.next_deadline(),
+                key_grants_.next_deadline(), census_wake_at(), traces_wake_at()});
   for (const auto& [id, each] : gathers_)
     next = std::min(next, each.deadline);
   if (!joined_ || drain_wanted_) next = std::min(next, after(now_, joining_poll));
@@ -151,6 +164,12 @@ status core::impl::current() const {
   const auto ran = runtime_.counted();
   out.counted.casts_dropped += ran.casts_dropped;
   out.counted.calls_expired = ran.calls_expired;
+  out.counted.app_works = ran.app_works;
+  out.counted.app_crashes = ran.app_crashes;
+  out.counted.app_losses = ran.app_losses;
+  out.counted.app_overdue = ran.app_overdue;
+  out.app_registrations = runtime_.apps().registrations;
+  out.app_at_work = runtime_.apps().at_work;
   if (!out.joined) out.reason = why_not_joined();
   return out;
 }
@@ -218,6 +237,15 @@ void core::impl::take(client_request& seen) {
   ask_client(seen.id, seen.asked);
 }
 
-void core::impl::take(const client_gone& seen) { pending_.forget_client(seen.id); }
+void core::impl::take(const client_gone& seen) {
+  pending_.forget_client(seen.id);
+  trace_client_gone(seen.id);
+}
+
+void core::impl::take(from_app& seen) {
+  if (left_) return;
+  runtime_.from_app(now_, std::move(seen.said), ran_);
+  perform_process_effects();  // a process that was waited for can go before its next message, and only now
+}
 
 }  // namespace orrery::node

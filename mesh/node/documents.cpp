@@ -1,6 +1,7 @@
 #include "mesh/node/documents.hpp"
 
 #include "mesh/base/assert.hpp"
+#include "mesh/wire/cbor.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -31,9 +32,14 @@ json process_json(time_point now, const node_name& node, const process::process_
           {"key", info.name.key.value},
           {"node", node.value},
           {"pid", to_string(info.id)},
-          {"state", "running"},
+          {"state", state_name(info.state)},
           {"mailbox", info.mailbox},
+          {"mailboxBytes", info.mailbox_bytes},
+          {"oldestSeconds", info.oldest ? json(seconds_of(now - *info.oldest)) : json()},
           {"handled", info.handled},
+          {"reductions", info.reductions},
+          {"memoryBytes", info.memory_bytes},
+          {"timers", info.timers},
           {"restarts", info.restarts},
           {"classVersion", info.class_version},
           {"supervisor", "root/" + info.name.klass.value},
@@ -67,19 +73,8 @@ const char* restart_name(process::restart_type restart) {
   return "Permanent";
 }
 
-const char* escalation_name(process::escalation to) {
-  switch (to) {
-    case process::escalation::parent:
-      return "Parent";
-    case process::escalation::node:
-      return "Node";
-    case process::escalation::pod:
-      return "Pod";
-  }
-  return "Parent";
-}
-
 const char* behaviour_name(const process::class_spec& spec) {
+  if (std::holds_alternative<process::app_hosted>(spec.behaviour)) return "app";
   const auto* builtin = std::get_if<process::builtin_kind>(&spec.behaviour);
   if (builtin == nullptr) return "lua";
   return *builtin == process::builtin_kind::kv ? "kv" : "counter";
@@ -115,6 +110,30 @@ json process_list_json(json processes, const std::vector<std::string>& unreachab
 
 }  // namespace
 
+const char* state_name(process::process_state state) {
+  switch (state) {
+    case process::process_state::running:
+      return "running";
+    case process::process_state::suspended:
+      return "suspended";
+    case process::process_state::restarting:
+      return "restarting";
+  }
+  return "running";
+}
+
+const char* escalation_name(process::escalation to) {
+  switch (to) {
+    case process::escalation::parent:
+      return "Parent";
+    case process::escalation::node:
+      return "Node";
+    case process::escalation::pod:
+      return "Pod";
+  }
+  return "Parent";
+}
+
 value flat(const std::vector<field>& fields) {
   json document = json::object();
   for (const auto& [name, held] : fields)
@@ -122,8 +141,30 @@ value flat(const std::vector<field>& fields) {
   return encode_small(document);
 }
 
-value process_document(time_point now, const node_name& node, const process::process_info& info) {
-  return encode_small(process_json(now, node, info));
+value process_document(time_point now, const node_name& node, const process::process_info& info,
+                       const process::process_ties& ties) {
+  auto document = process_json(now, node, info);
+  document["links"] = ties.links;
+  document["monitors"] = ties.monitors;
+  document["monitoredBy"] = ties.monitored_by;
+  document["tiesTruncated"] = !ties.whole;
+  return encode_small(document);
+}
+
+result<value> state_document(const process::state_copy& read) {
+  bytes encoded;
+  encoded.reserve(read.state.cbor().size() + read.version.size() + 32);
+  cbor::put_head(encoded, cbor::major::map, 2);
+  cbor::put_text(encoded, "version");
+  cbor::put_text(encoded, read.version);
+  cbor::put_text(encoded, "state");
+  cbor::put(encoded, read.state.cbor());
+  if (encoded.size() > value_bytes_max) {
+    return fail(errc::too_large, "the state has " + std::to_string(read.state.cbor().size()) +
+                                     " bytes: with its version that is more than the " +
+                                     std::to_string(value_bytes_max) + " that travel");
+  }
+  return value::adopt(encoded);
 }
 
 value process_list(time_point now, const node_name& node, const std::vector<process::process_info>& infos,
@@ -197,6 +238,38 @@ result<value> node_list(const std::vector<membership::peer_view>& peers, bool dr
                    {"version", each.software}});
   }
   return value::from_document({{"nodes", std::move(all)}});
+}
+
+result<value> group_list(const std::vector<process::runtime::group_info>& groups, std::size_t limit) {
+  std::vector<json> all;
+  for (const auto& each : groups)
+    all.push_back({{"name", each.name}, {"members", each.members}, {"here", each.here}});
+  bool truncated = false;
+  json kept = cut(std::move(all), limit, truncated);
+  return value::from_document({{"groups", std::move(kept)}, {"truncated", truncated}});
+}
+
+result<value> group_document(const std::string& name, const std::vector<pid>& members) {
+  std::vector<json> all;
+  for (const auto& each : members)
+    all.push_back({{"pid", to_string(each)}, {"node", each.node.name.value}});
+  bool truncated = false;
+  json kept = cut(std::move(all), members.size(), truncated);
+  return value::from_document({{"group", name}, {"members", std::move(kept)}, {"truncated", truncated}});
+}
+
+result<value> registry_list(const std::vector<listed_key>& keys, std::size_t limit) {
+  std::vector<json> all;
+  for (const auto& [key, unique] : keys) {
+    all.push_back({{"key", key.key},
+                   {"unique", unique},
+                   {"pid", to_string(key.holder)},
+                   {"node", key.holder.node.name.value},
+                   {"value", key.held.document()}});
+  }
+  bool truncated = false;
+  json kept = cut(std::move(all), limit, truncated);
+  return value::from_document({{"entries", std::move(kept)}, {"truncated", truncated}});
 }
 
 result<value> class_list(const std::vector<declared_class>& classes) {

@@ -22,9 +22,14 @@ inline constexpr std::size_t list_bytes_max = 900'000;
 using field_value = std::variant<std::string, std::uint64_t, double, bool>;
 using field = std::pair<const char*, field_value>;
 /// A flat document, for events and short answers.
+[[nodiscard]] const char* state_name(process::process_state state);
+[[nodiscard]] const char* escalation_name(process::escalation to);
 [[nodiscard]] value flat(const std::vector<field>& fields);
 
-[[nodiscard]] value process_document(time_point now, const node_name& node, const process::process_info& info);
+[[nodiscard]] value process_document(time_point now, const node_name& node, const process::process_info& info,
+                                     const process::process_ties& ties);
+/// {"version", "state"}. Errors: too_large, where the state leaves no room for the rest.
+[[nodiscard]] result<value> state_document(const process::state_copy& read);
 /// {"processes": [...], "unreachable": [], "truncated": ...} of one node.
 [[nodiscard]] value process_list(time_point now, const node_name& node, const std::vector<process::process_info>& infos,
                                  std::size_t limit);
@@ -34,6 +39,12 @@ using field = std::pair<const char*, field_value>;
 [[nodiscard]] value tree_document(const node_name& node, const std::vector<process::supervisor_info>& supervisors);
 [[nodiscard]] result<value> merge_trees(const std::vector<value>& parts, const std::vector<std::string>& unreachable);
 [[nodiscard]] result<value> node_list(const std::vector<membership::peer_view>& peers, bool draining);
+
+[[nodiscard]] result<value> group_list(const std::vector<process::runtime::group_info>& groups, std::size_t limit);
+[[nodiscard]] result<value> group_document(const std::string& name, const std::vector<pid>& members);
+/// A key and whether it is unique in the mesh.
+using listed_key = std::pair<process::runtime::key_info, bool>;
+[[nodiscard]] result<value> registry_list(const std::vector<listed_key>& keys, std::size_t limit);
 
 struct declared_class {
   process::class_spec spec;

@@ -25,7 +25,8 @@ bool core::impl::may_leave() const {
     return false;
   }
   // A peer that has acknowledged sends no more calls after it; those that it had sent are in pending_ by then.
-  return handed_over() && !members_.half_up() && pending_.size() == 0 && gathers_.empty() && !work_left_;
+  // What processes here had asked for dies with them.
+  return handed_over() && !members_.half_up() && pending_.of_others() == 0 && gathers_.empty() && !work_left_;
 }
 
 void core::impl::finish_drain() {
@@ -40,6 +41,7 @@ void core::impl::leave() {
     complete(token, fail(errc::draining, "this node left the mesh before there was an answer",
                          parked ? took_effect::not_executed : took_effect::unknown));
   }
+  end_traces();
   while (!gathers_.empty())
     finish_gather(gathers_.begin()->first);
   members_.leave(now_, todo_);

@@ -1,32 +1,51 @@
 // Lists of the whole mesh: every node is asked, and those that do not answer in time are named.
 #include "mesh/node/impl.hpp"
 
+#include <algorithm>
+
 namespace orrery::node {
 
-value core::impl::local_part(wire::verb asked, const std::optional<class_name>& only, std::size_t limit) const {
-  if (asked == wire::verb::tree) return tree_document(settings_.self.name, runtime_.supervisors());
-  // One more than asked for, so that a list that was cut says so.
-  return process_list(now_, settings_.self.name, runtime_.list(only, {}, limit + 1), limit);
+report_context core::impl::report_here() const {
+  return {now_, settings_.self.name, wall_clock(settings_.self.boot, started_at_)};
 }
 
-void core::impl::begin_gather(gather asked, const std::optional<class_name>& only) {
+value core::impl::local_part(const node_question& asked) const {
+  if (asked.asked == wire::verb::tree) return tree_document(settings_.self.name, runtime_.supervisors());
+  if (asked.asked == wire::verb::crashes) {
+    const process::crash_log::filter only{asked.only, asked.key, asked.limit};
+    return crash_list(report_here(), runtime_.crashes().crashes(only), runtime_.crashes().give_ups(only), asked.limit);
+  }
+  // One more than asked for, so that a list that was cut says so.
+  return process_list(now_, settings_.self.name, runtime_.list(asked.only, {}, asked.limit + 1), asked.limit);
+}
+
+/// A question of a client to every node, or to this one.
+void core::impl::ask_all(request_id client, node_question asked, bool local) {
+  if (!local) return begin_gather({.client = client, .asked = std::move(asked)});
+  if (asked.asked == wire::verb::top) return take_a_look({.to = from_client{client}, .top = std::move(asked)});
+  const value here = local_part(asked);
+  answer(from_client{client}, merge_parts(asked, {here}, {}));
+}
+
+/// A question of a peer, or why it is none.
+void core::impl::answer_for_node(const from_peer& to, node_question asked) {
+  if (asked.asked == wire::verb::top) return take_a_look({.to = to, .top = std::move(asked)});
+  answer(to, local_part(asked));
+}
+
+void core::impl::begin_gather(gather asked) {
   if (gathers_.size() >= gathers_max) {
     return answer(from_client{asked.client}, fail(errc::overloaded, "too many lists are being gathered; retry later"));
   }
   const std::uint64_t id = pending_.next_number();
-  asked.deadline = now_ + gather_max_time;
-  asked.parts.push_back(local_part(asked.asked, only, asked.limit));
+  const bool slow = asked.asked.asked == wire::verb::top;
+  const duration length = slow ? top_max_time : gather_max_time;
+  asked.deadline = now_ + length;
+  asked.own_awaited = slow;
+  if (!slow) asked.parts.push_back(local_part(asked.asked));
   for (const auto& peer : members_.live()) {
     asked.waiting.emplace(peer.link, peer.node.name.value);
-    transmit_to(peer.link,
-                wire::control{.id = id,
-                              .asked = asked.asked,
-                              .name = {},
-                              .reason = {},
-                              .only = only,
-                              .limit = asked.limit,
-                              .remaining = std::chrono::duration_cast<std::chrono::microseconds>(gather_max_time),
-                              .hops = 0});
+    transmit_to(peer.link, to_control(asked.asked, id, length));
   }
   for (const auto& peer : members_.view()) {
     using membership::peer_state;
@@ -34,9 +53,23 @@ void core::impl::begin_gather(gather asked, const std::optional<class_name>& onl
       asked.unreachable.push_back(peer.name.value);
     }
   }
-  const bool complete_already = asked.waiting.empty();
+  const auto question = asked.asked;
   gathers_.emplace(id, std::move(asked));
-  if (complete_already) finish_gather(id);
+  if (slow) take_a_look({.gather = id, .top = question});
+  finish_if_whole(id);
+}
+
+void core::impl::finish_if_whole(std::uint64_t id) {
+  const auto found = gathers_.find(id);
+  if (found != gathers_.end() && found->second.waiting.empty() && !found->second.own_awaited) finish_gather(id);
+}
+
+void core::impl::on_own_part(std::uint64_t id, value part) {
+  const auto found = gathers_.find(id);
+  if (found == gathers_.end()) return;
+  found->second.parts.push_back(std::move(part));
+  found->second.own_awaited = false;
+  finish_if_whole(id);
 }
 
 void core::impl::on_gather_reply(std::uint64_t id, link_id link, result<value>& outcome) {
@@ -49,20 +82,20 @@ void core::impl::on_gather_reply(std::uint64_t id, link_id link, result<value>& 
     asked.unreachable.push_back(waited->second);
   }
   asked.waiting.erase(waited);
-  if (asked.waiting.empty()) finish_gather(id);
+  finish_if_whole(id);
 }
 
 void core::impl::lose_gathers(link_id link) {
-  std::vector<std::uint64_t> complete_now;
+  std::vector<std::uint64_t> touched;
   for (auto& [id, asked] : gathers_) {
     const auto waited = asked.waiting.find(link);
     if (waited == asked.waiting.end()) continue;
     asked.unreachable.push_back(waited->second);
     asked.waiting.erase(waited);
-    if (asked.waiting.empty()) complete_now.push_back(id);
+    touched.push_back(id);
   }
-  for (const auto id : complete_now)
-    finish_gather(id);
+  for (const auto id : touched)
+    finish_if_whole(id);
 }
 
 void core::impl::expire_gathers() {
@@ -79,10 +112,9 @@ void core::impl::finish_gather(std::uint64_t id) {
   gathers_.erase(id);
   for (const auto& [link, name] : done.waiting)
     done.unreachable.push_back(name);
+  if (done.own_awaited) done.unreachable.push_back(settings_.self.name.value);
   std::sort(done.unreachable.begin(), done.unreachable.end());
-  answer(from_client{done.client}, done.asked == wire::verb::tree
-                                       ? merge_trees(done.parts, done.unreachable)
-                                       : merge_process_lists(done.parts, done.unreachable, done.limit));
+  answer(from_client{done.client}, merge_parts(done.asked, done.parts, done.unreachable));
 }
 
 }  // namespace orrery::node

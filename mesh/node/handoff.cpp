@@ -66,6 +66,16 @@ void core::impl::hand_over(const process::process_info& info, const membership::
   send_handoff(std::move(*taken), to, contested(info), 0, {});
 }
 
+/// It was in the middle of a message when its turn to go came, and is held since. Now it is between two.
+void core::impl::hand_over_late(const process_name& name) {
+  if (!moves_.held().contains(name) || !moves_.may_send()) return;  // else the next scan finds it
+  const auto to = better_owner(name);
+  const auto info = runtime_.find(name);
+  if (!to || !info || members_.quiet(now_, to->link)) return;
+  moves_.release(name);
+  hand_over(*info, *to);
+}
+
 void core::impl::send_handoff(process::handoff what, const membership::live_peer& to, bool is_contested,
                               std::uint64_t hops, std::optional<move::upstream> acknowledged) {
   ++counted_.handoffs_out;
@@ -76,7 +86,9 @@ void core::impl::send_handoff(process::handoff what, const membership::live_peer
                     .state = what.state,
                     .contested = is_contested,
                     .hops = hops,
-                    .mailbox = {}};
+                    .mailbox = {},
+                     .suspended = what.suspended,
+                     .facts = what.facts};
   std::vector<process::handoff::waiting> mailbox = std::move(what.mailbox);
   what.mailbox.clear();
   std::size_t bytes_left = wire::handoff_mailbox_bytes_max;
@@ -121,7 +133,9 @@ void core::impl::on_handoff(link_id link, wire::handoff& received) {
                         .class_version = received.class_version,
                         .restarts = received.restarts,
                         .state = std::move(received.state),
-                        .mailbox = {}};
+                        .mailbox = {},
+                         .suspended = received.suspended,
+                         .facts = std::move(received.facts)};
   for (auto& each : received.mailbox) {
     process::handoff::waiting entry{std::move(each.method), std::move(each.argument), {}, never};
     if (each.reply_to) {

@@ -1,15 +1,21 @@
 #pragma once
 // The inside of node::core. One file for each concern: core.cpp (the step), peers.cpp (membership's actions, frames),
 // routing.cpp (requests about one name), handoff.cpp (processes on their way), drain.cpp, gather.cpp (lists of the
-// whole mesh), classes.cpp, isolated.cpp.
+// whole mesh), introspect.cpp (what may be seen of a process, and done to it), looking.cpp (the census of all
+// processes), tracing.cpp, classes.cpp, isolated.cpp, signals.cpp (what processes of different nodes have to do with
+// each other), claiming.cpp (unique keys), shared.cpp (what clients ask of groups and the registry).
 #include "mesh/membership/membership.hpp"
 #include "mesh/membership/placement.hpp"
 #include "mesh/node/documents.hpp"
 #include "mesh/node/isolation.hpp"
+#include "mesh/node/keys.hpp"
+#include "mesh/node/looks.hpp"
 #include "mesh/node/moves.hpp"
 #include "mesh/node/node.hpp"
 #include "mesh/node/pending.hpp"
+#include "mesh/node/reports.hpp"
 #include "mesh/node/takeover.hpp"
+#include "mesh/node/trace_flows.hpp"
 #include "mesh/process/runtime.hpp"
 #include "mesh/wire/messages.hpp"
 
@@ -32,7 +38,6 @@ inline constexpr duration forming_max = std::chrono::seconds{2};
 inline constexpr duration newcomer_grace = std::chrono::seconds{1};
 inline constexpr duration gather_max_time = std::chrono::seconds{1};
 inline constexpr std::size_t gathers_max = 256;
-inline constexpr std::size_t list_limit_max = 5000;
 inline constexpr std::uint32_t run_budget = 256;   ///< messages handled at a time
 inline constexpr std::uint32_t turn_budget = 512;  ///< messages handled from one wake-up to the next
 /// While this node has not joined, it looks again this often.
@@ -41,13 +46,16 @@ inline constexpr duration joining_poll = std::chrono::milliseconds{100};
 /// A question to every node, answered when all have or after gather_max_time.
 struct gather {
   request_id client;
-  wire::verb asked = wire::verb::list;
-  std::size_t limit = 0;
+  node_question asked{};
   std::map<link_id, std::string> waiting{};
+  bool own_awaited = false;  ///< this node's part comes later
   std::vector<std::string> unreachable{};
   std::vector<value> parts{};
   time_point deadline{};
 };
+
+/// Errors: invalid_argument.
+[[nodiscard]] result<void> check_method(std::string_view method);
 
 /// Where a name belongs, as far as this node can say now.
 struct route {
@@ -74,11 +82,13 @@ struct core::impl {
   void take(const woken& seen);
   void take(client_request& seen);
   void take(const client_gone& seen);
+  void take(from_app& seen);
   void settle();  ///< everything that follows from the event and from the time
   void refresh_placement();
   void see_whether_joined();
   [[nodiscard]] std::string why_not_joined() const;
   void run_processes();
+  void perform_process_effects();
   void emit(const char* type, std::vector<field> fields);
 
   // ---- peers.cpp ----
@@ -115,12 +125,45 @@ struct core::impl {
   void expire_requests();
   void fail_forwarded(link_id link, const std::string& why);
   [[nodiscard]] result<value> control_here(const process_name& name, const ask_control& asked);
+  [[nodiscard]] error not_here(const process_name& name) const;
   void ask_client(request_id id, operation& asked);
   void on_process_effect(process::effect& happened);
+
+  // ---- looking.cpp ----
+  /// Answered once all processes have been looked at.
+  void take_a_look(look asked);
+  void advance_census();
+  void answer_look(const look& asked);
+  [[nodiscard]] time_point census_wake_at() const;
+
+  // ---- tracing.cpp ----
+  void trace_here(reply_token token);
+  void trace_answered(reply_token token, pending asked, result<value> outcome);
+  void collect_traced();
+  void tell_trace(trace_flow& flow, std::string type, value document);
+  void flush_traces();
+  void flush_trace(trace_flow& flow, std::string over);
+  template <class Matches>
+  [[nodiscard]] std::vector<std::uint64_t> traces_that(Matches&& matches) const;
+  [[nodiscard]] time_point traces_wake_at() const;
+  void trace_over(std::uint64_t token, const std::string& why);
+  void drop_trace(std::uint64_t token);
+  void on_traced(link_id link, wire::traced& received);
+  void on_untrace(link_id link, const wire::untrace& received);
+  void lose_traces(link_id link);
+  void trace_client_gone(request_id id);
+  void trace_moved(const process_name& name);
+  void end_traces();
+  void expire_traces();
+
+  // ---- introspect.cpp ----
+  void tell_crash(std::uint64_t number);
+  [[nodiscard]] result<value> introspect_here(const process_name& name, const ask_control& asked);
 
   // ---- handoff.cpp ----
   void hand_over_some();
   void hand_over(const process::process_info& info, const membership::live_peer& to);
+  void hand_over_late(const process_name& name);
   void hold(const process_name& name, const error& why);
   void tell_what_is_held();
   [[nodiscard]] std::optional<membership::live_peer> better_owner(const process_name& name) const;
@@ -149,12 +192,52 @@ struct core::impl {
   void end_if_lost(const process_name& name);
 
   // ---- gather.cpp ----
-  void begin_gather(gather asked, const std::optional<class_name>& only);
-  [[nodiscard]] value local_part(wire::verb asked, const std::optional<class_name>& only, std::size_t limit) const;
+  [[nodiscard]] report_context report_here() const;
+  void ask_all(request_id client, node_question asked, bool local);
+  void begin_gather(gather asked);
+  [[nodiscard]] value local_part(const node_question& asked) const;
+  void answer_for_node(const from_peer& to, node_question asked);
+  void on_own_part(std::uint64_t id, value part);
+  void finish_if_whole(std::uint64_t id);
   void on_gather_reply(std::uint64_t id, link_id link, result<value>& outcome);
   void lose_gathers(link_id link);
   void expire_gathers();
   void finish_gather(std::uint64_t id);
+
+  // ---- signals.cpp ----
+  /// Both nodes know signals, groups and the registry.
+  [[nodiscard]] bool speaks(const membership::live_peer& peer) const { return told_.contains(peer.link); }
+  [[nodiscard]] std::chrono::microseconds remaining(time_point deadline) const;
+  void begin_signals(const membership::peer_up& seen);
+  void end_signals(const membership::peer_down& seen);
+  void from_peers_processes(link_id link, wire::message& received);
+  void on_announce(link_id link, const node_id& from, const wire::announce& received);
+  void send_signal(process::signal_sent& sent);
+  void send_published(process::published& sent);
+  void announce_to(link_id link, std::vector<wire::fact> facts);
+  void flush_facts();
+  void tell_placement();
+  void call_for_process(process::name_called& asked);
+  void seek_for_process(process::name_sought& asked);
+  void answer_process(const origin& to, result<value> outcome);
+
+  // ---- claiming.cpp ----
+  void begin_claim(process::key_claimed& asked);
+  void send_claim(wire::correlation id);
+  void end_claim(wire::correlation id, const result<value>& outcome);
+  [[nodiscard]] bool on_claim_reply(link_id link, const wire::reply& received);
+  void claim_refused(wire::correlation id, const error& why);
+  void expire_claims();
+  void lose_claims(link_id link);
+  [[nodiscard]] bool may_grant() const;
+  void take_claim(key_grants::claim asked);
+  void answer_claim(const key_grants::claim& asked, result<value> outcome);
+
+  // ---- shared.cpp ----
+  [[nodiscard]] result<value> groups_here(const list_groups_op& asked) const;
+  [[nodiscard]] result<value> group_here(const group_op& asked) const;
+  [[nodiscard]] result<value> publish_here(const publish_op& asked);
+  [[nodiscard]] result<value> registry_here(const list_registry_op& asked) const;
 
   // ---- classes.cpp ----
   void define_classes(const std::vector<process::class_spec>& classes);
@@ -183,6 +266,15 @@ struct core::impl {
   };
   std::optional<lost_names> lost_;
   std::map<std::uint64_t, gather> gathers_;
+  std::map<link_id, std::uint64_t> told_;  ///< announcements sent to each peer that knows of them
+  std::vector<wire::fact> facts_out_;      ///< that peers are still to be told
+  key_grants key_grants_;
+  key_claims key_claims_;
+  std::vector<look> looks_;
+  bool census_walks_ = false;
+  time_point census_at_ = never;  ///< when its next slice, or the next walk, is due
+  time_point forget_baseline_at_ = never;
+  std::map<std::uint64_t, trace_flow> traces_;  ///< by the token of the request
   std::map<class_name, declared_class> classes_;
   status::counters counted_;
   time_point members_wake_{};

@@ -53,6 +53,7 @@ class moves {
   [[nodiscard]] bool passed_over() const noexcept { return passed_over_; }
   /// A name stays here though another node owns it: refused there, or its state cannot travel. Until the next scan.
   void hold(const process_name& name) { held_.insert(name); }
+  void release(const process_name& name) { held_.erase(name); }
   [[nodiscard]] bool holds(const process_name& name) const { return held_.contains(name) || told_.contains(name); }
   [[nodiscard]] const std::set<process_name>& held() const noexcept { return held_; }
 

@@ -5,16 +5,23 @@
 #include "mesh/base/result.hpp"
 #include "mesh/base/strong.hpp"
 #include "mesh/base/time.hpp"
+#include "mesh/process/app.hpp"
+#include "mesh/process/census.hpp"
 #include "mesh/process/spec.hpp"
 #include "mesh/wire/frame.hpp"
 #include "mesh/wire/value.hpp"
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <variant>
 #include <vector>
+
+namespace orrery::process {
+class behaviour_type;
+}
 
 namespace orrery::node {
 
@@ -35,6 +42,9 @@ struct settings {
   duration down_after = std::chrono::seconds{2};
   duration drain_timeout = std::chrono::seconds{20};
   std::uint64_t seed = 1;
+  /// Makes the behaviours of a class; empty: process::make_type.
+  std::function<result<std::unique_ptr<process::behaviour_type>>(const process::class_spec&)> make{};
+  duration (*stopwatch)() = nullptr;  ///< see process::runtime::options
 };
 
 /// A pod that Kubernetes (or a static list) says belongs to the mesh.
@@ -45,6 +55,9 @@ struct expected_member {
   bool terminating = false;  ///< has a deletion timestamp: draining, not dead
   friend bool operator==(const expected_member&, const expected_member&) = default;
 };
+
+/// Entries of one answer to a list, of whatever was asked for.
+inline constexpr std::size_t list_limit_max = 5000;
 
 // ---- events ----
 
@@ -100,6 +113,21 @@ struct kill_op {
   process_name name;
   std::string reason;
 };
+/// {"version": text, "state": any}
+struct state_op {
+  process_name name;
+};
+struct set_state_op {
+  process_name name;
+  value state;
+  std::string expected;  ///< the version that it replaces; empty: any
+};
+struct suspend_op {
+  process_name name;
+};
+struct resume_op {
+  process_name name;
+};
 struct list_nodes_op {};
 struct list_processes_op {
   std::optional<class_name> only;
@@ -109,9 +137,50 @@ struct list_processes_op {
 struct list_classes_op {};
 struct tree_op {
   bool local = false;
+  std::optional<class_name> only{};
+  std::size_t children = 0;  ///< of each supervisor, to be listed
 };
-using operation = std::variant<call_op, cast_op, inspect_op, stop_op, kill_op, list_nodes_op, list_processes_op,
-                               list_classes_op, tree_op>;
+struct crashes_op {
+  std::optional<class_name> only{};
+  std::optional<process_key> key{};
+  std::size_t limit = 100;
+  bool local = false;
+};
+/// The greatest processes. Takes as long as looking at all there are does.
+struct top_op {
+  process::measure by = process::measure::mailbox;
+  std::size_t limit = 20;
+  bool local = false;
+};
+/// What there is of each class on this node, for metrics.
+struct load_op {};
+/// Answered by `streamed`, or by one `respond` where it is refused.
+struct trace_op {
+  process_name name;
+  std::size_t limit = 1000;  ///< entries
+  duration length = std::chrono::seconds{60};
+};
+// Of groups and the registry each node knows the whole mesh, as far as it has heard: they are answered at once.
+struct list_groups_op {
+  std::string prefix;
+  std::size_t limit = 1000;
+};
+struct group_op {
+  std::string group;
+};
+/// A plain message to every member.
+struct publish_op {
+  std::string group;
+  std::string word;
+  value payload;
+};
+struct list_registry_op {
+  std::string prefix;
+  std::size_t limit = 1000;
+};
+using operation = std::variant<call_op, cast_op, inspect_op, stop_op, kill_op, state_op, set_state_op, suspend_op,
+                               resume_op, list_nodes_op, list_processes_op, list_classes_op, tree_op, crashes_op,
+                               top_op, load_op, trace_op, list_groups_op, group_op, publish_op, list_registry_op>;
 struct client_request {
   request_id id;
   operation asked;
@@ -121,8 +190,13 @@ struct client_gone {
   request_id id;
 };
 
+/// A connection of an app that hosts classes says something.
+struct from_app {
+  process::app_event said;
+};
+
 using event = std::variant<members_changed, control_plane_checked, connection_opened, connection_closed, frame_received,
-                           classes_changed, drain_requested, woken, client_request, client_gone>;
+                           classes_changed, drain_requested, woken, client_request, client_gone, from_app>;
 
 // ---- effects ----
 
@@ -144,6 +218,14 @@ struct respond {
   request_id id;
   result<value> answer;
 };
+/// One event of a stream that a client follows, until one is the last or the client goes. A `respond` with an error may
+/// end it as well.
+struct streamed {
+  request_id id;
+  std::string type;
+  value document;
+  bool last = false;
+};
 /// Ask the API server for anything, with a 2 s deadline, and report control_plane_checked.
 struct check_control_plane {};
 /// A supervisor gave up and escalated this far: the shell restarts the node (exits) or asks for the pod's replacement.
@@ -161,7 +243,13 @@ struct notify {
   value document;
 };
 
-using effect = std::variant<dial, hang_up, transmit, respond, check_control_plane, escalate, drained, notify>;
+/// For one connection of an app. What is for one that has gone is dropped.
+struct to_app {
+  process::app_effect what;
+};
+
+using effect =
+    std::variant<dial, hang_up, transmit, respond, streamed, check_control_plane, escalate, drained, notify, to_app>;
 using effects = std::vector<effect>;
 
 /// Numbers for metrics and health. Cheap to read.
@@ -179,7 +267,10 @@ struct status {
     std::uint64_t calls_local = 0, calls_forwarded = 0, calls_failed = 0, casts = 0;
     std::uint64_t process_starts = 0, process_restarts = 0, process_crashes = 0, handoffs_in = 0, handoffs_out = 0;
     std::uint64_t peers_refused = 0, frames_refused = 0, escalations = 0, casts_dropped = 0, calls_expired = 0;
+    std::uint64_t app_works = 0, app_crashes = 0, app_losses = 0, app_overdue = 0;
   } counted;
+  std::size_t app_registrations = 0;  ///< classes that connections of apps host here
+  std::size_t app_at_work = 0;        ///< callbacks that they have in hand
 };
 
 /// One node: single-threaded, deterministic (same settings and events, same effects), no clock, no I/O.

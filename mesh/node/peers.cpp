@@ -43,6 +43,7 @@ void core::impl::apply(const membership::peer_up& seen) {
     transmit_to(seen.link, wire::draining{});
   }
   placement_stale_ = true;
+  begin_signals(seen);
 }
 
 void core::impl::apply(const membership::peer_down& seen) {
@@ -53,6 +54,8 @@ void core::impl::apply(const membership::peer_down& seen) {
   placement_stale_ = true;
   fail_forwarded(seen.link, "lost " + seen.node.name.value + ": " + seen.why.context);
   lose_gathers(seen.link);
+  end_signals(seen);
+  lose_traces(seen.link);
   // Decided when all actions are carried out: a new connection of the same peer may be among them.
   for (auto& lost : moves_.lost(seen.link))
     lost_moves_.push_back(std::move(lost));
@@ -101,12 +104,16 @@ void core::impl::from_peer_frame(link_id link, wire::message& received) {
     if (control->name) {
       begin({.from = from_peer{link, control->id},
              .name = std::move(*control->name),
-             .what = ask_control{control->asked, std::move(control->reason)},
+             .what = ask_control{control->asked, std::move(control->reason), std::move(control->argument)},
              .deadline = after(now_, control->remaining),
              .hops = control->hops});
+    } else if (control->asked == wire::verb::unknown) {
+      transmit_to(link, wire::reply{control->id, fail(errc::invalid_argument,
+                                                      settings_.self.name.value + " is too old for this question")});
+    } else if (auto question = question_of(*control); question) {
+      answer_for_node(from_peer{link, control->id}, std::move(*question));
     } else {
-      const std::size_t limit = std::min<std::size_t>(control->limit, list_limit_max);
-      transmit_to(link, wire::reply{control->id, local_part(control->asked, control->only, limit)});
+      transmit_to(link, wire::reply{control->id, fail(std::move(question.error()))});
     }
   } else if (auto* reply = std::get_if<wire::reply>(&received)) {
     on_reply(link, *reply);
@@ -116,8 +123,14 @@ void core::impl::from_peer_frame(link_id link, wire::message& received) {
     on_handoff_ack(link, *ack);
   } else if (const auto* done = std::get_if<wire::handoff_done>(&received)) {
     on_handoff_done(link, *done);
+  } else if (auto* traced = std::get_if<wire::traced>(&received)) {
+    on_traced(link, *traced);
+  } else if (const auto* untrace = std::get_if<wire::untrace>(&received)) {
+    on_untrace(link, *untrace);
   } else if (std::holds_alternative<wire::draining_ack>(received)) {
     drain_unheard_.erase(link);
+  } else {
+    from_peers_processes(link, received);
   }
 }
 

@@ -10,13 +10,17 @@ namespace {
 
 std::size_t bytes_of(const pending& entry) {
   const auto said = [](const auto& asked) -> std::size_t {
-    if constexpr (requires { asked.argument; }) {
+    if constexpr (requires { asked.method; }) {
       return asked.method.size() + asked.argument.cbor().size();
     } else {
-      return asked.reason.size();
+      return asked.reason.size() + asked.argument.cbor().size();
     }
   };
   return entry.name.key.value.size() + std::visit(said, entry.what);
+}
+
+bool is_of_process(const origin& from) {
+  return std::holds_alternative<from_process>(from) || std::holds_alternative<from_seeker>(from);
 }
 
 }  // namespace
@@ -33,6 +37,7 @@ reply_token pending_table::open(pending entry) {
   ORRERY_ASSERT(!full());
   const reply_token token{++last_};
   if (const auto* client = std::get_if<from_client>(&entry.from)) clients_[client->id] = token;
+  if (is_of_process(entry.from)) ++of_processes_;
   entry.where = pending::place::here;
   entry.bytes = bytes_of(entry);
   bytes_ += entry.bytes;
@@ -67,6 +72,7 @@ std::optional<pending> pending_table::close(reply_token token) {
   unindex(token, found->second);
   bytes_ -= found->second.bytes;
   if (const auto* client = std::get_if<from_client>(&found->second.from)) clients_.erase(client->id);
+  if (is_of_process(found->second.from)) --of_processes_;
   std::optional<pending> out{std::move(found->second)};
   entries_.erase(found);
   return out;

@@ -41,7 +41,14 @@ struct from_peer {
   link_id link;
   wire::correlation id = 0;
 };
-using origin = std::variant<nobody, from_client, from_peer>;
+/// A process of this node called a name, or has to do with whoever runs under it.
+struct from_process {
+  process::asker by;
+};
+struct from_seeker {
+  kernel::handle stand_in;
+};
+using origin = std::variant<nobody, from_client, from_peer, from_process, from_seeker>;
 
 /// What is asked of one process.
 struct ask_call {
@@ -55,6 +62,7 @@ struct ask_cast {
 struct ask_control {
   wire::verb asked = wire::verb::inspect;
   std::string reason;
+  value argument;  ///< as in wire::control
 };
 using ask = std::variant<ask_call, ask_cast, ask_control>;
 
@@ -102,6 +110,8 @@ class pending_table {
   [[nodiscard]] time_point next_deadline() const;
   [[nodiscard]] std::vector<reply_token> everything() const;
   [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }
+  /// Those that others than processes of this node wait for.
+  [[nodiscard]] std::size_t of_others() const noexcept { return entries_.size() - of_processes_; }
   void forget_client(request_id id);
 
  private:
@@ -109,6 +119,7 @@ class pending_table {
 
   std::uint64_t last_ = 0;
   std::size_t bytes_ = 0;
+  std::size_t of_processes_ = 0;
   std::unordered_map<reply_token, pending> entries_;
   std::map<link_id, std::set<reply_token>> forwarded_;
   std::map<process_name, std::set<reply_token>> parked_names_;

@@ -1,103 +1,117 @@
 // What clients ask, and what processes do.
 #include "mesh/base/overloaded.hpp"
 #include "mesh/node/impl.hpp"
+#include "mesh/wire/cbor.hpp"
 
 #include <algorithm>
 
 namespace orrery::node {
-namespace {
 
-result<void> check_method(const std::string& method) {
+result<void> check_method(std::string_view method) {
   if (!method.empty() && method.size() <= wire::method_bytes_max) return {};
   return fail(errc::invalid_argument, "the method has " + std::to_string(method.size()) + " bytes; 1 to " +
                                           std::to_string(wire::method_bytes_max) + " are accepted");
 }
 
-}  // namespace
-
 void core::impl::ask_client(request_id id, operation& asked) {
   const from_client client{id};
-  const auto control = [&](process_name& name, wire::verb verb, std::string reason) {
+  const auto control = [&](process_name& name, wire::verb verb, std::string reason, value argument = {}) {
     begin({.from = client,
            .name = std::move(name),
-           .what = ask_control{verb, std::move(reason)},
+           .what = ask_control{verb, std::move(reason), std::move(argument)},
            .deadline = after(now_, control_timeout)});
   };
-  std::visit(overloaded{[&](call_op& op) {
-                          if (auto fine = check_method(op.method); !fine)
-                            return answer(client, fail(std::move(fine.error())));
-                          const duration timeout = op.timeout.value_or(call_timeout(op.name.klass));
-                          if (timeout <= duration::zero() || timeout > call_timeout_max) {
-                            return answer(client, fail(errc::invalid_argument,
-                                                       "the timeout must be more than 0 and at most 1 h"));
-                          }
-                          begin({.from = client,
-                                 .name = std::move(op.name),
-                                 .what = ask_call{std::move(op.method), std::move(op.argument)},
-                                 .deadline = after(now_, timeout)});
-                        },
-                        [&](cast_op& op) {
-                          if (auto fine = check_method(op.method); !fine)
-                            return answer(client, fail(std::move(fine.error())));
-                          // Nobody answers a cast, so what would become of it elsewhere is told by what is known here.
-                          if (runtime_.find_class(op.name.klass) == nullptr) {
-                            ++counted_.casts_dropped;
-                            return answer(client, fail(runtime_.no_class(op.name.klass)));
-                          }
-                          auto taken = route_cast(std::move(op.name), std::move(op.method), std::move(op.argument), 0);
-                          if (!taken) return answer(client, fail(std::move(taken.error())));
-                          ++counted_.casts;
-                          answer(client, flat({}));
-                        },
-                        [&](inspect_op& op) { control(op.name, wire::verb::inspect, {}); },
-                        [&](stop_op& op) { control(op.name, wire::verb::stop, {}); },
-                        [&](kill_op& op) { control(op.name, wire::verb::kill, std::move(op.reason)); },
-                        [&](list_nodes_op&) { answer(client, node_list(members_.view(), draining_)); },
-                        [&](list_processes_op& op) {
-                          const std::size_t limit = std::clamp<std::size_t>(op.limit, 1, list_limit_max);
-                          if (op.local) return answer(client, local_part(wire::verb::list, op.only, limit));
-                          begin_gather({.client = id, .asked = wire::verb::list, .limit = limit}, op.only);
-                        },
-                        [&](list_classes_op&) {
-                          std::vector<declared_class> all;
-                          for (const auto& [name, declared] : classes_)
-                            all.push_back(declared);
-                          answer(client, class_list(all));
-                        },
-                        [&](tree_op& op) {
-                          if (op.local) {
-                            const value here = local_part(wire::verb::tree, {}, 0);
-                            return answer(client, merge_trees({here}, {}));
-                          }
-                          begin_gather({.client = id, .asked = wire::verb::tree}, {});
-                        }},
-             asked);
+  std::visit(
+      overloaded{[&](call_op& op) {
+                   if (auto fine = check_method(op.method); !fine) return answer(client, fail(std::move(fine.error())));
+                   const duration timeout = op.timeout.value_or(call_timeout(op.name.klass));
+                   if (timeout <= duration::zero() || timeout > call_timeout_max) {
+                     return answer(client,
+                                   fail(errc::invalid_argument, "the timeout must be more than 0 and at most 1 h"));
+                   }
+                   begin({.from = client,
+                          .name = std::move(op.name),
+                          .what = ask_call{std::move(op.method), std::move(op.argument)},
+                          .deadline = after(now_, timeout)});
+                 },
+                 [&](cast_op& op) {
+                   if (auto fine = check_method(op.method); !fine) return answer(client, fail(std::move(fine.error())));
+                   // Nobody answers a cast, so what would become of it elsewhere is told by what is known here.
+                   if (runtime_.find_class(op.name.klass) == nullptr) {
+                     ++counted_.casts_dropped;
+                     return answer(client, fail(runtime_.no_class(op.name.klass)));
+                   }
+                   auto taken = route_cast(std::move(op.name), std::move(op.method), std::move(op.argument), 0);
+                   if (!taken) return answer(client, fail(std::move(taken.error())));
+                   ++counted_.casts;
+                   answer(client, flat({}));
+                 },
+                 [&](inspect_op& op) { control(op.name, wire::verb::inspect, {}); },
+                 [&](stop_op& op) { control(op.name, wire::verb::stop, {}); },
+                 [&](kill_op& op) { control(op.name, wire::verb::kill, std::move(op.reason)); },
+                 [&](state_op& op) { control(op.name, wire::verb::state, {}); },
+                 [&](set_state_op& op) {
+                   control(op.name, wire::verb::set_state, std::move(op.expected), std::move(op.state));
+                 },
+                 [&](suspend_op& op) { control(op.name, wire::verb::suspend, {}); },
+                 [&](resume_op& op) { control(op.name, wire::verb::resume, {}); },
+                 [&](list_nodes_op&) { answer(client, node_list(members_.view(), draining_)); },
+                 [&](list_processes_op& op) {
+                   const std::size_t limit = std::clamp<std::size_t>(op.limit, 1, list_limit_max);
+                   ask_all(id, {.asked = wire::verb::list, .only = op.only, .limit = limit}, op.local);
+                 },
+                 [&](crashes_op& op) {
+                   ask_all(id,
+                           {.asked = wire::verb::crashes,
+                            .only = op.only,
+                            .limit = std::clamp<std::size_t>(op.limit, 1, process::crashes_kept_max),
+                            .key = op.key},
+                           op.local);
+                 },
+                 [&](top_op& op) {
+                   const auto limit = std::clamp<std::size_t>(op.limit, 1, process::top_max);
+                   ask_all(id, {.asked = wire::verb::top, .limit = limit, .by = op.by}, op.local);
+                 },
+                 [&](load_op&) { take_a_look({.to = client}); },
+                 [&](trace_op& op) { control(op.name, wire::verb::trace, {}, trace_request(op.limit, op.length)); },
+                 [&](list_classes_op&) {
+                   std::vector<declared_class> all;
+                   for (const auto& [name, declared] : classes_)
+                     all.push_back(declared);
+                   answer(client, class_list(all));
+                 },
+                 [&](list_groups_op& op) { answer(client, groups_here(op)); },
+                 [&](group_op& op) { answer(client, group_here(op)); },
+                 [&](publish_op& op) { answer(client, publish_here(op)); },
+                 [&](list_registry_op& op) { answer(client, registry_here(op)); },
+                 [&](tree_op& op) {
+                   ask_all(id, {.asked = wire::verb::tree, .only = op.only, .limit = op.children}, op.local);
+                 }},
+      asked);
 }
 
 result<value> core::impl::control_here(const process_name& name, const ask_control& asked) {
-  const auto missing = [&] {
-    if (runtime_.find_class(name.klass) == nullptr) return fail(runtime_.no_class(name.klass));
-    return fail(errc::not_found,
-                "process " + to_string(name) + " does not run; its owner is node " + settings_.self.name.value);
-  };
-  switch (asked.asked) {
-    case wire::verb::inspect: {
-      const auto info = runtime_.find(name);
-      if (!info) return missing();
-      return process_document(now_, settings_.self.name, *info);
-    }
-    case wire::verb::stop:
-      if (!runtime_.stop(now_, name, ran_)) return missing();
-      return flat({{"stopped", true}});
-    case wire::verb::kill:
-      if (!runtime_.kill(now_, name, asked.reason.empty() ? "killed by a client" : asked.reason, ran_))
-        return missing();
-      return flat({{"killed", true}});
-    case wire::verb::list:
-    case wire::verb::tree:
-      break;
+  if (!runs(name)) return fail(not_here(name));
+  if (asked.asked == wire::verb::stop) {
+    (void)runtime_.stop(now_, name, ran_);
+    return flat({{"stopped", true}});
   }
-  return fail(errc::internal, "not a question about one process");
+  if (asked.asked == wire::verb::kill) {
+    (void)runtime_.kill(now_, name, asked.reason.empty() ? "killed by a client" : asked.reason, ran_);
+    return flat({{"killed", true}});
+  }
+  if (asked.asked == wire::verb::whereis) {
+    const auto who = runtime_.whereis(name);
+    if (!who) return fail(not_here(name));
+    return cbor::text_value(to_string(*who));
+  }
+  return introspect_here(name, asked);
+}
+
+error core::impl::not_here(const process_name& name) const {
+  if (runtime_.find_class(name.klass) == nullptr) return runtime_.no_class(name.klass);
+  return {errc::not_found,
+          "process " + to_string(name) + " does not run; its owner is node " + settings_.self.name.value};
 }
 
 void core::impl::on_process_effect(process::effect& happened) {
@@ -106,6 +120,12 @@ void core::impl::on_process_effect(process::effect& happened) {
                           ++counted_.casts;
                           (void)route_cast(std::move(sent.to), std::move(sent.method), std::move(sent.argument), 0);
                         },
+                        [&](process::signal_sent& sent) { send_signal(sent); },
+                        [&](process::published& sent) { send_published(sent); },
+                        [&](process::fact_changed& changed) { facts_out_.push_back(std::move(changed.what)); },
+                        [&](process::name_called& asked) { call_for_process(asked); },
+                        [&](process::name_sought& asked) { seek_for_process(asked); },
+                        [&](process::key_claimed& asked) { begin_claim(asked); },
                         [&](process::escalated& up) {
                           emit("supervisor_gave_up", {{"class", up.klass.value}, {"reason", up.why}});
                           if (up.to == process::escalation::parent) return;
@@ -114,6 +134,17 @@ void core::impl::on_process_effect(process::effect& happened) {
                           emit("escalated", {{"class", up.klass.value}, {"to", std::string{to}}, {"reason", up.why}});
                           out_->push_back(escalate{up.to, up.why});
                         },
+                        [&](process::to_app& told) { out_->push_back(to_app{std::move(told.what)}); },
+                        [&](process::movable& idle) { hand_over_late(idle.name); },
+                        [&](process::script_failure& failed) {
+                          emit("script_failed", {{"class", failed.name.klass.value},
+                                                 {"key", failed.name.key.value},
+                                                 {"pid", std::move(failed.id)},
+                                                 {"callback", std::move(failed.callback)},
+                                                 {"reason", std::move(failed.what)},
+                                                 {"traceback", std::move(failed.traceback)}});
+                        },
+                        [&](process::crashed& seen) { tell_crash(seen.number); },
                         [&](process::process_event& seen) {
                           using kind = process::process_event::kind;
                           std::vector<field> fields{{"class", seen.name.klass.value},
@@ -134,6 +165,7 @@ void core::impl::on_process_effect(process::effect& happened) {
                               ++counted_.process_restarts;
                               return emit("process_restarted", std::move(fields));
                             case kind::moved_out:
+                              trace_moved(seen.name);
                               fields.emplace_back("direction", std::string{"out"});
                               return emit("process_moved", std::move(fields));
                             case kind::moved_in:

@@ -114,6 +114,8 @@ void core::impl::run_here(reply_token token) {
     (void)runtime_.cast(now_, entry.name, cast->method, cast->argument, ran_);
     work_left_ = true;
     (void)pending_.close(token);
+  } else if (std::get<ask_control>(entry.what).asked == wire::verb::trace) {
+    trace_here(token);
   } else {
     auto outcome = control_here(entry.name, std::get<ask_control>(entry.what));
     complete(token, std::move(outcome));
@@ -132,6 +134,10 @@ void core::impl::send_there(reply_token token, const membership::live_peer& peer
                                                       peer.node.name.value + "; retry later"));
   }
   const auto remaining = duration_cast<microseconds>(entry.deadline - now_);
+  const auto* seeks = std::get_if<ask_control>(&entry.what);
+  if (seeks != nullptr && seeks->asked == wire::verb::whereis && !speaks(peer)) {
+    return complete(token, fail(errc::unavailable, peer.node.name.value + " has a version that knows no signals"));
+  }
   if (const auto* call = std::get_if<ask_call>(&entry.what)) {
     if (std::holds_alternative<from_client>(entry.from)) ++counted_.calls_forwarded;
     transmit_to(peer.link,
@@ -144,7 +150,8 @@ void core::impl::send_there(reply_token token, const membership::live_peer& peer
                                          .reason = control.reason,
                                          .only = {},
                                          .remaining = remaining,
-                                         .hops = entry.hops + 1});
+                                         .hops = entry.hops + 1,
+                                         .argument = control.argument});
   }
 }
 
@@ -159,8 +166,11 @@ void core::impl::park(reply_token token, time_point retry_at) {
 }
 
 void core::impl::complete(reply_token token, result<value> outcome) {
-  const auto entry = pending_.close(token);
+  auto entry = pending_.close(token);
   if (!entry) return;
+  if (const auto* control = std::get_if<ask_control>(&entry->what); control && control->asked == wire::verb::trace) {
+    return trace_answered(token, std::move(*entry), std::move(outcome));
+  }
   if (std::holds_alternative<ask_cast>(entry->what)) {
     if (!outcome) ++counted_.casts_dropped;
     return;
@@ -174,6 +184,8 @@ void core::impl::answer(const origin& to, result<value> outcome) {
     out_->push_back(respond{client->id, std::move(outcome)});
   } else if (const auto* peer = std::get_if<from_peer>(&to)) {
     if (members_.find(peer->link)) transmit_to(peer->link, wire::reply{peer->id, std::move(outcome)});
+  } else {
+    answer_process(to, std::move(outcome));
   }
 }
 
@@ -210,12 +222,14 @@ result<void> core::impl::route_cast(process_name name, std::string method, value
 
 void core::impl::on_reply(link_id link, wire::reply& received) {
   if (gathers_.contains(received.id)) return on_gather_reply(received.id, link, received.outcome);
+  if (on_claim_reply(link, received)) return;
   const reply_token token{received.id};
   const pending* entry = pending_.find(token);
   // A late reply, or one of a peer that was not asked: the deadline has answered already.
   if (entry == nullptr || entry->where != pending::place::forwarded || entry->peer != link) return;
-  if (!received.outcome && worth_a_retry(received.outcome.error()) &&
-      std::holds_alternative<from_client>(entry->from) && now_ + retry_delay < entry->deadline) {
+  const bool asked_here = !std::holds_alternative<from_peer>(entry->from);
+  if (!received.outcome && worth_a_retry(received.outcome.error()) && asked_here &&
+      now_ + retry_delay < entry->deadline) {
     return park(token, now_ + retry_delay);
   }
   complete(token, std::move(received.outcome));

@@ -1,5 +1,5 @@
 #pragma once
-// The one interface between processes and what runs in them: built in, Lua, later the user's app.
+// The one interface between processes and what runs in them: built in, Lua, the user's app.
 #include "mesh/base/result.hpp"
 #include "mesh/kernel/body.hpp"
 #include "mesh/process/directory.hpp"
@@ -16,16 +16,21 @@
 
 namespace orrery::process {
 
+class caller_seal;
+
 /// What a callback may know and do. Valid during the callback only.
 struct scope {
   time_point now;
   std::string_view klass;
   std::string_view key;
-  effects& out;  ///< only cast_sent may be added
+  effects& out;  ///< only cast_sent and script_failure may be added
   kernel::context& self;
   directory& around;
   const kernel::message* handled =
       nullptr;  ///< whom a call is to be answered (kernel::caller_of); null in init, terminate
+  const value* given = nullptr;             ///< of init: what the process was spawned with
+  const caller_seal* callers = nullptr;     ///< for callers that are kept as data
+  std::size_t queued_bytes_max = SIZE_MAX;  ///< what may wait in all mailboxes of the kernel, for those who add to it
 };
 
 /// The callback did its work. `reply` goes to the caller of a call and is ignored after a cast.
@@ -67,12 +72,26 @@ class behaviour {
   }
   /// Last of all callbacks: on stop and shutdown, and after an error of its own; not when killed or over a limit.
   virtual void terminate(const scope& where, const exit_reason& reason) = 0;
-  /// The state as data, for another node or a checkpoint. Errors: internal, where it cannot be expressed.
+  /// The state as data, for another node or a checkpoint. Errors: unavailable, in the middle of a message (it waits for
+  /// a reply); internal, where it cannot be expressed.
   [[nodiscard]] virtual result<value> snapshot() = 0;
+  /// About what a snapshot would have, without making one. For people who look for what takes the memory.
+  [[nodiscard]] virtual std::size_t state_bytes() const noexcept { return 0; }
   /// In place of init: goes on from a snapshot that this version of the class made. Errors: invalid_argument, where it
   /// is no state of this behaviour.
   [[nodiscard]] virtual result<void> restore(const scope& where, std::uint64_t seed, const value& state,
                                              std::uint64_t version) = 0;
+  /// A timer that came along with the state is set again: `payload` is what it was set with.
+  virtual void timer_restored(const value& payload, kernel::reference set) {
+    static_cast<void>(payload), static_cast<void>(set);
+  }
+  /// Not between two messages, though no callback runs: it cannot go elsewhere now.
+  [[nodiscard]] virtual bool busy() const noexcept { return false; }
+
+  /// After a `restore` on another node: timers have come along; links, monitors and what was asked have not.
+  virtual void moved(const scope& where) { static_cast<void>(where); }
+  /// Of the class, that the state is of, where it may be another than the class' present one.
+  [[nodiscard]] virtual std::optional<std::uint64_t> version() const { return {}; }
 };
 
 enum class message_kind : std::uint8_t { call, cast };
@@ -88,6 +107,11 @@ class behaviour_type {
   [[nodiscard]] virtual bool answers(message_kind kind, std::string_view method) const = 0;
   /// "add, get, set", for refusals
   [[nodiscard]] virtual std::string methods(message_kind kind) const = 0;
+  /// Why no new messages are taken for now.
+  [[nodiscard]] virtual std::optional<error> refusal(time_point now) const {
+    static_cast<void>(now);
+    return {};
+  }
   [[nodiscard]] virtual std::unique_ptr<behaviour> make() = 0;
   /// Takes over a newer spec for processes that run already. False where `spec` is of another kind: its processes
   /// start afresh. Errors: as make_type; then nothing has changed.

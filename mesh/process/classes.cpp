@@ -13,7 +13,12 @@ void runtime::impl::replied(kernel::call_token token, result<value> answer) {
 }
 
 void runtime::impl::ended(kernel::handle who, std::uint64_t tag, const exit_reason& why) {
-  static_cast<void>(tag), static_cast<void>(why);
+  forget_entries(who);
+  if (tag != kernel::no_slot) {
+    const auto name = static_cast<std::uint32_t>(tag);
+    if (names.taken(name)) spawned_ended(name, why);
+    return;
+  }
   // Ends of processes are told by their supervisors. Of a supervisor: what it had given up on is forgotten with it.
   for (const auto& [name, klass] : classes) {
     if (klass->supervised_by != who) continue;
@@ -22,15 +27,14 @@ void runtime::impl::ended(kernel::handle who, std::uint64_t tag, const exit_reas
   }
 }
 
-void runtime::impl::transmit(kernel::signal what) { static_cast<void>(what); }  // there is no other kernel yet
-
 std::string runtime::impl::describe(std::uint64_t tag) const {
   const auto slot = static_cast<std::uint32_t>(tag);
   return names.taken(slot) && names[slot].klass != nullptr ? to_string(name_of(names[slot])) : "the process";
 }
 
-void runtime::impl::emit(process_event::kind what, std::uint32_t name, exit_reason reason) const {
+void runtime::impl::emit(process_event::kind what, std::uint32_t name, exit_reason reason) {
   const named& of = names[name];
+  if (traces.any()) trace_life(what, name, reason);
   out().emplace_back(
       process_event{what, name_of(of), pid{settings.node, of.who.slot, of.who.generation}, std::move(reason)});
 }
@@ -49,6 +53,7 @@ void supervised_class::child_started(std::uint64_t tag, kernel::handle who) {
 
 void supervised_class::child_ended(std::uint64_t tag, const exit_reason& why, bool final) {
   owner.emit(process_event::kind::exited, static_cast<std::uint32_t>(tag), why);
+  if (is_crash(why)) owner.report_crash(static_cast<std::uint32_t>(tag), why, final);
   if (final) owner.forget(static_cast<std::uint32_t>(tag));
 }
 
@@ -60,14 +65,17 @@ void supervised_class::child_restarted(std::uint64_t tag, kernel::handle who, co
   ++restarts;
   of.last = std::make_unique<last_exit>(last_exit{why, owner.now});
   owner.emit(process_event::kind::restarted, static_cast<std::uint32_t>(tag), why);
+  if (is_crash(why)) owner.crash_reports.decide(owner.name_of(of), crash_decision::restarted);
 }
 
 void supervised_class::child_given_up(std::uint64_t tag, const std::string& why) {
-  static_cast<void>(tag), static_cast<void>(why);  // its last exit is told, and its name is free
+  static_cast<void>(why);  // its last exit is told, and its name is free
+  owner.crash_reports.decide(owner.name_of(owner.names[static_cast<std::uint32_t>(tag)]), crash_decision::given_up);
 }
 
 void supervised_class::gave_up(const std::string& why) {
   ++gave_up_times;
+  owner.crash_reports.supervisor_gave_up({owner.now, spec.name, why, spec.supervision.escalate});
   owner.out().emplace_back(escalated{spec.name, spec.supervision.escalate, why});
   if (spec.supervision.escalate != escalation::parent) return;
   if (owner.root_window.admit(owner.now, root_intensity, root_period)) return;
@@ -85,12 +93,13 @@ result<void> runtime::define(class_spec spec) {
     if (spec == known->spec) return {};
     return impl_->replace(*known, std::move(spec));
   }
-  auto type = make_type(spec);
+  auto type = impl_->make_type(spec);
   if (!type) return fail(type.error());
   auto added = std::make_unique<supervised_class>(*impl_);
   added->type = std::make_unique<shared_type>(shared_type{std::move(*type)});
   added->spec = std::move(spec);
-  impl_->classes.emplace(added->spec.name, std::move(added));
+  auto& defined = *impl_->classes.emplace(added->spec.name, std::move(added)).first->second;
+  impl_->app_class_changed(defined);
   return {};
 }
 
@@ -100,15 +109,15 @@ result<void> runtime::impl::replace(supervised_class& known, class_spec spec) {
   if (!*upgraded) {
     auto type = make_type(spec);
     if (!type) return fail(type.error());
+    let_go_of_app(known);
     std::erase_if(known.replaced, [](const auto& old) { return old->users == 0; });
     known.replaced.push_back(std::exchange(known.type, std::make_unique<shared_type>(shared_type{std::move(*type)})));
   }
   known.spec = std::move(spec);
   if (core.alive(known.supervised_by)) {
-    const auto& budget = known.spec.supervision;
-    static_cast<supervisor*>(core.body_of(known.supervised_by))
-        ->set_budget(budget.intensity, budget.period, budget.restart);
+    static_cast<supervisor*>(core.body_of(known.supervised_by))->retune(spec_of_supervisor(known));
   }
+  app_class_changed(known);
   return {};
 }
 
@@ -116,11 +125,14 @@ void runtime::undefine(time_point now, const class_name& name, effects& out) {
   const impl::sink into(*impl_, now, out);
   supervised_class* klass = impl_->find_class(name);
   if (klass == nullptr) return;
+  impl_->stop_spawned(*klass, {exit_reason::kind::shutdown, "its class is gone"});
   while (!klass->children.empty())
     impl_->shut_down(klass->children.last(), {exit_reason::kind::shutdown, "its class is gone"});
   impl_->core.stop(now, klass->supervised_by, {});
   impl_->last_class = nullptr;
   impl_->classes.erase(name);
+  impl_->apps.class_changed(name, app_class_state::undeclared, 0);
+  impl_->apps.prune();
 }
 
 supervisor_spec runtime::impl::spec_of_supervisor(supervised_class& klass) const {
@@ -136,6 +148,7 @@ supervisor_spec runtime::impl::spec_of_supervisor(supervised_class& klass) const
   each.id = klass.spec.name.value;
   each.factory = &klass;
   each.restart = chosen.restart;
+  each.forgives_noconnection = true;  // of an app that hosts it
   spec.children.push_back(std::move(each));
   return spec;
 }
@@ -155,8 +168,8 @@ kernel::handle runtime::impl::supervisor_of(supervised_class& klass) {
 // ---- processes ----
 
 std::uint64_t runtime::impl::next_seed(const supervised_class& klass, std::uint32_t name) {
-  return mix64(settings.seed + ++lives * 0x9e3779b97f4a7c15U) ^
-         stable_hash(names[name].key, stable_hash(klass.spec.name.value));
+  // One way: a script sees what its seed leads to, and is not to learn of it what seals callers.
+  return siphash({settings.seed ^ stable_hash(klass.spec.name.value), ++lives}, names[name].key);
 }
 
 std::uint32_t runtime::impl::admit(supervised_class& klass, const process_key& key) {
@@ -171,6 +184,8 @@ std::uint32_t runtime::impl::admit(supervised_class& klass, const process_key& k
 
 void runtime::impl::forget(std::uint32_t name) {
   named& gone = names[name];
+  to_tell.erase(name);
+  if (traces.any()) traces.forgot(name);
   gone.klass->by_key.remove(gone.key, name);
   gone.klass->children.remove(names, name);
   names.release(name);
@@ -187,7 +202,10 @@ result<kernel::handle> runtime::impl::start(supervised_class& klass, const proce
     begun = static_cast<supervisor&>(what).start_child(self, std::uint64_t{name});
   });
   // As in OTP, a child that cannot start the first time is the starter's error and does not count as a restart.
-  if (!begun) forget(name);
+  if (!begun) {
+    report_failed_start(name);
+    forget(name);
+  }
   return begun;
 }
 
@@ -212,6 +230,7 @@ bool runtime::kill(time_point now, const process_name& name, std::string reason,
   const impl::sink into(*impl_, now, out);
   const auto slot = impl_->find(name);
   if (slot == kernel::no_slot) return false;
+  if (impl_->core.alive(impl_->names[slot].who)) impl_->note_scene(slot, nullptr, nullptr);
   impl_->core.exit(now, impl_->names[slot].who, {exit_reason::kind::kill, std::move(reason)});
   return true;
 }
@@ -225,9 +244,20 @@ result<handoff> runtime::take(time_point now, const process_name& name, effects&
   if (slot == kernel::no_slot) return fail(errc::not_found, "no process " + to_string(name) + " runs here");
   const auto who = of.names[slot].who;
   if (!of.core.alive(who)) return fail(errc::unavailable, to_string(name) + " is about to start again; retry");
-  auto state = static_cast<hosted*>(of.core.body_of(who))->snapshot();
-  if (!state) return fail(errc::internal, to_string(name) + " cannot be handed over: " + state.error().context);
-  handoff packed{name, of.names[slot].klass->spec.version, of.names[slot].restarts, std::move(*state), {}};
+  auto& leaving = *static_cast<hosted*>(of.core.body_of(who));
+  if (leaving.inner().busy()) {
+    of.to_tell.insert(slot);
+    return fail(errc::unavailable, to_string(name) + " is handling a message, and goes when that is done");
+  }
+  auto state = leaving.snapshot();
+  if (!state) return fail(state.error().code, to_string(name) + " cannot be handed over: " + state.error().context);
+  handoff packed{.name = name,
+                 .class_version = leaving.version(),
+                 .restarts = of.names[slot].restarts,
+                 .state = std::move(*state),
+                 .mailbox = {},
+                 .suspended = of.core.load_of(who).suspended,
+                 .facts = of.facts_of(who)};
   of.core.enter(now, of.names[slot].klass->supervised_by,
                 [&](kernel::body& what, kernel::context& self) { static_cast<supervisor&>(what).release(self, who); });
   for (auto& waiting : of.core.withdraw(now, who)) {
@@ -245,7 +275,8 @@ void runtime::impl::set_timer(kernel::handle who, handoff::waiting& timer) {
   const auto word = core.atoms().intern(timer.method);
   if (!word) return;
   core.enter(now, who, [&](kernel::body&, kernel::context& self) {
-    static_cast<void>(self.send_after(timer.deadline - now, who, *word, std::move(timer.argument)));
+    const auto set = self.send_after(timer.deadline - now, who, *word, timer.argument);
+    static_cast<hosted*>(core.body_of(who))->inner().timer_restored(timer.argument, set);
   });
 }
 
@@ -266,6 +297,8 @@ result<void> runtime::install(time_point now, handoff arrived, effects& out) {
   of.installing.reset();
   if (!begun) return fail(of.not_restored ? *of.not_restored : begun.error());
   of.names[of.find(arrived.name)].restarts = arrived.restarts;
+  if (arrived.suspended) static_cast<void>(of.core.suspend(*begun));
+  of.enter_facts(*begun, arrived.facts);
   for (auto& waiting : arrived.mailbox) {
     if (waiting.is_timer()) {
       of.set_timer(of.names[of.find(arrived.name)].who, waiting);

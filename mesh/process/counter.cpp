@@ -35,6 +35,7 @@ class counter final : public behaviour {
   void terminate(const scope&, const exit_reason&) override {}
 
   result<value> snapshot() override { return cbor::integer_value(count_); }
+  std::size_t state_bytes() const noexcept override { return sizeof count_; }
   result<void> restore(const scope&, std::uint64_t, const value& state, std::uint64_t) override {
     const auto number = integer_of("restore", state, {});
     if (!number) return fail(number.error());

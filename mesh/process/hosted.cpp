@@ -2,6 +2,7 @@
 
 #include "mesh/base/overloaded.hpp"
 #include "mesh/process/runtime_impl.hpp"
+#include "mesh/wire/excerpt.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -11,6 +12,25 @@ namespace {
 
 constexpr std::uint64_t message_work = 4096;  ///< instructions from which on a message counts for more than one
 constexpr std::uint64_t charge_max = 1U << 20U;
+
+/// What came of a message, for a trace.
+void note(trace_entry& entry, const outcome& led_to, bool called) {
+  std::visit(overloaded{[&](const done& fine) {
+                          if (!called) return;
+                          entry.outcome = "reply";
+                          entry.answer = excerpt(fine.reply, trace_value_bytes_max);
+                        },
+                        [&](const refused& no) {
+                          entry.outcome = "error";
+                          entry.answer = excerpt(to_string(no.why), trace_value_bytes_max);
+                        },
+                        [&](const deferred&) { entry.outcome = "later"; },
+                        [&](const exits& end) {
+                          entry.outcome = "exit";
+                          entry.answer = excerpt(to_string(end.reason), trace_value_bytes_max);
+                        }},
+             led_to);
+}
 
 }  // namespace
 
@@ -31,22 +51,45 @@ void hosted::take(shared_type& type) {
 
 scope hosted::where(kernel::context& self, const kernel::message* handled) const {
   auto& runtime = klass_.owner;
-  return {self.now(), klass_.spec.name.value, runtime.names[name_].key, runtime.out(), self, runtime, handled};
+  return {.now = self.now(),
+          .klass = klass_.spec.name.value,
+          .key = runtime.names[name_].key,
+          .out = runtime.out(),
+          .self = self,
+          .around = runtime,
+          .handled = handled,
+          .callers = &runtime.callers,
+          .queued_bytes_max = runtime.settings.queued_bytes_max};
 }
+
+std::uint64_t hosted::version() const { return inner_->version().value_or(klass_.spec.version); }
 
 std::optional<exit_reason> hosted::begin(kernel::context& self) {
   auto& runtime = klass_.owner;
+  named& of = runtime.names[name_];
+  if (of.role != named::role::supervised) of.key = runtime.text_of(self.self());
   const auto seed = runtime.next_seed(klass_, name_);
   const auto state = std::exchange(runtime.installing, std::nullopt);
-  if (!state) return inner_->init(where(self), seed);
+  if (!state) {
+    const value given = std::move(runtime.giving);
+    auto at = where(self);
+    at.given = &given;
+    return inner_->init(at, seed);
+  }
   const auto restored = inner_->restore(where(self), seed, *state, runtime.installing_version);
-  if (restored) return {};
+  if (restored) {
+    inner_->moved(where(self));
+    return {};
+  }
   runtime.not_restored = restored.error();
   return exit_reason{exit_reason::kind::error, restored.error().context};
 }
 
 void hosted::started(kernel::context& self) {
-  if (auto failed = begin(self)) self.stop(std::move(*failed));
+  auto failed = begin(self);
+  if (!failed) return;
+  klass_.owner.note_init_scene(name_, *failed);
+  self.stop(std::move(*failed));
 }
 
 bool hosted::renew(kernel::context& self) {
@@ -64,22 +107,30 @@ bool hosted::renew(kernel::context& self) {
 }
 
 void hosted::received(kernel::context& self, kernel::message& arrived) {
+  auto& runtime = klass_.owner;
+  if (runtime.traces.any() && runtime.traces.watches(name_)) return runtime.trace_message(*this, self, arrived);
+  handle(self, arrived);
+}
+
+void hosted::handle(kernel::context& self, kernel::message& arrived) {
   if (type_ != klass_.type.get() && !renew(self)) return;
   auto& counted = klass_.owner.counted;
   const auto before = type_->of->work();
-  const auto word = self.of().atoms().text(arrived.word);
+  const auto word = [&] { return self.of().atoms().text(arrived.word); };  // of what has one
   switch (arrived.what) {
     case kernel::message::kind::call:
-      ++counted.calls_handled;
-      settle(self, arrived, inner_->call(where(self, &arrived), word, arrived.payload));
+      settle(self, arrived, inner_->call(where(self, &arrived), word(), arrived.payload));
+      counted.calls_handled += self.puts_back() ? 0 : 1;
       break;
     case kernel::message::kind::cast:
-      ++counted.casts_handled;
-      settle(self, arrived, inner_->cast(where(self, &arrived), word, arrived.payload));
+      settle(self, arrived, inner_->cast(where(self, &arrived), word(), arrived.payload));
+      counted.casts_handled += self.puts_back() ? 0 : 1;
       break;
     case kernel::message::kind::exit:
-      // Its supervisor's word is no message for user code: the process ends, and `terminate` runs.
-      if (arrived.from == self.parent()) return self.stop(kernel::reason_of(arrived));
+      // The word of its supervisor, or of who spawned it with a link, is no message for user code: the process ends,
+      // and `terminate` runs.
+      if (arrived.from == self.parent() && klass_.owner.names[name_].role != named::role::alone)
+        return self.stop(kernel::reason_of(arrived));
       [[fallthrough]];
     case kernel::message::kind::plain:
     case kernel::message::kind::reply:
@@ -90,12 +141,19 @@ void hosted::received(kernel::context& self, kernel::message& arrived) {
       settle(self, arrived, inner_->info(where(self, &arrived), arrived));
       break;
   }
-  const auto worked = (type_->of->work() - before) / message_work;
-  if (worked > 0) self.charge(static_cast<std::uint32_t>(std::min(worked, charge_max)));
+  const auto work = type_->of->work() - before;
+  self.worked(work + 1);
+  if (work < message_work) return;
+  self.charge(static_cast<std::uint32_t>(std::min(work / message_work, charge_max)));
 }
 
 void hosted::settle(kernel::context& self, const kernel::message& handled, outcome led_to) {
   const bool called = handled.what == kernel::message::kind::call;
+  auto& runtime = klass_.owner;
+  if (runtime.traces.open != nullptr) note(*runtime.traces.open, led_to, called);
+  if (const auto* end = std::get_if<exits>(&led_to); end != nullptr && is_crash(end->reason)) {
+    runtime.note_scene(name_, &handled, inner_.get());
+  }
   std::visit(overloaded{[&](done& fine) {
                           if (called) self.reply(kernel::caller_of(handled), std::move(fine.reply));
                         },
@@ -110,6 +168,21 @@ void hosted::settle(kernel::context& self, const kernel::message& handled, outco
                                                                      : self.stop(std::move(end.reason));
                         }},
              led_to);
+}
+
+result<void> hosted::replace_state(kernel::context& self, const value& state) {
+  if (type_ != klass_.type.get()) {
+    return fail(errc::conflict, "its class has another behaviour: it starts afresh with its next message");
+  }
+  auto fresh = type_->of->make();
+  const auto seed = klass_.owner.next_seed(klass_, name_);
+  if (inner_->busy()) return fail(errc::unavailable, "it is in the middle of a message; retry");
+  if (auto fits = fresh->restore(where(self), seed, state, klass_.spec.version); !fits) return fits;
+  inner_ = std::move(fresh);
+  for (const auto& [set, payload] : self.of().timers_of(self.self()))
+    inner_->timer_restored(payload, set);
+  ++replaced_;
+  return {};
 }
 
 void hosted::ended(kernel::context& self, const exit_reason& why) { inner_->terminate(where(self), why); }

@@ -24,9 +24,23 @@ class hosted final : public kernel::body {
   void ended(kernel::context& self, const exit_reason& why) override;
 
   [[nodiscard]] result<value> snapshot() { return inner_->snapshot(); }
+  [[nodiscard]] std::size_t state_bytes() const noexcept { return inner_->state_bytes(); }
+  /// Another state for the process, as if it had always had it; what it has set (timers, links, monitors) stays.
+  /// Between two messages. Errors: invalid_argument where it is no state of the behaviour, conflict where the class has
+  /// another behaviour by now, unavailable where it is busy; then nothing has changed. Whoever waits for an answer that
+  /// was put off waits on.
+  [[nodiscard]] result<void> replace_state(kernel::context& self, const value& state);
+  /// How often that was done.
+  [[nodiscard]] std::uint32_t replaced() const noexcept { return replaced_; }
+  [[nodiscard]] behaviour& inner() noexcept { return *inner_; }
+  [[nodiscard]] std::uint32_t name() const noexcept { return name_; }
+  friend struct runtime::impl;  // to trace a message that is handled
+  void handle(kernel::context& self, kernel::message& arrived);
+  [[nodiscard]] scope where(kernel::context& self, const kernel::message* handled = nullptr) const;
+  /// Of the class, that its state is of.
+  [[nodiscard]] std::uint64_t version() const;
 
  private:
-  [[nodiscard]] scope where(kernel::context& self, const kernel::message* handled = nullptr) const;
   void take(shared_type& type);
   [[nodiscard]] std::optional<exit_reason> begin(kernel::context& self);
   /// The class has another behaviour: this process starts afresh with it. False where it did not start.
@@ -37,6 +51,7 @@ class hosted final : public kernel::body {
   shared_type* type_ = nullptr;
   std::unique_ptr<behaviour> inner_;
   std::uint32_t name_;
+  std::uint32_t replaced_ = 0;
 };
 
 }  // namespace orrery::process

@@ -125,6 +125,7 @@ class kv final : public behaviour {
     return value::adopt(std::move(encoded));
   }
 
+  std::size_t state_bytes() const noexcept override { return size_; }
   result<void> restore(const scope&, std::uint64_t, const value& state, std::uint64_t) override {
     const auto wrong = [] { return fail(errc::invalid_argument, "this is no state of a kv document"); };
     cbor::reader in(state.cbor());
@@ -136,7 +137,9 @@ class kv final : public behaviour {
     entries restored;
     std::size_t size = 0;
     for (std::uint64_t i = 0; i < map.number; ++i) {
-      const std::string key{in.take(in.next().number)};
+      const auto name = in.next();
+      if (name.kind != major::text) return wrong();
+      const std::string key{in.take(name.number)};
       if (const auto pair = in.next(); pair.kind != major::array || pair.number != 2) return wrong();
       const auto written = in.next().integer();
       if (!written) return wrong();

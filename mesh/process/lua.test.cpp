@@ -197,6 +197,24 @@ TEST(lua_values, an_array_stays_one_when_it_is_emptied_and_can_be_made) {
   EXPECT_EQ(answer("return {1, 2}"), "[1,2]");
 }
 
+TEST(lua_values, of_several_that_are_no_data_the_first_by_key_is_named) {
+  const std::string many = "local t = {deep = {}} for i = 10, 40 do t['k' .. i], t.deep['k' .. i] = pairs, pairs end ";
+  EXPECT_THAT(answer(many + "return t"), HasSubstr("has a function, which is no data, at .deep.k10"));
+  EXPECT_THAT(answer(many + "t.deep = nil return {t, t}"), HasSubstr("has a function, which is no data, at [1].k10"));
+  EXPECT_THAT(answer(many + "t.big = string.rep('x', 2000000) return t"),
+              HasSubstr("has a function, which is no data, at .deep.k10"));
+}
+
+TEST(lua_sandbox, a_table_whose_length_is_the_greatest_integer_cannot_grow) {
+  const std::string longest =
+      "local t = {[math.maxinteger] = 1} for i = 0, 62 do t[1 << i], t[(1 << i) + 1] = i, i end "
+      "if #t < math.maxinteger then return #t end ";
+  EXPECT_THAT(answer(longest + "table.insert(t, 1)"), HasSubstr("array too big"));
+  EXPECT_THAT(answer(longest + "table.insert(t, 5, 1)"), HasSubstr("array too big"));
+  EXPECT_EQ(answer(longest + "return table.remove(t)"), "1");
+  EXPECT_THAT(answer(longest + "return table.remove(t, math.mininteger)"), HasSubstr("position out of bounds"));
+}
+
 TEST(lua_values, bytes_that_are_not_utf8_travel_as_bytes) {
   EXPECT_EQ(answer("return #argument", R"("\u00ff")"), "2");
   world w;
@@ -369,6 +387,9 @@ TEST(check_script, says_the_line_and_what_a_behaviour_needs) {
   EXPECT_THAT(verdict("return { calls = {} }"), HasSubstr("the field 'calls'; a behaviour has init, call, cast"));
   EXPECT_THAT(verdict("return { call = 5 }"), HasSubstr("field 'call' is a number"));
   EXPECT_THAT(verdict("return { call = { 5 } }"), HasSubstr("holds a number under a number"));
+  EXPECT_THAT(verdict("return { d = 1, c = 1, b = 1, a = 1, e = 1, f = 1 }"), HasSubstr("the field 'a';"));
+  EXPECT_THAT(verdict("return { call = { 5, a = 'x', b = {}, c = true, [true] = 1 } }"),
+              HasSubstr("holds a boolean under a string"));
   EXPECT_THAT(verdict("return { init = 5, call = { f = function() end } }"), HasSubstr("field 'init' is a number"));
   EXPECT_THAT(verdict("\nerror('at load')"), HasSubstr("line 2: at load"));
   EXPECT_THAT(verdict("\nhelper = 5"), HasSubstr("line 2: assignment to global 'helper'"));

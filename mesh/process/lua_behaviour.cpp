@@ -11,23 +11,24 @@ class lua_behaviour final : public behaviour {
 
   std::optional<exit_reason> init(const scope& where, std::uint64_t seed) override {
     process_.random = seeded_random(seed);
-    return engine_.init(process_, where);
+    return engine_.init(process_, where, where.given == nullptr ? value{} : *where.given);
   }
   outcome call(const scope& where, std::string_view method, const value& argument) override {
-    return engine_.handle(process_, message_kind::call, where, method, argument);
+    return engine_.handle(process_, lua_functions::kind::call, where, method, argument);
   }
   outcome cast(const scope& where, std::string_view method, const value& argument) override {
-    return engine_.handle(process_, message_kind::cast, where, method, argument);
+    return engine_.handle(process_, lua_functions::kind::cast, where, method, argument);
   }
+  outcome info(const scope& where, const kernel::message&) override { return engine_.arrived(process_, where); }
   void terminate(const scope& where, const exit_reason& reason) override { engine_.terminate(process_, where, reason); }
   result<value> snapshot() override { return engine_.snapshot(process_); }
-  outcome info(const scope& where, const kernel::message& arrived) override {
-    return engine_.info(process_, where, where.self.of().atoms().text(arrived.word), arrived.payload);
-  }
+  std::size_t state_bytes() const noexcept override { return process_.state_size; }
   result<void> restore(const scope&, std::uint64_t seed, const value& state, std::uint64_t version) override {
     process_.random = seeded_random(seed);
     return engine_.restore(process_, state, version);
   }
+  void moved(const scope& where) override { engine_.has_moved(process_, where); }
+  std::optional<std::uint64_t> version() const override { return process_.version; }
 
  private:
   lua_engine& engine_;

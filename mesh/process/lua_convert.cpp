@@ -83,12 +83,15 @@ bool lua_encoder::encode(lua_State* state, int index, std::size_t size_max, byte
   too_large_ = false;
   path_.clear();
   fields_.clear();
-  if (item(state, lua_absindex(state, index), 0)) return true;
+  index = lua_absindex(state, index);
+  if (item(state, index, 0)) return true;
   out.resize(begin);
-  if (too_large_) {
-    why_ = "more than " + std::to_string(size_max) + " bytes";
-  } else if (!path_.empty()) {
-    why_ += " at " + path_.substr(0, 200);
+  explain_left_ = explain_steps_max;
+  if (lua_checkstack(state, 5 * value_depth_max) != 0 && explain(state, index, 0)) {
+    too_large_ = false;
+    if (!path_.empty()) why_ += " at " + path_.substr(0, 200);
+  } else {
+    why_ = too_large_ ? "more than " + std::to_string(size_max) + " bytes" : "something in it that is no data";
   }
   return false;
 }
@@ -145,15 +148,8 @@ bool lua_encoder::text(std::string_view content) {
 }
 
 bool lua_encoder::table(lua_State* state, int index, int depth) {
-  if (depth >= value_depth_max || lua_checkstack(state, 4) == 0) {
-    return refuse("a table that nests deeper than " + std::to_string(value_depth_max) + " levels or holds itself");
-  }
   bool marked = false;
-  if (lua_getmetatable(state, index) != 0) {
-    marked = lua_topointer(state, -1) == host_of(state).array_metatable;
-    lua_pop(state, 1);
-    if (!marked) return refuse("a table with a metatable, which is no plain data,");
-  }
+  if (!is_plain(state, index, depth, marked)) return false;
   std::size_t count = 0;
   switch (shape_of(state, index, marked, count)) {
     case shape::array:
@@ -164,6 +160,16 @@ bool lua_encoder::table(lua_State* state, int index, int depth) {
       break;
   }
   return false;
+}
+
+bool lua_encoder::is_plain(lua_State* state, int index, int depth, bool& marked) {
+  if (depth >= value_depth_max || lua_checkstack(state, 5) == 0) {
+    return refuse("a table that nests deeper than " + std::to_string(value_depth_max) + " levels or holds itself");
+  }
+  if (lua_getmetatable(state, index) == 0) return true;
+  marked = lua_topointer(state, -1) == host_of(state).array_metatable;
+  lua_pop(state, 1);
+  return marked || refuse("a table with a metatable, which is no plain data,");
 }
 
 lua_encoder::shape lua_encoder::shape_of(lua_State* state, int index, bool marked, std::size_t& count) {
@@ -196,10 +202,7 @@ bool lua_encoder::array(lua_State* state, int index, int depth, std::size_t coun
     lua_rawgeti(state, index, static_cast<lua_Integer>(i));
     const bool fine = item(state, lua_gettop(state), depth + 1);
     lua_pop(state, 1);
-    if (!fine) {
-      if (!too_large_) path_.insert(0, "[" + std::to_string(i) + "]");
-      return false;
-    }
+    if (!fine) return false;
   }
   return true;
 }
@@ -226,7 +229,6 @@ bool lua_encoder::object(lua_State* state, int index, int depth, std::size_t cou
     written.end = out_->size();
     fields_.push_back(written);
     if (!fine) {
-      if (!too_large_) path_.insert(0, "." + std::string{key.substr(0, 60)});
       lua_pop(state, 2);
       return false;
     }

@@ -23,7 +23,7 @@ namespace orrery::process {
 class lua_encoder {
  public:
   /// Appends the value at `index` to `out`, which may reach `size_max`. False: `why()` tells people what was in the
-  /// way, and `out` is as it was.
+  /// way (of several things the first in the order of keys), and `out` is as it was.
   [[nodiscard]] bool encode(lua_State* state, int index, std::size_t size_max, bytes& out);
   [[nodiscard]] const std::string& why() const noexcept { return why_; }
   /// Was size_max the reason?
@@ -37,12 +37,21 @@ class lua_encoder {
   };
   enum class shape { array, object, neither };
 
+  static constexpr std::size_t explain_steps_max = 100'000;  ///< keys and values looked at for a reason
+
   bool item(lua_State* state, int index, int depth);
   bool text(std::string_view content);
   bool table(lua_State* state, int index, int depth);
   bool array(lua_State* state, int index, int depth, std::size_t count);
   bool object(lua_State* state, int index, int depth, std::size_t count);
+  bool is_plain(lua_State* state, int index, int depth, bool& marked);
   shape shape_of(lua_State* state, int index, bool marked, std::size_t& count);
+  /// True: `why_` and `path_` tell of the first thing, in the order of keys, that is no data. False: there is none, or
+  /// it takes too long to find.
+  bool explain(lua_State* state, int index, int depth);
+  bool explain_array(lua_State* state, int index, int depth, std::size_t count);
+  bool explain_object(lua_State* state, int index, int depth, std::size_t count);
+  bool spend(std::size_t steps);
   void sort_fields(std::size_t first_field, std::size_t begin);
   bool refuse(std::string_view what);
 
@@ -50,6 +59,7 @@ class lua_encoder {
   std::size_t size_max_ = 0;
   std::size_t largest_string_ = 0;
   bool too_large_ = false;
+  std::size_t explain_left_ = 0;
   std::string why_;
   std::string path_;
   std::vector<field> fields_;  ///< of the objects that are being written, innermost last

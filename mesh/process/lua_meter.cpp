@@ -19,13 +19,13 @@ void* lua_meter::allocate(void* meter, void* block, std::size_t old_size, std::s
     if (moved != nullptr) self.string_table_ = moved;
     return moved;
   }
-  if (self.state_ == nullptr && self.string_table_ == nullptr && new_size == string_table_first_size) {
+  if (!self.created_ && self.string_table_ == nullptr && new_size == string_table_first_size) {
     return self.string_table_ = std::malloc(new_size);
   }
   if (self.active_ && new_size > had) {
     // A little beyond the limit is granted, and the next instruction raises: refusing here would make Lua collect the
     // garbage of the whole class first. What is far beyond is refused.
-    if (new_size - had > self.memory_left() + self.allowed_.memory_bytes + (1U << 20U)) {
+    if (new_size - had > self.memory_left() + self.now_.allowed.memory_bytes + (1U << 20U)) {
       self.trip(limit::memory);
       return nullptr;
     }
@@ -35,50 +35,47 @@ void* lua_meter::allocate(void* meter, void* block, std::size_t old_size, std::s
 }
 
 void lua_meter::count(std::size_t grown, bool is_string) noexcept {
-  allocated_ += grown;
-  if (allocated_ > allowed_.memory_bytes) trip(limit::memory);
-  if (is_string) largest_string_ = std::max(largest_string_, grown);
+  now_.allocated += grown;
+  if (now_.allocated > now_.allowed.memory_bytes) trip(limit::memory);
+  if (is_string) now_.largest_string = std::max(now_.largest_string, grown);
 }
 
 void lua_meter::allocated_elsewhere(std::size_t size) noexcept { count(size, false); }
 
 void lua_meter::begin(lua_State* state, allowance allowed, std::size_t largest_string) noexcept {
-  state_ = state;
-  allowed_ = allowed;
-  spent_ = 0;
-  allocated_ = 0;
-  largest_string_ = largest_string;
-  hit_ = limit::none;
+  const auto interval = static_cast<int>(std::min<std::uint64_t>(interval_max, allowed.instructions));
+  now_ = {state, allowed, 0, 0, largest_string, interval, limit::none};
+  created_ = true;
   active_ = true;
-  interval_ = static_cast<int>(std::min<std::uint64_t>(interval_max, allowed.instructions));
-  lua_sethook(state, on_count, LUA_MASKCOUNT, interval_);
+  lua_sethook(state, on_count, LUA_MASKCOUNT, interval);
 }
 
 bool lua_meter::spend(std::uint64_t instructions) noexcept {
-  if (hit_ != limit::none) return false;
+  if (now_.hit != limit::none) return false;
   if (instructions > instructions_left()) {
-    spent_ = allowed_.instructions;
+    now_.spent = now_.allowed.instructions;
     trip(limit::instructions);
     return false;
   }
-  spent_ += instructions;
+  now_.spent += instructions;
   return true;
 }
 
 void lua_meter::trip(limit which) noexcept {
-  if (hit_ != limit::none) return;
-  hit_ = which;
-  lua_sethook(state_, on_count, LUA_MASKCOUNT, 1);
+  if (now_.hit != limit::none) return;
+  now_.hit = which;
+  lua_sethook(now_.state, on_count, LUA_MASKCOUNT, 1);
 }
 
 void lua_meter::on_count(lua_State* state, lua_Debug*) {
   lua_meter& self = host_of(state).meter;
   if (!self.active_) return;
-  const std::uint64_t weight = 1 + self.largest_string_ / string_unit;
-  if (!self.spend(static_cast<std::uint64_t>(self.interval_) * weight)) raise_limit(state);
+  const std::uint64_t weight = 1 + self.now_.largest_string / string_unit;
+  if (!self.spend(static_cast<std::uint64_t>(self.now_.interval) * weight)) raise_limit(state);
 }
 
 int raise_limit(lua_State* state) {
+  note_place(state);
   lua_pushlightuserdata(state, &host_of(state).meter);
   return lua_error(state);
 }

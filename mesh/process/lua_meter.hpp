@@ -14,7 +14,8 @@ namespace orrery::process {
 
 class lua_meter {
  public:
-  enum class limit : std::uint8_t { none, instructions, memory };
+  /// `over`: not a limit; the process has been told to end, and its callback is cut off in the same way.
+  enum class limit : std::uint8_t { none, instructions, memory, over };
   struct allowance {
     std::uint64_t instructions = 0;
     std::uint64_t memory_bytes = 0;
@@ -24,25 +25,47 @@ class lua_meter {
   lua_meter(const lua_meter&) = delete;
   lua_meter& operator=(const lua_meter&) = delete;
 
+  /// What one callback has used so far: kept while it waits, or while another runs within it.
+  struct gauge {
+    lua_State* state = nullptr;  ///< the thread that it runs in
+    allowance allowed{};
+    std::uint64_t spent = 0;
+    std::uint64_t allocated = 0;
+    std::size_t largest_string = 0;
+    int interval = 0;
+    limit hit = limit::none;
+  };
+
   /// lua_newstate's allocator; `meter` is the user data.
   static void* allocate(void* meter, void* block, std::size_t old_size, std::size_t new_size) noexcept;
 
   /// From here on, one callback. `largest_string`: of what it is given to see, in bytes.
   void begin(lua_State* state, allowance allowed, std::size_t largest_string) noexcept;
   void end() noexcept { active_ = false; }
+  /// Stops counting; `go_on` continues where this was.
+  [[nodiscard]] gauge pause() noexcept {
+    active_ = false;
+    return now_;
+  }
+  void go_on(const gauge& from) noexcept {
+    now_ = from;
+    active_ = true;
+  }
+  [[nodiscard]] bool active() const noexcept { return active_; }
   /// From lua_newstate until the first `begin`.
   static constexpr std::size_t string_table_first_size = 128 * sizeof(void*);
 
   /// Charges work. False once over the limit.
   [[nodiscard]] bool spend(std::uint64_t instructions) noexcept;
-  [[nodiscard]] std::uint64_t instructions_left() const noexcept { return allowed_.instructions - spent_; }
+  [[nodiscard]] std::uint64_t instructions_left() const noexcept { return now_.allowed.instructions - now_.spent; }
   void trip(limit which) noexcept;
-  [[nodiscard]] limit hit() const noexcept { return hit_; }
-  [[nodiscard]] const allowance& allowed() const noexcept { return allowed_; }
+  [[nodiscard]] limit hit() const noexcept { return now_.hit; }
+  [[nodiscard]] const allowance& allowed() const noexcept { return now_.allowed; }
   /// Instructions and allocations so far as one number.
-  [[nodiscard]] std::uint64_t work() const noexcept { return spent_ + allocated_ / 8; }
+  [[nodiscard]] std::uint64_t work() const noexcept { return now_.spent + now_.allocated / 8; }
+  [[nodiscard]] std::uint64_t allocated() const noexcept { return now_.allocated; }
   [[nodiscard]] std::uint64_t memory_left() const noexcept {
-    return allocated_ < allowed_.memory_bytes ? allowed_.memory_bytes - allocated_ : 0;
+    return now_.allocated < now_.allowed.memory_bytes ? now_.allowed.memory_bytes - now_.allocated : 0;
   }
   /// Counts bytes that are allocated on the script's behalf outside Lua.
   void allocated_elsewhere(std::size_t size) noexcept;
@@ -56,20 +79,15 @@ class lua_meter {
   static void on_count(lua_State* state, lua_Debug* at);
   void count(std::size_t grown, bool is_string) noexcept;
 
-  lua_State* state_ = nullptr;
+  bool created_ = false;  ///< lua_newstate has returned
   /// Lua's table of short strings. It grows with what the whole class holds, so nobody is charged for it. Known by the
   /// size of its first block; where that is not found, it is charged to whoever makes it grow.
   void* string_table_ = nullptr;
-  allowance allowed_;
-  std::uint64_t spent_ = 0;
-  std::uint64_t allocated_ = 0;
-  std::size_t largest_string_ = 0;
-  int interval_ = interval_max;
-  limit hit_ = limit::none;
+  gauge now_;
   bool active_ = false;
 };
 
-/// Raises the limit error. Never returns.
+/// Raises the limit error, and notes where the script was when it was hit. Never returns.
 int raise_limit(lua_State* state);
 /// Charges work from a C function; raises once over the limit.
 void charge(lua_State* state, std::uint64_t instructions);

@@ -42,6 +42,9 @@ bool in_class(char c, char of) {
     case 'x':
       belongs = is_digit(c) || in_range(c, 'a', 'f') || in_range(c, 'A', 'F');
       break;
+    case 'z':
+      belongs = c == '\0';  // of Lua 5.1: the manual has dropped it, Lua has not
+      break;
     default:
       return of == c;
   }
@@ -195,6 +198,7 @@ std::size_t pattern_matcher::back_reference(std::size_t at, char digit) noexcept
     return fail_with(failure::malformed, "invalid capture index in pattern");
   }
   const capture& earlier = captures_[static_cast<std::size_t>(index)];
+  if (earlier.position) return no_match;
   steps_ += earlier.size / 16;  // checked at the next step
   const auto text = subject_.substr(earlier.start, earlier.size);
   return subject_.substr(at).starts_with(text) ? at + earlier.size : no_match;

@@ -40,6 +40,13 @@ TEST(pattern, classes_sets_and_repetitions_match_as_the_manual_says) {
   EXPECT_EQ(first("a.b", "%."), "'.'");
   EXPECT_EQ(first("abc", "z"), "none");
   EXPECT_EQ(first("abc", ""), "''");
+  EXPECT_EQ(first(std::string_view{"z\0", 2}, "%z"), (std::string{"'\0'", 3}));  // as Lua still has it
+  EXPECT_EQ(first(std::string_view{"\0z", 2}, "%Z"), "'z'");
+}
+
+TEST(pattern, a_position_cannot_be_referred_back_to) {
+  EXPECT_EQ(first("ab", "()%1"), "none");
+  EXPECT_EQ(first("ab", "(a)()%2"), "none");
 }
 
 TEST(pattern, captures_texts_and_positions) {

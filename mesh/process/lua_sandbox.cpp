@@ -39,43 +39,83 @@ void make_read_only(lua_State* state, const char* library) {
 
 constexpr std::uint64_t caught_error_cost = 200;  ///< in instructions: unwinding and a message
 
-/// lua_pcall of the function below its arguments, and what is owed after it: a limit that ended it goes on upwards, as
-/// a script must not live through it.
-bool call_protected(lua_State* state, int arguments) {
-  const int status = lua_pcall(state, arguments, LUA_MULTRET, 0);
-  if (host_of(state).meter.hit() != lua_meter::limit::none) raise_limit(state);
-  if (status != LUA_OK) charge(state, caught_error_cost);
-  luaL_checkstack(state, 1, "too many results");
-  return status == LUA_OK;
+/// Lua counts C calls against runaway recursion, but no longer those whose C frames an error has unwound.
+constexpr int protected_depth_max = 150;
+
+/// Where an error is caught, Lua walks all of the stack.
+void charge_for_depth(lua_State* state) {
+  lua_Debug frame{};
+  for (int level = 256; lua_getstack(state, level, &frame) != 0; level *= 2)
+    charge(state, static_cast<std::uint64_t>(level));
 }
 
+void enter_protected(lua_State* state) {
+  int& depth = job_of(state).protected_depth;
+  if (depth >= protected_depth_max) luaL_error(state, "stack overflow: too many pcalls within each other");
+  ++depth;
+}
+
+/// What is owed after a protected call: a limit that ended it goes on upwards, as a script must not live through it.
+bool ended_well(lua_State* state, int status) {
+  --job_of(state).protected_depth;
+  if (host_of(state).meter.hit() != lua_meter::limit::none) raise_limit(state);
+  const bool fine = status == LUA_OK || status == LUA_YIELD;
+  if (!fine) {
+    charge(state, caught_error_cost);
+    charge_for_depth(state);
+  }
+  luaL_checkstack(state, 1, "too many results");
+  return fine;
+}
+
+int after_pcall(lua_State* state, int status, lua_KContext) {
+  const bool fine = ended_well(state, status);
+  lua_pushboolean(state, fine ? 1 : 0);
+  lua_replace(state, 1);
+  return lua_gettop(state);
+}
+
+/// pcall(f, ...): what it calls may wait for replies.
 int protected_call(lua_State* state) {
   luaL_checkany(state, 1);
-  const bool fine = call_protected(state, lua_gettop(state) - 1);
-  lua_pushboolean(state, fine ? 1 : 0);
-  lua_insert(state, 1);
-  return lua_gettop(state);
+  enter_protected(state);
+  lua_pushboolean(state, 1);
+  lua_insert(state, 1);  // where what after_pcall says goes
+  return after_pcall(state, lua_pcallk(state, lua_gettop(state) - 2, LUA_MULTRET, 0, 0, after_pcall), 0);
+}
+
+int after_handler(lua_State* state, int status, lua_KContext) {
+  ended_well(state, status);
+  lua_settop(state, 2);
+  lua_pushboolean(state, 0);
+  lua_replace(state, 1);
+  return 2;
 }
 
 /// The handler runs after the stack is unwound, not as Lua's message handler: that one would run inside the count hook
 /// when a limit is hit, where no hook can stop it.
+int after_xpcall(lua_State* state, int status, lua_KContext) {
+  if (ended_well(state, status)) {
+    lua_pushboolean(state, 1);
+    lua_replace(state, 1);
+    return lua_gettop(state);
+  }
+  enter_protected(state);
+  lua_settop(state, 2);
+  lua_pushvalue(state, 1);
+  lua_insert(state, 2);
+  return after_handler(state, lua_pcallk(state, 1, LUA_MULTRET, 0, 0, after_handler), 0);
+}
+
+/// xpcall(f, handler, ...)
 int protected_call_with_handler(lua_State* state) {
   luaL_checktype(state, 2, LUA_TFUNCTION);
+  enter_protected(state);
   const int arguments = lua_gettop(state) - 2;
   lua_pushvalue(state, 1);
   lua_copy(state, 2, 1);
   lua_replace(state, 2);  // 1: the handler, 2: the function, then its arguments
-  const bool fine = call_protected(state, arguments);
-  if (!fine) {
-    lua_settop(state, 2);
-    lua_pushvalue(state, 1);
-    lua_insert(state, 2);
-    call_protected(state, 1);
-    lua_settop(state, 2);
-  }
-  lua_pushboolean(state, fine ? 1 : 0);
-  lua_replace(state, 1);
-  return lua_gettop(state);
+  return after_xpcall(state, lua_pcallk(state, arguments, LUA_MULTRET, 0, 0, after_xpcall), 0);
 }
 
 /// Upvalue: Lua's own setmetatable.
@@ -141,23 +181,6 @@ void make_array_metatable(lua_State* state) {
 }
 
 }  // namespace
-
-int current_line(lua_State* state) {
-  lua_Debug frame{};
-  for (int level = 0; lua_getstack(state, level, &frame) != 0; ++level) {
-    lua_getinfo(state, "l", &frame);
-    if (frame.currentline > 0) return frame.currentline;
-  }
-  return 0;
-}
-
-int raise_message(lua_State* state) {
-  const auto& text = host_of(state).message;
-  luaL_where(state, 1);
-  lua_pushlstring(state, text.data(), text.size());
-  lua_concat(state, 2);
-  return lua_error(state);
-}
 
 void mark_array(lua_State* state) {
   lua_rawgeti(state, LUA_REGISTRYINDEX, host_of(state).array_metatable_ref);

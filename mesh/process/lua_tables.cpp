@@ -30,6 +30,7 @@ std::uint64_t charge_range(lua_State* state, lua_Integer from, lua_Integer to) {
 
 int table_insert(lua_State* state) {
   check_plain(state, 1);
+  luaL_argcheck(state, length(state, 1) < LUA_MAXINTEGER, 1, "array too big");
   const auto end = length(state, 1) + 1;
   switch (lua_gettop(state)) {
     case 2:
@@ -56,7 +57,7 @@ int table_remove(lua_State* state) {
   const auto size = length(state, 1);
   const auto at = luaL_optinteger(state, 2, size);
   if (lua_gettop(state) > 1) {
-    luaL_argcheck(state, at == size || (at >= 1 && at <= size + 1), 2, "position out of bounds");
+    luaL_argcheck(state, at == size || (at >= 1 && at - 1 <= size), 2, "position out of bounds");
   }
   charge_range(state, at, size);
   lua_rawgeti(state, 1, at);

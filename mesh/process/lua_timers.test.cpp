@@ -1,4 +1,4 @@
-// Timers, stops and new versions of scripts.
+// Timers and stops of scripts.
 #include "mesh/process/testing.hpp"
 
 #include <gmock/gmock.h>
@@ -59,6 +59,13 @@ TEST(lua_timers, of_another_process_cannot_be_cancelled) {
   EXPECT_EQ(w.ask("lua/a", "get"), "2");
 }
 
+TEST(lua_timers, no_number_is_more_than_a_timer_that_is_not_there) {
+  world w;
+  ASSERT_TRUE(w.rt.define(lua_class(ticking)));
+  for (const char* number : {"0", "-1", "9223372036854775807", "-9223372036854775808"})
+    EXPECT_EQ(w.ask("lua/a", "cancel_other", number), "null") << number;
+}
+
 TEST(lua_timers, end_with_their_process) {
   world w;
   ASSERT_TRUE(w.rt.define(lua_class(ticking)));
@@ -110,97 +117,6 @@ TEST(lua_stop, ends_the_process_after_its_answer_and_a_permanent_one_comes_back)
   EXPECT_EQ(w.rt.count(), 0U);
   EXPECT_EQ(w.ask("lua/a", "stop", R"("done for today")"), R"("bye")");
   EXPECT_EQ(to_string(w.events.back().reason), "shutdown: done for today");
-}
-
-// ---- new versions ----
-
-std::string version(int number, const std::string& more) {
-  return "local c = {call = {}}\n"
-         "function c.init(key) return {count = 0, made_by = " +
-         std::to_string(number) +
-         "} end\n"
-         "function c.call.add(state) state.count = state.count + 1 return state.count end\n"
-         "function c.call.get(state) return state end\n" +
-         more + "\nreturn c";
-}
-
-TEST(code_change, meets_the_old_state_between_two_messages_and_nothing_that_waits_is_lost) {
-  world w;
-  auto spec = lua_class(version(1, ""));
-  ASSERT_TRUE(w.rt.define(spec));
-  EXPECT_EQ(w.ask("lua/a", "add"), "1");
-  std::vector<std::uint64_t> waiting;
-  for (int i = 0; i < 10; ++i)
-    waiting.push_back(w.send("lua/a", "add"));
-  spec.version = 2;
-  spec.behaviour =
-      lua_source{version(2, "function c.code_change(old, state) return {count = state.count * 100, from = old} end")};
-  ASSERT_TRUE(w.rt.define(spec));
-  w.run();
-  EXPECT_EQ(w.reply_to(waiting.front())->json_text(), "101");
-  EXPECT_EQ(w.reply_to(waiting.back())->json_text(), "110");
-  EXPECT_EQ(w.ask("lua/a", "get"), R"({"count":110,"from":1})");
-  EXPECT_EQ(w.rt.find(named("lua/a"))->restarts, 0U);
-}
-
-TEST(code_change, runs_once_for_each_new_version_and_a_process_of_this_version_has_none) {
-  world w;
-  auto spec = lua_class(version(1, ""));
-  ASSERT_TRUE(w.rt.define(spec));
-  EXPECT_EQ(w.ask("lua/a", "add"), "1");
-  spec.version = 2;
-  spec.behaviour = lua_source{version(2, "function c.code_change(old, state) state.count = -1 end")};
-  ASSERT_TRUE(w.rt.define(spec));
-  EXPECT_EQ(w.ask("lua/new", "add"), "1");
-  EXPECT_EQ(w.ask("lua/a", "add"), "0");
-  EXPECT_EQ(w.ask("lua/a", "add"), "1");
-}
-
-TEST(code_change, that_fails_is_a_crash_that_says_from_which_version_and_in_which_line) {
-  world w;
-  auto spec = lua_class(version(1, ""));
-  ASSERT_TRUE(w.rt.define(spec));
-  EXPECT_EQ(w.ask("lua/a", "add"), "1");
-  spec.version = 2;
-  spec.behaviour = lua_source{version(2, "function c.code_change(old, state) error('cannot read it') end")};
-  ASSERT_TRUE(w.rt.define(spec));
-  EXPECT_THAT(w.ask("lua/a", "add"), HasSubstr("code_change from version 1: line 5: cannot read it"));
-  EXPECT_EQ(w.ask("lua/a", "get"), R"({"count":0,"made_by":2})");
-}
-
-TEST(code_change, is_not_reached_by_a_version_that_does_not_compile_and_a_rollback_is_one_more_version) {
-  world w;
-  auto spec = lua_class(version(1, "function c.code_change(old, state) state.back_from = old end"));
-  ASSERT_TRUE(w.rt.define(spec));
-  EXPECT_EQ(w.ask("lua/a", "add"), "1");
-  auto bad = spec;
-  bad.version = 2;
-  bad.behaviour = lua_source{"return {call = "};
-  EXPECT_FALSE(w.rt.define(bad));
-  EXPECT_EQ(w.ask("lua/a", "add"), "2");
-  spec.version = 3;
-  auto good = spec;
-  good.behaviour = lua_source{version(3, "")};
-  ASSERT_TRUE(w.rt.define(good));
-  EXPECT_EQ(w.ask("lua/a", "add"), "3");
-  spec.version = 4;
-  ASSERT_TRUE(w.rt.define(spec));
-  EXPECT_EQ(w.ask("lua/a", "get"), R"({"back_from":3,"count":3,"made_by":1})");
-}
-
-TEST(code_change, meets_a_state_that_arrives_from_a_node_of_an_older_version) {
-  world from;
-  world to;
-  auto spec = lua_class(version(1, ""));
-  ASSERT_TRUE(from.rt.define(spec));
-  EXPECT_EQ(from.ask("lua/a", "add"), "1");
-  spec.version = 2;
-  spec.behaviour = lua_source{version(2, "function c.code_change(old, state) state.count = state.count + 1000 end")};
-  ASSERT_TRUE(to.rt.define(spec));
-  auto packed = from.rt.take(from.now, named("lua/a"), from.out);
-  ASSERT_TRUE(packed);
-  ASSERT_TRUE(to.rt.install(to.now, std::move(*packed), to.out));
-  EXPECT_EQ(to.ask("lua/a", "add"), "1002");
 }
 
 }  // namespace

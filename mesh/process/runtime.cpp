@@ -8,7 +8,14 @@
 namespace orrery::process {
 
 runtime::impl::impl(options chosen)
-    : settings(std::move(chosen)), core({.processes_max = settings.processes_max + supervisors_max}, *this) {}
+    : settings(std::move(chosen)), core({.processes_max = settings.processes_max + supervisors_max}, *this) {
+  if (!settings.make) settings.make = process::make_type;
+  stand_ins_.number(core.add_node());
+  lives_ = {{settings.node, true, 0}, {}};
+  joined_word_ = *core.atoms().intern("group_joined");
+  left_word_ = *core.atoms().intern("group_left");
+  key_lost_word_ = *core.atoms().intern("key_lost");
+}
 runtime::impl::~impl() = default;
 
 supervised_class* runtime::impl::find_class(const class_name& name) {
@@ -28,19 +35,6 @@ std::uint32_t runtime::impl::find(const process_name& name) {
   return klass == nullptr ? kernel::no_slot : find(*klass, name.key.value);
 }
 
-process_info runtime::impl::describe_name(std::uint32_t name) const {
-  const named& of = names[name];
-  const auto load = core.load_of(of.who);
-  return {.name = name_of(of),
-          .id = {settings.node, of.who.slot, of.who.generation},
-          .mailbox = load.waiting,
-          .restarts = of.restarts,
-          .handled = load.handled,
-          .class_version = of.klass->spec.version,
-          .started_at = of.started_at,
-          .last = of.last ? std::optional{*of.last} : std::nullopt};
-}
-
 error runtime::impl::no_class(const class_name& name) const {
   std::string known;
   for (const auto& [each, unused] : classes)
@@ -52,6 +46,7 @@ result<runtime::impl::route> runtime::impl::receiver(const process_name& name, m
                                                      std::string_view method) {
   supervised_class* klass = find_class(name.klass);
   if (klass == nullptr) return fail(no_class(name.klass));
+  if (auto why = klass->type->of->refusal(now)) return fail(std::move(*why));
   if (!klass->type->of->answers(kind, method)) {
     const auto known = klass->type->of->methods(kind);
     return fail(errc::not_found,
@@ -132,12 +127,15 @@ result<void> runtime::cast(time_point now, const process_name& name, std::string
 
 bool runtime::run(time_point now, std::uint32_t budget, effects& out) {
   const impl::sink into(*impl_, now, out);
-  return impl_->core.run(now, budget);
+  impl_->watch_apps();
+  static_cast<void>(impl_->core.run(now, budget));
+  impl_->tell_what_waits();
+  return !impl_->core.idle();
 }
 
 std::uint64_t runtime::spent() const noexcept { return impl_->core.spent(); }
 
-time_point runtime::next_deadline() const { return impl_->core.next_deadline(); }
+time_point runtime::next_deadline() const { return std::min(impl_->core.next_deadline(), impl_->apps.next_deadline()); }
 
 std::optional<process_info> runtime::find(const process_name& name) const {
   const auto slot = impl_->find(name);
@@ -152,8 +150,10 @@ std::vector<process_info> runtime::list(const std::optional<class_name>& only, c
     if (found.size() == limit) break;
     if ((only && *only != name) || (after && name < after->klass)) continue;
     candidates.clear();
-    for (auto at = klass->children.first(); at != kernel::no_slot; at = impl_->names[at].among_children.next) {
-      if (!after || name != after->klass || after->key.value < impl_->names[at].key) candidates.push_back(at);
+    for (const auto first : {klass->children.first(), klass->spawned.first()}) {
+      for (auto at = first; at != kernel::no_slot; at = impl_->names[at].among_children.next) {
+        if (!after || name != after->klass || after->key.value < impl_->names[at].key) candidates.push_back(at);
+      }
     }
     const auto wanted = std::min(limit - found.size(), candidates.size());
     const auto end_of_wanted = candidates.begin() + static_cast<std::ptrdiff_t>(wanted);
@@ -170,7 +170,8 @@ runtime::names_slice runtime::names_from(std::uint32_t place, std::uint32_t plac
   names_slice out;
   const auto end = place < table.end() ? place + std::min(places_max, table.end() - place) : place;
   for (; place < end; ++place) {
-    if (table.taken(place) && table[place].klass != nullptr) out.names.push_back(impl_->name_of(table[place]));
+    const bool is_name = table.taken(place) && table[place].klass != nullptr;
+    if (is_name && table[place].role == named::role::supervised) out.names.push_back(impl_->name_of(table[place]));
   }
   if (place < table.end()) out.next = place;
   return out;
@@ -192,6 +193,11 @@ counters runtime::counted() const noexcept {
   auto all = impl_->counted;
   all.casts_dropped += impl_->core.counted().dropped;
   all.calls_expired = impl_->core.counted().expired;
+  const auto& by_apps = impl_->apps.counted();
+  all.app_works = by_apps.handed_out;
+  all.app_crashes = by_apps.crashed;
+  all.app_losses = by_apps.lost;
+  all.app_overdue = by_apps.overdue;
   return all;
 }
 

@@ -4,10 +4,17 @@
 #include "mesh/base/strong.hpp"
 #include "mesh/base/time.hpp"
 #include "mesh/kernel/exit_reason.hpp"
+#include "mesh/process/app.hpp"
+#include "mesh/process/census.hpp"
+#include "mesh/process/crashes.hpp"
+#include "mesh/process/directory.hpp"
+#include "mesh/process/remote.hpp"
 #include "mesh/process/spec.hpp"
+#include "mesh/process/tracing.hpp"
 #include "mesh/wire/value.hpp"
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -36,15 +43,42 @@ struct last_exit {
   time_point at;
 };
 
+enum class process_state : std::uint8_t {
+  running,
+  suspended,   ///< handles nothing until it is resumed
+  restarting,  ///< its supervisor is about to start it again
+};
+
 struct process_info {
   process_name name;
   pid id;
-  std::size_t mailbox = 0;     ///< waiting messages
-  std::uint64_t restarts = 0;  ///< of this name on this node since it first started here
-  std::uint64_t handled = 0;   ///< messages since the last start
+  process_state state = process_state::running;
+  std::size_t mailbox = 0;             ///< waiting messages
+  std::optional<time_point> oldest{};  ///< when the message that is next arrived
+  std::size_t mailbox_bytes = 0;       ///< of the arguments that wait
+  std::size_t memory_bytes = 0;        ///< an estimate of all that there is of it
+  std::size_t timers = 0;
+  std::uint64_t reductions = 0;  ///< since the last start: one a message, one an instruction of Lua, by hundreds
+  std::uint64_t restarts = 0;    ///< of this name on this node since it first started here
+  std::uint64_t handled = 0;     ///< messages since the last start
   std::uint64_t class_version = 0;
   time_point started_at;
   std::optional<last_exit> last;
+};
+
+/// What ties a process to others, each by its name or else its pid, the latest first.
+struct process_ties {
+  static constexpr std::size_t named_max = 200;
+  std::vector<std::string> links{};
+  std::vector<std::string> monitors{};      ///< that it holds
+  std::vector<std::string> monitored_by{};  ///< calls that wait are not told
+  bool whole = true;                        ///< nothing was left out
+};
+
+/// A process' state as data. `version` differs from that of any state that it had before, in any of its lives.
+struct state_copy {
+  std::string version;
+  value state;
 };
 
 struct supervisor_info {
@@ -76,12 +110,33 @@ struct cast_sent {
   std::string method;
   value argument;
 };
+/// A process crashed, and its supervisor has dealt with it: crash_log has the report.
+struct crashed {
+  std::uint64_t number = 0;
+};
 struct escalated {
   class_name klass;
   escalation to;
   std::string why;
 };
-using effect = std::variant<replied, process_event, cast_sent, escalated>;
+/// For an app that hosts classes.
+struct to_app {
+  app_effect what;
+};
+/// `take` found this process in the middle of a message; it is between two now, until the runtime runs again.
+struct movable {
+  process_name name;
+};
+/// For people: what a script's function failed of, and where. The process' end, where it comes to that, is told too.
+struct script_failure {
+  process_name name;
+  std::string id;         ///< its pid
+  std::string callback;   ///< "call add", "info tick", "init", "code_change"
+  std::string what;       ///< "error: line 12: ..."
+  std::string traceback;  ///< "total (line 4) < add (line 12)", the innermost first; bounded
+};
+using effect = std::variant<replied, process_event, crashed, cast_sent, escalated, to_app, movable, signal_sent, published,
+                            fact_changed, name_called, name_sought, key_claimed, script_failure>;
 using effects = std::vector<effect>;
 
 /// A named process on its way to another node: its state and the messages that wait for it.
@@ -99,7 +154,11 @@ struct handoff {
     [[nodiscard]] bool is_timer() const noexcept { return !token && deadline != never; }
   };
   std::vector<waiting> mailbox;
+  bool suspended = false;
+  std::vector<wire::fact> facts{};  ///< the groups that it was in, and the keys of the mesh that it held
 };
+
+class behaviour_type;
 
 /// What happened and has no effect of its own, for metrics.
 struct counters {
@@ -107,6 +166,10 @@ struct counters {
   std::uint64_t casts_handled = 0;
   std::uint64_t casts_dropped = 0;  ///< refused on arrival, or waiting when the process exited
   std::uint64_t calls_expired = 0;  ///< answered deadline_exceeded while waiting
+  std::uint64_t app_works = 0;      ///< callbacks handed to apps
+  std::uint64_t app_crashes = 0;    ///< that they failed with
+  std::uint64_t app_losses = 0;     ///< that went with the connection of the app that had them
+  std::uint64_t app_overdue = 0;    ///< that were not done in time
 };
 
 /// All processes of one shard of a node, under one supervisor per class. Not thread-safe. Never blocks; runs user code
@@ -118,6 +181,10 @@ class runtime {
     std::uint64_t seed = 1;
     std::uint32_t processes_max = 2'000'000;
     std::size_t queued_bytes_max = 128U << 20U;  ///< what waits in all mailboxes together, methods and arguments
+    /// Makes the behaviours of a class, as make_type does; empty: make_type.
+    std::function<result<std::unique_ptr<behaviour_type>>(const class_spec&)> make{};
+    /// A clock to time callbacks that are traced; nothing depends on it. None: they are not timed.
+    duration (*stopwatch)() = nullptr;
   };
   explicit runtime(options chosen);
   ~runtime();
@@ -142,6 +209,15 @@ class runtime {
   void call(time_point now, call_request request, effects& out);
   /// As call, with no answer: a cast that is refused here and now is dropped and counted, and the error says why.
   result<void> cast(time_point now, const process_name& name, std::string method, value argument, effects& out);
+  /// What an app says. A process whose work is with an app handles nothing else until it is done; the app's failure,
+  /// its going away and a missed deadline end exactly the processes whose work it had.
+  void from_app(time_point now, app_event said, effects& out);
+  struct app_load {
+    std::size_t registrations = 0;
+    std::size_t at_work = 0;  ///< callbacks that apps have in hand
+  };
+  [[nodiscard]] app_load apps() const noexcept;
+
   /// Orderly stop: terminate runs, the reason is `normal`, not restarted. False if there is no such process.
   bool stop(time_point now, const process_name& name, effects& out);
   /// Exits the process at once, as a crash would; its supervisor decides. False if there is no such process.
@@ -156,6 +232,19 @@ class runtime {
   [[nodiscard]] time_point next_deadline() const;
 
   [[nodiscard]] std::optional<process_info> find(const process_name& name) const;
+  [[nodiscard]] process_ties ties_of(const process_name& name) const;
+  // OTP's sys, between two messages. Errors of each: not_found (no such process), unavailable (it is about to start
+  // again).
+  /// Errors: internal, where it cannot be expressed.
+  [[nodiscard]] result<state_copy> read_state(const process_name& name);
+  /// The new version. Errors: invalid_argument (no state of its behaviour), too_large (limits.stateBytes), conflict
+  /// (not at version `expected`). After an error nothing has changed.
+  [[nodiscard]] result<std::string> replace_state(time_point now, const process_name& name, const value& state,
+                                                  const std::optional<std::string>& expected, effects& out);
+  /// From then on messages wait, calls up to their deadlines. Lasts until it is resumed or ends; a process that is
+  /// handed over stays suspended.
+  [[nodiscard]] result<void> suspend(const process_name& name);
+  [[nodiscard]] result<void> resume(const process_name& name);
   /// In name order, after `after` (for paging), at most `limit`.
   [[nodiscard]] std::vector<process_info> list(const std::optional<class_name>& only,
                                                const std::optional<process_name>& after, std::size_t limit) const;
@@ -169,17 +258,85 @@ class runtime {
   [[nodiscard]] names_slice names_from(std::uint32_t place, std::uint32_t places_max) const;
   [[nodiscard]] std::size_t count() const noexcept;
   [[nodiscard]] std::vector<supervisor_info> supervisors() const;
+  [[nodiscard]] const crash_log& crashes() const noexcept;
+  [[nodiscard]] std::size_t run_queue() const noexcept;     ///< processes that wait for their turn
+  [[nodiscard]] std::size_t queued_bytes() const noexcept;  ///< of arguments that wait, in all mailboxes
+
+  /// Records what the process receives, in all its lives here; it need not run. Ends by itself after `limit` entries.
+  /// Errors: not_found (no such class), overloaded.
+  [[nodiscard]] result<void> begin_trace(trace_id id, const process_name& name, std::size_t limit);
+  /// How many entries had been dropped and not told. Nothing if it has ended.
+  std::optional<std::uint64_t> end_trace(trace_id id);
+  /// What the traces have recorded, in order.
+  [[nodiscard]] std::vector<traced> take_traced();
+  [[nodiscard]] std::size_t traces() const noexcept;
+
+  /// A walk over all processes. REQUIRES: none is under way.
+  void begin_census(time_point now);
+  /// Looks at so many places of a table. False when the walk has ended.
+  bool continue_census(time_point now, std::uint32_t places_max);
+  void forget_baseline();
+  [[nodiscard]] const census& seen() const noexcept;
+  /// As the walk that ended last saw them, in the order of their names.
+  [[nodiscard]] std::vector<std::pair<class_name, class_load>> class_loads() const;
+  struct great {
+    process_info info;
+    std::optional<rates> per_second;
+  };
+  /// Of these those that still run, the greatest first.
+  [[nodiscard]] std::vector<great> top(measure by, std::size_t limit) const;
   [[nodiscard]] counters counted() const noexcept;
 
-  /// Takes a process out between two messages; emits moved_out. not_found if there is none; internal if its state
-  /// cannot be encoded (then it stays).
+  /// Takes a process out between two messages; emits moved_out. Errors, and then it stays: not_found if there is none;
+  /// internal if its state cannot be encoded; unavailable if it is about to start again, or is in the middle of a
+  /// message: it waits for a reply, or an app has its work (then `movable` follows).
   [[nodiscard]] result<handoff> take(time_point now, const process_name& name, effects& out);
   /// Starts a process from a handoff and queues its messages; emits moved_in. already_exists if the name runs here;
   /// not_found if the class is unknown; invalid_argument if the state is not one of its behaviour. After an error
   /// nothing has changed here, and the waiting calls are still the caller's to answer.
   [[nodiscard]] result<void> install(time_point now, handoff arrived, effects& out);
 
+  // ---- other nodes (remote.cpp, shared.cpp) ----
+  /// Signals to and from this life of a node pass from now on. Errors: overloaded (lives_known_max).
+  [[nodiscard]] result<void> node_up(const node_id& node);
+  /// What its processes joined and held is forgotten; then links, monitors and calls to them break, noconnection.
+  void node_down(time_point now, const node_id& node, effects& out);
+  /// From a node that is up; else dropped.
+  void receive(time_point now, const node_id& from, wire::signal what, effects& out);
+  void receive(time_point now, const node_id& from, const wire::publish& what, effects& out);
+  /// Errors: protocol, where it does not follow the one before.
+  [[nodiscard]] result<void> receive(time_point now, const node_id& from, const wire::announce& what, effects& out);
+  /// All that processes of this node joined and hold in the mesh.
+  [[nodiscard]] std::vector<wire::fact> facts() const;
+  /// The answers to name_called, name_sought and key_claimed. Of a name: its pid; not_found where none runs.
+  void name_answered(time_point now, const asker& by, result<value> answer, effects& out);
+  void name_found(time_point now, kernel::handle stand_in, const result<pid>& found, effects& out);
+  /// False where the key is not held after all that was granted.
+  bool key_answered(time_point now, std::uint64_t number, const result<value>& granted, effects& out);
+  [[nodiscard]] std::optional<pid> whereis(const process_name& name) const;
+
+  // ---- groups and the registry, for those who are no processes ----
+  /// To the members known; how many they are. Errors: invalid_argument, overloaded (words).
+  [[nodiscard]] result<std::size_t> publish(time_point now, std::string_view group, std::string_view word,
+                                            const value& payload, effects& out);
+  struct group_info {
+    std::string name;
+    std::size_t members = 0;
+    std::size_t here = 0;
+  };
+  [[nodiscard]] std::vector<group_info> groups(std::string_view prefix, std::size_t limit) const;
+  [[nodiscard]] std::vector<pid> members(std::string_view group) const;
+  struct key_info {
+    std::string key;
+    pid holder;
+    value held;
+  };
+  [[nodiscard]] std::vector<key_info> keys(key_space in, std::string_view prefix, std::size_t limit) const;
+  /// Who holds a key that is unique in the mesh, as far as this node has heard.
+  [[nodiscard]] std::optional<pid> key_holder(std::string_view key) const;
+
   struct impl;  ///< this room's own business
+  [[nodiscard]] impl& inside() noexcept { return *impl_; }
 
  private:
   std::unique_ptr<impl> impl_;

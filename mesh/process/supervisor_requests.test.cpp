@@ -146,7 +146,10 @@ TEST_F(dynamic_children, of_a_simple_one_for_one_take_a_tag_and_are_terminated_b
   const auto ended = ask([&](supervisor& of, kernel::context& self) { return of.terminate_child(self, *one); });
   EXPECT_TRUE(ended);
   EXPECT_EQ(heard, (log{"5 started", "5 ended shutdown for good"}));
-  EXPECT_EQ(ask([&](supervisor& of, kernel::context& self) { return of.terminate_child(self, *one); }).error().code,
+  const auto stranger = *w.of.spawn(w.now, std::make_unique<kernel::testing::scripted>(nullptr));
+  EXPECT_TRUE(ask([&](supervisor& of, kernel::context& self) { return of.terminate_child(self, *one); }))
+      << "one that is dead already is fine, as in OTP";
+  EXPECT_EQ(ask([&](supervisor& of, kernel::context& self) { return of.terminate_child(self, stranger); }).error().code,
             errc::not_found);
   EXPECT_EQ(ask([](supervisor& of, kernel::context&) { return of.count_children(); }).active, 0U);
 }

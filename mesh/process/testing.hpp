@@ -44,27 +44,61 @@ struct world {
   std::vector<process_event> events;
   std::vector<cast_sent> casts;
   std::vector<escalated> escalations;
+  std::vector<app_effect> to_apps;
+  std::vector<process_name> movables;
+  std::vector<script_failure> failures;
   std::uint64_t next_token = 1;
+  std::map<std::uint64_t, asker> named_calls;  ///< of processes, through names
 
   void collect() {
-    for (auto& each : out) {
-      if (auto* reply = std::get_if<replied>(&each)) {
-        const bool first = replies.emplace(reply->token.value, reply->reply).second;
-        EXPECT_TRUE(first) << "token " << reply->token.value << " answered twice";
-      } else if (auto* event = std::get_if<process_event>(&each)) {
-        events.push_back(*event);
-      } else if (auto* cast = std::get_if<cast_sent>(&each)) {
-        casts.push_back(*cast);
-      } else if (auto* up = std::get_if<escalated>(&each)) {
-        escalations.push_back(*up);
-      }
+    while (!out.empty()) {
+      for (auto& each : std::exchange(out, {}))
+        take(each);
     }
-    out.clear();
+  }
+  /// Where a node is alone, all names are its own, and it grants all keys.
+  void take(effect& each) {
+    if (auto* asked = std::get_if<name_called>(&each)) {
+      const auto token = next_token++;
+      named_calls.emplace(token, asked->by);
+      rt.call(now, {asked->name, asked->method, asked->argument, asked->deadline, reply_token{token}}, out);
+    } else if (auto* sought = std::get_if<name_sought>(&each)) {
+      const auto who = rt.whereis(sought->name);
+      rt.name_found(now, sought->stand_in, who ? result<pid>{*who} : result<pid>{fail(errc::not_found, "none")}, out);
+    } else if (auto* claimed = std::get_if<key_claimed>(&each)) {
+      (void)rt.key_answered(now, claimed->number, json("true"), out);
+    } else if (auto* reply = std::get_if<replied>(&each);
+               reply != nullptr && named_calls.contains(reply->token.value)) {
+      const auto by = named_calls.extract(reply->token.value);
+      rt.name_answered(now, by.mapped(), std::move(reply->reply), out);
+    } else {
+      note(each);
+    }
+  }
+  void note(effect& each) {
+    if (auto* reply = std::get_if<replied>(&each)) {
+      const bool first = replies.emplace(reply->token.value, reply->reply).second;
+      EXPECT_TRUE(first) << "token " << reply->token.value << " answered twice";
+    } else if (auto* event = std::get_if<process_event>(&each)) {
+      events.push_back(*event);
+    } else if (auto* cast = std::get_if<cast_sent>(&each)) {
+      casts.push_back(*cast);
+    } else if (auto* up = std::get_if<escalated>(&each)) {
+      escalations.push_back(*up);
+    } else if (auto* told = std::get_if<to_app>(&each)) {
+      to_apps.push_back(std::move(told->what));
+    } else if (auto* idle = std::get_if<movable>(&each)) {
+      movables.push_back(idle->name);
+    } else if (auto* failed = std::get_if<script_failure>(&each)) {
+      failures.push_back(*failed);
+    }
   }
   void run() {
-    while (rt.run(now, 1000, out)) {
-    }
-    collect();
+    do {
+      while (rt.run(now, 1000, out)) {
+      }
+      collect();
+    } while (rt.run(now, 1000, out) || !out.empty());
   }
   std::uint64_t send(std::string_view name, std::string method, value argument = {}, time_point deadline = never) {
     const auto token = next_token++;

@@ -1,6 +1,7 @@
 #include "mesh/wire/messages.hpp"
 
 #include "mesh/base/assert.hpp"
+#include "mesh/wire/codec.hpp"
 #include "mesh/wire/fields.hpp"
 
 #include <algorithm>
@@ -26,21 +27,25 @@ enum class kind : std::uint16_t {
   handoff = 32,
   handoff_ack = 33,
   handoff_done = 34,
+  signal = 48,
+  announce = 49,
+  publish = 50,
+  claim = 51,
+  unclaim = 52,
+  placed = 53,
+  traced = 64,
+  untrace = 65,
 };
 
 constexpr std::size_t name_bytes_max = 253;
 constexpr std::size_t process_name_bytes_max = class_name_bytes_max + 1 + process_key_bytes_max;
-constexpr std::array<std::string_view, 5> verbs = {"inspect", "stop", "kill", "list", "tree"};
+constexpr std::array<std::string_view, 14> verbs = {"inspect", "stop",   "kill",    "state",   "set_state",
+                                                    "suspend", "resume", "trace",   "whereis", "list",
+                                                    "tree",    "top",    "crashes", "unknown"};
 
 using std::chrono::microseconds;
 
 std::uint64_t count_of(microseconds span) { return span.count() < 0 ? 0 : static_cast<std::uint64_t>(span.count()); }
-
-void put_error(field_writer& out, const error& why) {
-  out.text("error", to_string(why.code))
-      .text("effect", to_string(why.effect))
-      .text("why", std::string_view{why.context}.substr(0, reason_bytes_max));
-}
 
 // ---- encoding: one function for each message that has fields ----
 
@@ -102,6 +107,7 @@ field_writer put(const control& m) {
   if (m.name) out.text("name", to_string(*m.name));
   if (m.only) out.text("only", m.only->value);
   if (!m.reason.empty()) out.text("reason", std::string_view{m.reason}.substr(0, reason_bytes_max));
+  if (m.argument != value{}) out.item("argument", m.argument);
   return out;
 }
 
@@ -133,6 +139,8 @@ field_writer put(const handoff& m) {
       .flag("contested", m.contested)
       .number("hops", m.hops)
       .maps("mailbox", mailbox);
+  if (m.suspended) out.flag("suspended", true);
+  if (!m.facts.empty()) put_facts(out, "facts", m.facts);
   return out;
 }
 
@@ -156,6 +164,22 @@ field_writer put(const handoff_done& m) {
   return out;
 }
 
+field_writer put(const traced& m) {
+  std::vector<field_writer> entries(m.entries.size());
+  for (std::size_t i = 0; i < entries.size(); ++i)
+    entries[i].text("type", m.entries[i].type).item("document", m.entries[i].document);
+  field_writer out;
+  out.number("id", m.id).maps("entries", entries);
+  if (!m.over.empty()) out.text("over", m.over);
+  return out;
+}
+
+field_writer put(const untrace& m) {
+  field_writer out;
+  out.number("id", m.id);
+  return out;
+}
+
 template <class Message>
 constexpr kind kind_of() {
   if constexpr (std::is_same_v<Message, hello>) return kind::hello;
@@ -172,6 +196,14 @@ constexpr kind kind_of() {
   if constexpr (std::is_same_v<Message, handoff>) return kind::handoff;
   if constexpr (std::is_same_v<Message, handoff_ack>) return kind::handoff_ack;
   if constexpr (std::is_same_v<Message, handoff_done>) return kind::handoff_done;
+  if constexpr (std::is_same_v<Message, signal>) return kind::signal;
+  if constexpr (std::is_same_v<Message, announce>) return kind::announce;
+  if constexpr (std::is_same_v<Message, publish>) return kind::publish;
+  if constexpr (std::is_same_v<Message, claim>) return kind::claim;
+  if constexpr (std::is_same_v<Message, unclaim>) return kind::unclaim;
+  if constexpr (std::is_same_v<Message, placed>) return kind::placed;
+  if constexpr (std::is_same_v<Message, traced>) return kind::traced;
+  if constexpr (std::is_same_v<Message, untrace>) return kind::untrace;
 }
 
 // ---- decoding: fields into the message; what is wrong stays in the reader ----
@@ -186,23 +218,6 @@ void take_name(field_reader& in, process_name& out) {
   } else {
     out = std::move(*parsed);
   }
-}
-
-void take_span(field_reader& in, std::string_view key, microseconds& out) {
-  constexpr std::uint64_t a_day = 86'400'000'000;
-  std::uint64_t count = 0;
-  in.number(key, count);
-  out = microseconds{static_cast<std::int64_t>(std::min(count, a_day))};
-}
-
-error take_error(field_reader& in) {
-  std::string code;
-  std::string effect;
-  error out;
-  in.text("error", code, 64).text("effect", effect, 64).text("why", out.context, reason_bytes_max);
-  out.code = errc_from(code);
-  out.effect = took_effect_from(effect);
-  return out;
 }
 
 void take(field_reader& in, hello& m) {
@@ -243,14 +258,11 @@ void take(field_reader& in, control& m) {
   in.number("id", m.id).text("verb", asked, 32).number("hops", m.hops).number("limit", m.limit);
   take_span(in, "remaining", m.remaining);
   const auto found = std::find(verbs.begin(), verbs.end(), asked);
-  if (found == verbs.end()) {
-    in.refuse("verb", "is '" + asked + "'; known: inspect, stop, kill, list, tree");
-    return;
-  }
-  m.asked = static_cast<verb>(found - verbs.begin());
-  if (m.asked != verb::list && m.asked != verb::tree) take_name(in, m.name.emplace());
+  m.asked = found == verbs.end() ? verb::unknown : static_cast<verb>(found - verbs.begin());
+  if (!is_about_a_node(m.asked)) take_name(in, m.name.emplace());
   if (in.has("only")) in.text("only", m.only.emplace().value, class_name_bytes_max);
   if (in.has("reason")) in.text("reason", m.reason, reason_bytes_max);
+  if (in.has("argument")) in.item("argument", m.argument);
 }
 
 void take(field_reader& in, reply& m) {
@@ -272,6 +284,7 @@ void take(field_reader& in, handoff& m) {
       .flag("contested", m.contested)
       .number("hops", m.hops);
   take_name(in, m.name);
+  if (in.has("suspended")) in.flag("suspended", m.suspended);
   std::vector<field_reader> mailbox;
   in.maps("mailbox", mailbox, handoff_waiting_max);
   for (auto& each : mailbox) {
@@ -281,6 +294,7 @@ void take(field_reader& in, handoff& m) {
     if (each.has("remaining")) take_span(each, "remaining", entry.remaining.emplace());
     if (each.refusal()) return in.refuse("mailbox", "holds a wrong entry: " + each.refusal()->context);
   }
+  if (in.has("facts")) take_facts(in, "facts", m.facts);
 }
 
 void take(field_reader& in, handoff_ack& m) {
@@ -304,6 +318,20 @@ void take(field_reader& in, handoff_done& m) {
   }
 }
 
+void take(field_reader& in, traced& m) {
+  in.number("id", m.id);
+  std::vector<field_reader> entries;
+  in.maps("entries", entries, trace_entries_max);
+  for (auto& each : entries) {
+    auto& entry = m.entries.emplace_back();
+    each.text("type", entry.type, 32).item("document", entry.document);
+    if (each.refusal()) return in.refuse("entries", "holds a wrong entry: " + each.refusal()->context);
+  }
+  if (in.has("over")) in.text("over", m.over, 32);
+}
+
+void take(field_reader& in, untrace& m) { in.number("id", m.id); }
+
 template <class Message>
 result<message> read(const frame& received, std::string_view name) {
   auto in = field_reader::parse(received.payload, name);
@@ -315,6 +343,31 @@ result<message> read(const frame& received, std::string_view name) {
 }
 
 }  // namespace
+
+void put_error(field_writer& out, const error& why) {
+  out.text("error", to_string(why.code))
+      .text("effect", to_string(why.effect))
+      .text("why", std::string_view{why.context}.substr(0, reason_bytes_max));
+}
+
+void put_span(field_writer& out, std::string_view key, microseconds span) { out.number(key, count_of(span)); }
+
+void take_span(field_reader& in, std::string_view key, microseconds& out) {
+  constexpr std::uint64_t a_day = 86'400'000'000;
+  std::uint64_t count = 0;
+  in.number(key, count);
+  out = microseconds{static_cast<std::int64_t>(std::min(count, a_day))};
+}
+
+error take_error(field_reader& in) {
+  std::string code;
+  std::string effect;
+  error out;
+  in.text("error", code, 64).text("effect", effect, 64).text("why", out.context, reason_bytes_max);
+  out.code = errc_from(code);
+  out.effect = took_effect_from(effect);
+  return out;
+}
 
 std::string_view to_string(verb asked) noexcept { return verbs[static_cast<std::size_t>(asked)]; }
 
@@ -368,6 +421,22 @@ result<message> decode(const frame& received) {
       return read<handoff_ack>(received, "handoff_ack");
     case kind::handoff_done:
       return read<handoff_done>(received, "handoff_done");
+    case kind::signal:
+      return read<signal>(received, "signal");
+    case kind::announce:
+      return read<announce>(received, "announce");
+    case kind::publish:
+      return read<publish>(received, "publish");
+    case kind::claim:
+      return read<claim>(received, "claim");
+    case kind::unclaim:
+      return read<unclaim>(received, "unclaim");
+    case kind::placed:
+      return read<placed>(received, "placed");
+    case kind::traced:
+      return read<traced>(received, "traced");
+    case kind::untrace:
+      return read<untrace>(received, "untrace");
   }
   return message{unknown_message{received.type}};
 }

@@ -4,6 +4,7 @@
 #include "mesh/base/ids.hpp"
 #include "mesh/base/result.hpp"
 #include "mesh/wire/frame.hpp"
+#include "mesh/wire/process_messages.hpp"
 #include "mesh/wire/value.hpp"
 
 #include <chrono>
@@ -23,6 +24,7 @@ inline constexpr std::size_t reason_bytes_max = 4096;  ///< texts for people: re
 inline constexpr std::size_t handoff_waiting_max = 10'000;
 inline constexpr std::size_t nodes_named_max = 2000;
 inline constexpr std::size_t held_named_max = 2000;
+inline constexpr std::size_t trace_entries_max = 2000;  ///< in one frame
 /// What one handoff frame may hold beside the state; the rest of a mailbox follows as ordinary calls and casts.
 inline constexpr std::size_t handoff_mailbox_bytes_max = 2U << 20U;
 
@@ -76,17 +78,34 @@ struct cast {
   value argument;
   std::uint64_t hops = 0;
 };
-enum class verb : std::uint8_t { inspect, stop, kill, list, tree };
-/// A question about a process (routed like a call) or about a whole node (list, tree: never forwarded).
+enum class verb : std::uint8_t {
+  inspect,
+  stop,
+  kill,
+  state,
+  set_state,
+  suspend,
+  resume,
+  trace,    ///< answered once, and followed by `traced` until either side ends it
+  whereis,  ///< its pid, as text
+  list,     ///< this and what follows are about a whole node
+  tree,
+  top,
+  crashes,
+  unknown,  ///< of a newer peer: answered, not refused
+};
+[[nodiscard]] constexpr bool is_about_a_node(verb asked) noexcept { return asked >= verb::list; }
+/// A question about a process (routed like a call) or about a whole node (never forwarded).
 struct control {
   correlation id = 0;
   verb asked = verb::inspect;
   std::optional<process_name> name;
-  std::string reason;              ///< kill
+  std::string reason;              ///< kill; set_state: the version that is to be replaced, or none
   std::optional<class_name> only;  ///< list
   std::uint64_t limit = 0;         ///< list
   std::chrono::microseconds remaining{0};
   std::uint64_t hops = 0;
+  value argument{};  ///< set_state: the state; trace, tree, top, crashes: how, as a map
 };
 struct reply {
   correlation id = 0;
@@ -109,6 +128,8 @@ struct handoff {
     std::optional<std::chrono::microseconds> remaining;
   };
   std::vector<waiting> mailbox;
+  bool suspended = false;
+  std::vector<fact> facts{};  ///< the groups that it was in and the keys that it held; of no place
 };
 /// The process is where it belongs (or was superseded by one that ran already): the sender may forget it.
 struct handoff_ack {
@@ -116,12 +137,26 @@ struct handoff_ack {
   std::optional<error> refused;
   bool superseded = false;
 };
-/// "I run nothing any more that you own, but what I name here." With the nodes among which the sender places names: one that the receiver
-/// does not see yet may have been given some of its names.
-/// `held`: names that it runs though it does not own them, as they could not go: their owner forwards to it.
+/// "I run nothing any more that you own, but what I name here." With the nodes among which the sender places names: one
+/// that the receiver does not see yet may have been given some of its names. `held`: names that it runs though it does
+/// not own them, as they could not go: their owner forwards to it.
 struct handoff_done {
   std::vector<node_id> nodes;
   std::vector<process_name> held;
+};
+/// What a trace that was asked for with control::id `id` has recorded.
+struct traced {
+  struct entry {
+    std::string type;
+    value document;
+  };
+  correlation id = 0;
+  std::vector<entry> entries;
+  std::string over;  ///< why there will be no more: "limit", "time", "moved", "left"; empty: there may be
+};
+/// "I want no more of that trace."
+struct untrace {
+  correlation id = 0;
 };
 /// A type that this version does not know: ignored.
 struct unknown_message {
@@ -129,7 +164,8 @@ struct unknown_message {
 };
 
 using message = std::variant<hello, welcome, goodbye, heartbeat, heartbeat_ack, draining, draining_ack, call, cast,
-                             control, reply, handoff, handoff_ack, handoff_done, unknown_message>;
+                             control, reply, handoff, handoff_ack, handoff_done, signal, announce, publish, claim,
+                             unclaim, placed, traced, untrace, unknown_message>;
 
 /// The whole frame. REQUIRES: within the maxima above; not unknown_message.
 [[nodiscard]] bytes encode(const message& sent);

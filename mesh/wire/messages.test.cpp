@@ -77,12 +77,14 @@ TEST(messages, a_handoff_keeps_state_and_mailbox_in_order) {
                .state = json("{\"a\": 1}"),
                .contested = true,
                .hops = 1,
-               .mailbox = {}};
+               .mailbox = {},
+               .suspended = true};
   sent.mailbox.push_back({"put", json("1"), 55, microseconds{7}});
   sent.mailbox.push_back({"note", json("2"), std::nullopt, std::nullopt});
   const auto received = round_trip(sent);
   EXPECT_EQ(received.state, sent.state);
   EXPECT_TRUE(received.contested);
+  EXPECT_TRUE(received.suspended);
   ASSERT_EQ(received.mailbox.size(), 2U);
   EXPECT_EQ(received.mailbox[0].reply_to, 55U);
   EXPECT_EQ(received.mailbox[0].remaining, microseconds{7});
@@ -99,7 +101,20 @@ TEST(messages, the_others_survive_the_trip) {
   EXPECT_EQ(round_trip(asked).only, class_name{"kv"});
   asked = {.id = 1, .asked = verb::kill, .name = named("a/b"), .reason = "because", .only = {}, .limit = 0};
   EXPECT_EQ(round_trip(asked).reason, "because");
+  EXPECT_EQ(round_trip(asked).argument, value{});
+  asked = {.id = 1, .asked = verb::set_state, .name = named("a/b"), .reason = {}, .only = {}, .argument = json("[1]")};
+  EXPECT_EQ(round_trip(asked).argument, json("[1]"));
+  for (const auto each : {verb::inspect, verb::suspend, verb::trace, verb::top, verb::crashes}) {
+    asked.asked = each;
+    EXPECT_EQ(round_trip(asked).asked, each);
+    EXPECT_EQ(round_trip(asked).name.has_value(), !is_about_a_node(each));
+  }
   EXPECT_EQ(round_trip(handoff_ack{2, error{errc::not_found, "class"}, false}).refused->code, errc::not_found);
+  const auto told = round_trip(traced{9, {{"message", json("{}")}, {"dropped", json("[3]")}}, "limit"});
+  ASSERT_EQ(told.entries.size(), 2U);
+  EXPECT_EQ(told.entries[1].document, json("[3]"));
+  EXPECT_EQ(told.over, "limit");
+  EXPECT_EQ(round_trip(untrace{9}).id, 9U);
   (void)round_trip(welcome{});
   (void)round_trip(draining{});
   (void)round_trip(draining_ack{});
@@ -117,6 +132,17 @@ TEST(messages, unknown_fields_of_a_newer_peer_are_ignored) {
   newer.maps("future", std::vector<field_writer>{nested}).number("at", 1).number("processes", 2).flag("later", true);
   received.payload = std::move(newer).take();
   EXPECT_EQ(std::get<heartbeat>(decode(received).value()).processes, 2U);
+}
+
+TEST(messages, a_verb_of_a_newer_peer_is_no_fault_of_its_frame) {
+  frame received =
+      to_frame(encode(message{control{.id = 7, .asked = verb::list, .name = {}, .reason = {}, .only = {}}}));
+  field_writer newer;
+  newer.number("id", 7).text("verb", "dream").number("remaining", 1).number("hops", 0).number("limit", 0);
+  received.payload = std::move(newer).take();
+  const auto read = std::get<control>(decode(received).value());
+  EXPECT_EQ(read.asked, verb::unknown);
+  EXPECT_EQ(read.id, 7U);
 }
 
 TEST(messages, a_type_of_a_newer_peer_is_reported_as_unknown) {

@@ -70,7 +70,9 @@ class cbor_walker {
     return true;
   }
 
+  /// `depth`: how many are around the parent of these.
   verdict children(std::uint64_t count, int depth) {
+    if (depth == value_depth_max) return verdict::deep;
     for (std::uint64_t i = 0; i < count; ++i) {
       if (const auto outcome = item(depth + 1); outcome != verdict::fine) return outcome;
     }
@@ -78,7 +80,6 @@ class cbor_walker {
   }
 
   verdict item(int depth) {
-    if (depth > value_depth_max) return verdict::deep;
     if (at_ == data_.size()) return verdict::malformed;
     const unsigned head = data_[at_++];
     std::uint64_t number = 0;

@@ -46,6 +46,24 @@ TEST(value, refuses_what_is_too_big_or_too_deep) {
   EXPECT_EQ(value::from_cbor(bytes{}).error().code, errc::protocol);
 }
 
+TEST(value, nests_as_deep_from_cbor_as_from_json) {
+  const auto from_json = [](int depth) {
+    return value::from_json(std::string(static_cast<std::size_t>(depth), '[') +
+                            std::string(static_cast<std::size_t>(depth), ']'));
+  };
+  const auto from_cbor = [](int depth, std::uint8_t innermost) {
+    bytes encoded(static_cast<std::size_t>(depth) - 1, 0x81);
+    encoded.push_back(innermost);
+    return value::from_cbor(encoded);
+  };
+  ASSERT_TRUE(from_json(value_depth_max));
+  EXPECT_EQ(from_cbor(value_depth_max, 0x80).value(), from_json(value_depth_max).value());
+  EXPECT_TRUE(from_cbor(value_depth_max + 1, 0x01));  // a number in the innermost array
+  EXPECT_EQ(from_json(value_depth_max + 1).error().code, errc::too_large);
+  EXPECT_EQ(from_cbor(value_depth_max + 1, 0x80).error().code, errc::too_large);
+  EXPECT_EQ(from_cbor(value_depth_max + 1, 0xa0).error().code, errc::too_large);
+}
+
 TEST(frame, comes_back_whole_from_any_split_of_the_stream) {
   const wire::frame first{.type = 3, .payload = {1, 2, 3}};
   const wire::frame second{.type = 4, .payload = {}};

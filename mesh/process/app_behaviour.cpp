@@ -1,0 +1,348 @@
+#include "mesh/process/app_behaviour.hpp"
+
+#include "mesh/base/assert.hpp"
+#include "mesh/base/overloaded.hpp"
+#include "mesh/kernel/core.hpp"
+#include "mesh/wire/cbor.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+
+namespace orrery::process {
+namespace {
+
+using cbor::major;
+
+constexpr std::string_view timer_word = "app: timer";
+constexpr std::size_t snapshot_overhead = 32;  ///< bytes of a snapshot beside the state
+
+bytes array_of(std::uint64_t size) {
+  bytes out;
+  cbor::put_head(out, major::array, size);
+  return out;
+}
+
+/// What `next` held, marked so that it is not taken for the first message of a life.
+value wrapped(const value& payload) {
+  auto out = array_of(1);
+  cbor::put(out, payload.cbor());
+  return value::adopt(out);
+}
+std::optional<value> unwrapped(const value& payload) {
+  cbor::reader in(payload.cbor());
+  if (in.next().kind != major::array) return {};
+  return value::adopt(in.whole());
+}
+
+struct timer_payload {
+  std::string name;
+  std::uint64_t number = 0;
+  value argument;
+};
+value encoded(std::string_view name, std::uint64_t number, const value& argument) {
+  auto out = array_of(3);
+  cbor::put_text(out, name);
+  cbor::put_head(out, major::unsigned_integer, number);
+  cbor::put(out, argument.cbor());
+  return value::adopt(out);
+}
+timer_payload decoded(const value& payload) {
+  cbor::reader in(payload.cbor());
+  static_cast<void>(in.next());
+  const auto name = in.take(in.next().number);
+  const auto number = in.next().number;
+  return {std::string{name}, number, value::adopt(in.whole())};
+}
+
+error too_much(std::string_view what, std::size_t given, std::size_t allowed) {
+  return {errc::limit_exceeded,
+          std::string{what} + " " + std::to_string(given) + " bytes; " + std::to_string(allowed) + " are allowed"};
+}
+
+}  // namespace
+
+app_behaviour::~app_behaviour() {
+  if (at_work_) pool_.abandon(*at_work_, "its process has ended");
+  if (place_ != 0) pool_.leave(place_);
+}
+
+// ---- callbacks ----
+
+std::optional<exit_reason> app_behaviour::init(const scope& where, std::uint64_t seed) {
+  static_cast<void>(seed);
+  where.self.resume();  // an app has to say what the state begins as, and may not be there yet
+  return {};
+}
+
+app_work app_behaviour::work_of(const scope& where, app_callback what) const {
+  app_work out{.name = {class_name{std::string{where.klass}}, process_key{std::string{where.key}}},
+               .pid = where.around.text_of(where.self.self()),
+               .what = what};
+  if (what != app_callback::init) out.state = state_, out.state_version = state_version_;
+  return out;
+}
+
+outcome app_behaviour::wait(const scope& where) {
+  where.self.put_back();
+  where.self.pause();
+  place_ = pool_.wait(where.self.self());
+  return deferred{};
+}
+
+/// Hands the message over, or what must come before it; or it waits.
+outcome app_behaviour::ask(const scope& where, app_work what) {
+  if (!pool_.anyone_there()) return wait(where);
+  const bool first_of_life = what.what == app_callback::init;
+  const bool old_state = begun_ && state_version_ != pool_.state_version();
+  const bool before = (!begun_ && !first_of_life) || (old_state && pool_.has(app_callback::code_change));
+  if (!begun_ && !pool_.has(app_callback::init)) {
+    begun_ = true;
+    state_version_ = pool_.state_version();
+    if (first_of_life) return done{};
+    return ask(where, std::move(what));
+  }
+  if (old_state && !before) what.state_version = state_version_ = pool_.state_version();
+  if (before) what = work_of(where, begun_ ? app_callback::code_change : app_callback::init);
+  if (!pool_.admits(where.self.self(), what.argument.cbor().size() + state_.cbor().size())) return wait(where);
+  if (before) where.self.put_back();
+  where.self.pause();
+  place_ = 0;
+  doing_ = what.what;
+  if (doing_ == app_callback::call) {
+    asking_ = kernel::caller_of(*where.handled);
+    what.caller = asked_number_ = ++numbers_;
+  }
+  asked_version_ = pool_.state_version();
+  at_work_ = pool_.begin(where.now, where.self.self(), std::move(what));
+  return deferred{};
+}
+
+outcome app_behaviour::call(const scope& where, std::string_view method, const value& argument) {
+  if (auto why = pool_.refusal(where.now)) return refused{std::move(*why)};
+  if (!pool_.answers(message_kind::call, method)) {
+    return refused{{errc::not_found, "no app hosts method '" + std::string{method} + "' of class '" +
+                                         std::string{where.klass} + "' for a call; there are " +
+                                         pool_.methods(message_kind::call)}};
+  }
+  auto what = work_of(where, app_callback::call);
+  what.method = method;
+  what.argument = argument;
+  return ask(where, std::move(what));
+}
+
+outcome app_behaviour::cast(const scope& where, std::string_view method, const value& argument) {
+  if (!pool_.answers(message_kind::cast, method)) return done{};  // accepted before anyone knew the methods
+  auto what = work_of(where, app_callback::cast);
+  what.method = method;
+  what.argument = argument;
+  return ask(where, std::move(what));
+}
+
+outcome app_behaviour::info(const scope& where, const kernel::message& arrived) {
+  using kind = kernel::message::kind;
+  if (arrived.what == kind::timer) return fired(where, arrived.payload);
+  if (arrived.what == kind::resume) {
+    const auto next = unwrapped(arrived.payload);
+    if (!next) return begun_ ? done{} : ask(where, work_of(where, app_callback::init));
+    if (pool_.anyone_there() && !pool_.has(app_callback::resume)) {
+      continues_ = false;
+      return done{};
+    }
+    auto what = work_of(where, app_callback::resume);
+    what.argument = *next;
+    return ask(where, std::move(what));
+  }
+  if (arrived.what != kind::plain || (pool_.anyone_there() && !pool_.has(app_callback::info))) return done{};
+  auto what = work_of(where, app_callback::info);
+  what.method = where.self.of().atoms().text(arrived.word);
+  what.argument = arrived.payload;
+  what.source = app_source::message;
+  return ask(where, std::move(what));
+}
+
+outcome app_behaviour::fired(const scope& where, const value& payload) {
+  auto due = decoded(payload);
+  const auto known = more().timers.find(due.name);
+  if (known == more().timers.end() || known->second.number != due.number) return done{};  // cancelled, or set anew
+  const auto forget = [&] { more().timers.erase(known); };
+  if (pool_.anyone_there() && !pool_.has(app_callback::info)) {
+    forget();
+    return done{};
+  }
+  auto what = work_of(where, app_callback::info);
+  what.method = due.name;
+  what.argument = std::move(due.argument);
+  what.source = app_source::timer;
+  auto led_to = ask(where, std::move(what));
+  if (!where.self.puts_back()) forget();
+  return led_to;
+}
+
+void app_behaviour::terminate(const scope& where, const exit_reason& reason) {
+  if (!begun_) return;
+  auto what = work_of(where, app_callback::terminate);
+  what.reason = reason;
+  pool_.say_farewell(where.now, std::move(what));
+}
+
+/// [begun, state version, numbers given, state]
+result<value> app_behaviour::snapshot() {
+  auto out = array_of(4);
+  cbor::put_bool(out, begun_);
+  cbor::put_head(out, major::unsigned_integer, state_version_);
+  cbor::put_head(out, major::unsigned_integer, numbers_);
+  cbor::put(out, state_.cbor());
+  return value::adopt(out);
+}
+
+result<void> app_behaviour::restore(const scope& where, std::uint64_t seed, const value& state, std::uint64_t version) {
+  static_cast<void>(seed), static_cast<void>(version);
+  const auto wrong = [] { return fail(errc::invalid_argument, "this is no state of an app-hosted process"); };
+  cbor::reader in(state.cbor());
+  if (const auto head = in.next(); head.kind != major::array || head.number != 4) return wrong();
+  const auto begun = in.next();
+  if (begun.kind != major::simple || (begun.info != 20 && begun.info != 21)) return wrong();
+  const auto of_version = in.next();
+  const auto numbers = in.next();
+  if (of_version.kind != major::unsigned_integer || of_version.number > std::numeric_limits<std::int32_t>::max() ||
+      numbers.kind != major::unsigned_integer) {
+    return wrong();
+  }
+  begun_ = begun.info == 21;
+  state_version_ = static_cast<std::uint32_t>(of_version.number);
+  numbers_ = numbers.number;
+  state_ = value::adopt(in.whole());
+  if (!begun_) where.self.resume();
+  return {};
+}
+
+// ---- answers ----
+
+result<std::optional<value>> app_behaviour::state_after(const app_answer& answer) const {
+  if (!answer.state && !answer.patch) return std::optional<value>{};
+  value next;
+  if (answer.state) {
+    next = *answer.state;
+  } else {
+    auto document = state_.document();
+    document.merge_patch(answer.patch->document());
+    auto made = value::from_document(document);
+    if (!made) return fail(errc::limit_exceeded, "the patched state: " + made.error().context);
+    next = std::move(*made);
+  }
+  const auto allowed = std::min<std::uint64_t>(pool_.declared().state_bytes_max, value_bytes_max - snapshot_overhead);
+  if (next.cbor().size() > allowed) return fail(too_much("its state would have", next.cbor().size(), allowed));
+  return std::optional{std::move(next)};
+}
+
+result<void> app_behaviour::check(const scope& where, const app_answer& answer) const {
+  const auto timers = std::count_if(answer.deeds.begin(), answer.deeds.end(),
+                                    [](const app_deed& each) { return std::holds_alternative<app_timer>(each); });
+  const auto set = where.self.of().load_of(where.self.self()).timers;
+  if (set + static_cast<std::size_t>(timers) > app_timers_max) {
+    return fail(errc::limit_exceeded, "it has " + std::to_string(set) + " timers and sets " + std::to_string(timers) +
+                                          "; " + std::to_string(app_timers_max) + " are allowed");
+  }
+  if (answer.later && more_ && more_->kept.size() >= app_kept_callers_max) {
+    return fail(errc::limit_exceeded, std::to_string(app_kept_callers_max) + " callers wait for a later answer");
+  }
+  return {};
+}
+
+result<void> app_behaviour::finish(const scope& where, app_answer answer) {
+  ORRERY_ASSERT(at_work_ && !answer.crash);
+  at_work_.reset();
+  auto sound = check(where, answer);
+  auto state = sound ? state_after(answer) : fail(sound.error());
+  if (!state) {
+    where.self.abort({exit_reason::kind::limit, state.error().context});
+    return fail(state.error());
+  }
+  if (*state) state_ = std::move(**state);
+  state_version_ = asked_version_;
+  if (doing_ == app_callback::resume) continues_ = false;
+  if (doing_ == app_callback::init) begun_ = true;
+  for (auto& each : answer.deeds)
+    carry_out(where, each);
+  if (doing_ == app_callback::call) {
+    if (answer.refusal) {
+      where.self.reply(asking_, fail(std::move(*answer.refusal)));
+    } else if (answer.later) {
+      more().kept.emplace(asked_number_, asking_);
+    } else {
+      where.self.reply(asking_, answer.reply ? std::move(*answer.reply) : value{});
+    }
+  }
+  if (answer.next) {
+    continues_ = true;
+    where.self.resume(wrapped(*answer.next));
+  }
+  if (answer.stop) where.self.stop(std::move(*answer.stop));
+  return {};
+}
+
+void app_behaviour::carry_out(const scope& where, app_deed& deed) {
+  std::visit(
+      overloaded{
+          [&](app_cast& what) {
+            where.out.emplace_back(cast_sent{std::move(what.to), std::move(what.method), std::move(what.argument)});
+          },
+          [&](app_timer& what) { set_timer(where, what); },
+          [&](app_cancel_timer& what) { cancel_timer(where, what.name); },
+          [&](app_late_reply& what) {
+            const auto found = more_ ? more_->kept.find(what.to) : decltype(extras::kept)::iterator{};
+            if (!more_ || found == more_->kept.end()) return;  // its deadline has passed
+            where.self.reply(found->second, std::move(what.answer));
+            more_->kept.erase(found);
+          }},
+      deed);
+}
+
+void app_behaviour::set_timer(const scope& where, app_timer& wanted) {
+  cancel_timer(where, wanted.name);
+  const auto word = where.self.of().atoms().intern(timer_word);
+  if (!word) return where.self.abort({exit_reason::kind::system_limit, "as many words are known as may be"});
+  const auto number = ++numbers_;
+  const auto set =
+      where.self.send_after(wanted.delay, where.self.self(), *word, encoded(wanted.name, number, wanted.argument));
+  more().timers.insert_or_assign(std::move(wanted.name), timer{number, set});
+}
+
+void app_behaviour::cancel_timer(const scope& where, const std::string& name) {
+  if (!more_) return;
+  const auto found = more_->timers.find(name);
+  if (found == more_->timers.end()) return;
+  static_cast<void>(where.self.cancel(found->second.set));
+  more_->timers.erase(found);  // one that fired already waits in the mailbox: it will not be known there
+}
+
+void app_behaviour::timer_restored(const value& payload, kernel::reference set) {
+  auto timer_of = decoded(payload);
+  more().timers.insert_or_assign(std::move(timer_of.name), timer{timer_of.number, set});
+}
+
+// ---- the type ----
+
+namespace {
+
+class app_type final : public behaviour_type {
+ public:
+  explicit app_type(app_pool& pool) : pool_(pool) { pool_.add_user(); }
+  ~app_type() override { pool_.drop_user(); }
+
+  bool answers(message_kind kind, std::string_view method) const override { return pool_.answers(kind, method); }
+  std::string methods(message_kind kind) const override { return pool_.methods(kind); }
+  std::optional<error> refusal(time_point now) const override { return pool_.refusal(now); }
+  std::unique_ptr<behaviour> make() override { return std::make_unique<app_behaviour>(pool_); }
+  result<bool> upgrade(const class_spec& spec) override { return std::holds_alternative<app_hosted>(spec.behaviour); }
+
+ private:
+  app_pool& pool_;
+};
+
+}  // namespace
+
+std::unique_ptr<behaviour_type> make_app_type(app_pool& pool) { return std::make_unique<app_type>(pool); }
+
+}  // namespace orrery::process

@@ -1,0 +1,83 @@
+#pragma once
+#include "mesh/process/app_desk.hpp"
+#include "mesh/process/behaviour.hpp"
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace orrery::process {
+
+/// One life of a process whose callbacks run in an app: state and timers are here, the work is there. While an app has
+/// work of it, its process is paused; where none has room, what it was to handle goes back to its mailbox.
+class app_behaviour final : public behaviour {
+ public:
+  explicit app_behaviour(app_pool& pool) : pool_(pool) {}
+  ~app_behaviour() override;
+
+  std::optional<exit_reason> init(const scope& where, std::uint64_t seed) override;
+  outcome call(const scope& where, std::string_view method, const value& argument) override;
+  outcome cast(const scope& where, std::string_view method, const value& argument) override;
+  outcome info(const scope& where, const kernel::message& arrived) override;
+  void terminate(const scope& where, const exit_reason& reason) override;
+  result<value> snapshot() override;
+  result<void> restore(const scope& where, std::uint64_t seed, const value& state, std::uint64_t version) override;
+  void timer_restored(const value& payload, kernel::reference set) override;
+
+  // ---- for the runtime ----
+  /// In the middle of a message: an app has its work, or a `continue` is to follow.
+  [[nodiscard]] bool busy() const noexcept override { return at_work_.has_value() || continues_; }
+  /// Init has been done.
+  [[nodiscard]] bool begun() const noexcept { return begun_; }
+  /// What follows from the answer to its work; its process may have ended then. An error: the answer was not taken, and
+  /// the process has ended for it. REQUIRES: an app has its work, and did it.
+  [[nodiscard]] result<void> finish(const scope& where, app_answer answer);
+  /// The work is not with any app any more.
+  void lost_work() noexcept { at_work_.reset(); }
+
+ private:
+  struct timer {
+    std::uint64_t number = 0;
+    kernel::reference set{};
+  };
+  /// What most processes never have.
+  struct extras {
+    std::map<std::string, timer, std::less<>> timers;
+    std::map<std::uint64_t, kernel::caller> kept;
+  };
+
+  [[nodiscard]] outcome ask(const scope& where, app_work what);
+  outcome wait(const scope& where);
+  [[nodiscard]] app_work work_of(const scope& where, app_callback what) const;
+  [[nodiscard]] outcome fired(const scope& where, const value& payload);
+  [[nodiscard]] result<std::optional<value>> state_after(const app_answer& answer) const;
+  [[nodiscard]] result<void> check(const scope& where, const app_answer& answer) const;
+  void carry_out(const scope& where, app_deed& deed);
+  void set_timer(const scope& where, app_timer& wanted);
+  void cancel_timer(const scope& where, const std::string& name);
+  [[nodiscard]] extras& more() {
+    if (!more_) more_ = std::make_unique<extras>();
+    return *more_;
+  }
+
+  app_pool& pool_;
+  value state_;
+  std::optional<work_id> at_work_;
+  kernel::caller asking_{};          ///< of the call that is being handled
+  std::uint64_t asked_number_ = 0;   ///< its number
+  std::uint32_t asked_version_ = 0;  ///< of the app that has the work
+  std::uint64_t place_ = 0;          ///< where it waits for room
+  std::uint64_t numbers_ = 0;        ///< given to callers and timers; never the same twice for one name
+  std::uint32_t state_version_ = 0;
+  app_callback doing_ = app_callback::init;
+  bool begun_ = false;
+  bool continues_ = false;  ///< the message that was handled last goes on with a `continue`
+  std::unique_ptr<extras> more_;
+};
+
+/// The pool outlives the type, and follows the class spec by itself.
+[[nodiscard]] std::unique_ptr<behaviour_type> make_app_type(app_pool& pool);
+
+}  // namespace orrery::process

@@ -1,0 +1,251 @@
+// Signals to and from processes of other nodes, and what goes through a name.
+#include "mesh/process/runtime_impl.hpp"
+#include "mesh/wire/cbor.hpp"
+#include "mesh/wire/messages.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace orrery::process {
+namespace {
+
+using kernel::atom_table;
+using out_kind = wire::signal::kind;
+using in_kind = kernel::signal::kind;
+using std::chrono::duration_cast;
+using std::chrono::microseconds;
+
+static_assert(static_cast<int>(out_kind::plain) == static_cast<int>(in_kind::plain) &&
+              static_cast<int>(out_kind::down) == static_cast<int>(in_kind::down));
+
+bool has_message(in_kind what) noexcept {
+  return what == in_kind::plain || what == in_kind::cast || what == in_kind::call;
+}
+bool has_reason(in_kind what) noexcept {
+  return what == in_kind::exit || what == in_kind::link_broke || what == in_kind::down;
+}
+bool has_reference(const kernel::signal& what) noexcept {
+  return what.what == in_kind::unlink || what.what == in_kind::unlinked || what.ref != kernel::no_reference;
+}
+
+wire::signal to_wire(kernel::signal what, const atom_table& atoms) {
+  wire::signal out;
+  out.what = static_cast<out_kind>(what.what);
+  if (what.from.slot != kernel::no_slot) out.from = {what.from.slot, what.from.generation};
+  out.to = {what.to.slot, what.to.generation};
+  if (has_reference(what)) out.ref = packed(what.ref);
+  if (what.what == in_kind::call && what.timeout != duration::max()) {
+    out.remaining = duration_cast<microseconds>(what.timeout);
+  }
+  if (has_reason(what.what)) {
+    const auto why = kernel::reason_of(what);
+    out.reason = to_string(why.why);
+    out.detail = why.detail;
+  } else if (what.failed) {
+    out.failed = error{static_cast<errc>(what.word.value),
+                       std::string{cbor::text_of(what.payload).value_or(std::string_view{})}, what.effect};
+  } else {
+    if (has_message(what.what)) out.word = atoms.text(what.word);
+    out.payload = std::move(what.payload);
+  }
+  return out;
+}
+
+/// But for the word, which only the runtime can make.
+kernel::signal from_wire(wire::signal what, std::uint32_t from) {
+  kernel::signal in;
+  in.what = static_cast<in_kind>(what.what);
+  in.from = {from, kernel::no_slot, 0};
+  if (what.from) in.from = {from, what.from->slot, what.from->generation};
+  in.to = {kernel::handle::here, what.to.slot, what.to.generation};
+  if (what.ref) in.ref = kernel::unpacked(*what.ref);
+  if (what.remaining) in.timeout = *what.remaining;
+  if (has_reason(in.what)) {
+    in.why = kernel::exit_kind_from(what.reason);
+    if (!what.detail.empty()) in.payload = cbor::text_value(what.detail);
+  } else if (in.what == in_kind::reply) {
+    kernel::put_outcome(in, what.failed ? result<value>{fail(std::move(*what.failed))} : std::move(what.payload));
+  } else {
+    in.payload = std::move(what.payload);
+  }
+  return in;
+}
+
+}  // namespace
+
+// ---- nodes ----
+
+std::optional<std::uint32_t> runtime::impl::number_of(const node_id& node) const {
+  const auto found = numbers_.find(node);
+  return found == numbers_.end() ? std::nullopt : std::optional{found->second};
+}
+
+pid runtime::impl::pid_of(kernel::handle who) const { return {lives_.at(who.node).id, who.slot, who.generation}; }
+
+std::optional<kernel::handle> runtime::impl::handle_of(const pid& who) const {
+  if (who.node == settings.node) return kernel::handle{kernel::handle::here, who.slot, who.generation};
+  const auto number = number_of(who.node);
+  if (!number) return {};
+  return kernel::handle{*number, who.slot, who.generation};
+}
+
+result<void> runtime::node_up(const node_id& node) {
+  auto& of = *impl_;
+  auto number = of.number_of(node);
+  if (!number && of.lives_.size() >= lives_known_max) {
+    return fail(errc::overloaded, "this node has met " + std::to_string(lives_known_max) +
+                                      " lives of nodes, as many as it may; it must start again to meet more");
+  }
+  if (!number) {
+    number = of.core.add_node();
+    of.lives_.push_back({node, false, 0});
+    of.numbers_.emplace(node, *number);
+  }
+  of.lives_[*number].up = true;
+  of.lives_[*number].heard = 0;
+  of.core.node_up(*number);
+  return {};
+}
+
+void runtime::node_down(time_point now, const node_id& node, effects& out) {
+  const impl::sink into(*impl_, now, out);
+  const auto number = impl_->number_of(node);
+  if (!number || !impl_->lives_[*number].up) return;
+  impl_->lives_[*number].up = false;
+  impl_->forget_node(*number);
+  impl_->core.node_down(now, *number);
+}
+
+// ---- signals ----
+
+void runtime::impl::transmit(kernel::signal what) {
+  if (what.to.node == stand_ins_.node()) return to_name(std::move(what));
+  const node_id to = lives_[what.to.node].id;
+  out().emplace_back(signal_sent{to, to_wire(std::move(what), core.atoms())});
+}
+
+std::optional<kernel::atom> runtime::impl::word_from_elsewhere(std::string_view text) {
+  if (const auto known = core.atoms().find(text)) return known;
+  if (words_from_elsewhere_ >= words_from_elsewhere_max) return {};
+  ++words_from_elsewhere_;
+  return core.atoms().intern(text);
+}
+
+void runtime::receive(time_point now, const node_id& from, wire::signal what, effects& out) {
+  const impl::sink into(*impl_, now, out);
+  const auto number = impl_->number_of(from);
+  if (number && impl_->lives_[*number].up) impl_->take_signal(*number, std::move(what));
+}
+
+void runtime::impl::take_signal(std::uint32_t from, wire::signal what) {
+  const std::string word = std::move(what.word);
+  kernel::signal in = from_wire(std::move(what), from);
+  if (has_message(in.what)) {
+    const auto known = word_from_elsewhere(word);
+    const bool full = core.queued_bytes() >= settings.queued_bytes_max;
+    if (!known || full) {
+      ++counted.casts_dropped;
+      if (in.what != in_kind::call) return;
+      kernel::signal refused{.what = in_kind::reply, .from = in.to, .to = in.from, .ref = in.ref};
+      kernel::put_outcome(refused, fail(errc::overloaded, full ? "what waits in the node's mailboxes holds as much as "
+                                                                 "it may; retry later"
+                                                               : "the node has met as many words as it may"));
+      return transmit(std::move(refused));
+    }
+    in.word = *known;
+  }
+  core.receive(now, std::move(in));
+}
+
+// ---- names ----
+
+// A call or a cast goes to whoever owns the name, and starts the process there. All else is for the process that runs
+// now: it waits until that is known, and so does what comes after it, in order.
+void runtime::impl::to_name(kernel::signal what) {
+  if (what.to.slot == kernel::no_slot) return;  // of a claim: its answer comes as if from there
+  stand_ins::entry* to = stand_ins_.find(what.to);
+  const bool over = what.what == in_kind::demonitor || what.what == in_kind::link_broke;  // it ties nothing any more
+  if (over && to != nullptr) return;
+  if (to == nullptr || (stand_ins_.full(*to) && what.what != in_kind::unlink)) return lost_.push_back(std::move(what));
+  stand_ins_.touch(what.to);
+  const bool asks = what.what == in_kind::call || what.what == in_kind::cast;
+  const auto deadline = after(now, std::min(what.timeout, named_call_max));
+  if (asks && to->queue.empty()) return pass_on(*to, std::move(what), deadline);
+  const kernel::handle stand_in = what.to;
+  to->queue.push_back({std::move(what), deadline});
+  seek(stand_in, *to);
+}
+
+void runtime::impl::seek(kernel::handle stand_in, stand_ins::entry& of) {
+  if (of.sought) return;
+  of.sought = true;
+  out().emplace_back(name_sought{stand_in, of.name});
+}
+
+void runtime::impl::pass_on(stand_ins::entry& to, kernel::signal what, time_point deadline) {
+  std::string method{core.atoms().text(what.word)};
+  if (what.what == in_kind::cast) {
+    out().emplace_back(cast_sent{to.name, std::move(method), std::move(what.payload)});
+    return;
+  }
+  ++to.calls;
+  out().emplace_back(
+      name_called{{what.from, what.ref, what.to}, to.name, std::move(method), std::move(what.payload), deadline});
+}
+
+void runtime::name_found(time_point now, kernel::handle stand_in, const result<pid>& found, effects& out) {
+  const impl::sink into(*impl_, now, out);
+  impl_->release_queue(stand_in, found);
+}
+
+void runtime::impl::release_queue(kernel::handle stand_in, const result<pid>& found) {
+  stand_ins::entry* of = stand_ins_.find(stand_in);
+  if (of == nullptr || !of->sought) return;
+  of->sought = false;
+  const auto who = found ? handle_of(*found) : std::nullopt;
+  const bool none = !found && found.error().code == errc::not_found;
+  bool known = true;
+  while (!of->queue.empty()) {
+    auto& next = of->queue.front();
+    const bool asks = next.what.what == in_kind::call || next.what.what == in_kind::cast;
+    if (!asks && !known) return seek(stand_in, *of);  // what was asked may have started it, or ended it
+    auto taken = std::move(next);
+    of->queue.pop_front();
+    if (asks) {
+      pass_on(*of, std::move(taken.what), taken.deadline);
+      known = false;
+    } else if (who) {
+      core.redirect(now, std::move(taken.what), *who);
+    } else if (none) {
+      core.refuse(now, std::move(taken.what), {exit_reason::kind::noproc, {}});
+    } else {
+      core.refuse(now, std::move(taken.what),
+                  {exit_reason::kind::noconnection, found ? std::string{} : found.error().context});
+    }
+  }
+}
+
+void runtime::name_answered(time_point now, const asker& by, result<value> answer, effects& out) {
+  const impl::sink into(*impl_, now, out);
+  if (auto* of = impl_->stand_ins_.find(by.through); of != nullptr) {
+    ORRERY_ASSERT(of->calls > 0);
+    --of->calls;
+    impl_->stand_ins_.touch(by.through);
+  }
+  impl_->answer_through(by.through, by.who, by.ref, std::move(answer));
+}
+
+void runtime::impl::answer_through(kernel::handle stand_in, kernel::handle to, kernel::reference ref,
+                                   result<value> answer) {
+  kernel::signal back{.what = in_kind::reply, .from = stand_in, .to = to, .ref = ref};
+  kernel::put_outcome(back, std::move(answer));
+  core.receive(now, std::move(back));
+}
+
+std::optional<pid> runtime::whereis(const process_name& name) const {
+  const auto slot = impl_->find(name);
+  if (slot == kernel::no_slot || !impl_->core.alive(impl_->names[slot].who)) return {};
+  return impl_->pid_of(impl_->names[slot].who);
+}
+
+}  // namespace orrery::process

@@ -1,0 +1,310 @@
+#include "mesh/sdk/session.hpp"
+
+#include "mesh/base/assert.hpp"
+#include "mesh/base/overloaded.hpp"
+#include "mesh/wire/cbor.hpp"
+
+#include <algorithm>
+
+namespace orrery::sdk {
+namespace {
+
+value nothing() {
+  const std::uint8_t empty_map = 0xa0;
+  return value::adopt({&empty_map, 1});
+}
+
+error refusal(errc code, std::string why) { return {code, std::move(why), took_effect::not_executed}; }
+
+std::size_t length_of(byte_view head) {
+  std::size_t size = 0;
+  for (std::size_t i = 0; i < length_bytes; ++i)
+    size = size << 8U | head[i];
+  return size;
+}
+
+}  // namespace
+
+// ---- the connection ----
+
+void session::received(time_point now, byte_view arrived, outputs& out) {
+  if (over_) return;
+  heard_ = now;
+  pinged_.reset();
+  in_.insert(in_.end(), arrived.begin(), arrived.end());
+  take_frames(now, out);
+}
+
+void session::take_frames(time_point now, outputs& out) {
+  std::size_t taken = 0;
+  while (!over_ && in_.size() - taken >= length_bytes) {
+    const byte_view rest = byte_view{in_}.subspan(taken);
+    const auto size = length_of(rest);
+    const auto most = greeted_ ? frame_bytes_max : hello_bytes_max;
+    if (size == 0) return fatal(refusal(errc::protocol, "a frame of no bytes"), out);
+    if (size > most) {
+      return fatal(refusal(errc::too_large, "a frame of " + std::to_string(size) + " bytes; at most " +
+                                                std::to_string(most) + (greeted_ ? "" : ", for a hello")),
+                   out);
+    }
+    if (rest.size() - length_bytes < size) break;
+    take_frame(rest.subspan(length_bytes, size), out);
+    taken += length_bytes + size;
+  }
+  if (over_) return;
+  if (taken > 0) partial_since_.reset();
+  in_.erase(in_.begin(), in_.begin() + static_cast<std::ptrdiff_t>(taken));
+  if (in_.empty()) {
+    if (in_.capacity() > frame_bytes_max / 8) in_ = {};
+  } else if (!partial_since_) {
+    partial_since_ = now;
+  }
+}
+
+void session::take_frame(byte_view payload, outputs& out) {
+  if (!greeted_ && payload.front() == '{') how_ = encoding::json;
+  auto read = decode(payload, how_);
+  if (!read) return fatal(read.error(), out);
+  if (greeted_ == std::holds_alternative<hello>(*read)) {
+    return fatal(refusal(errc::protocol, greeted_ ? "a second hello" : "the first frame must be a hello"), out);
+  }
+  std::visit([&](auto& said) { take(said, out); }, *read);
+}
+
+void session::tick(time_point now, outputs& out) {
+  if (over_) return;
+  if (!greeted_ && now - born_ >= hello_timeout) {
+    return fatal(refusal(errc::deadline_exceeded, "no hello within 5 s"), out);
+  }
+  if (partial_since_ && now - *partial_since_ >= frame_timeout) {
+    return fatal(refusal(errc::deadline_exceeded, "a frame that was not whole after 30 s"), out);
+  }
+  if (now - heard_ >= 2 * keepalive) {
+    return fatal(refusal(errc::deadline_exceeded, "no sign of life for 30 s, though it was asked for"), out);
+  }
+  if (now - heard_ >= keepalive && !pinged_) {
+    pinged_ = now;
+    out.emplace_back(send{encode_ping(how_, ++pings_)});
+  }
+}
+
+void session::fatal(const error& why, outputs& out) {
+  out.emplace_back(send{encode_goodbye(how_, why)});
+  leave(why.context, out);
+  out.emplace_back(close{why});
+}
+
+void session::end(const error& why, outputs& out) {
+  if (!over_) fatal(why, out);
+}
+
+void session::closed(const std::string& why, outputs& out) {
+  if (!over_) leave(why, out);
+}
+
+void session::leave(const std::string& why, outputs& out) {
+  over_ = true;
+  in_ = {};
+  for (const auto& [id, what] : open_) {
+    if (what == open_kind::asked) out.emplace_back(abandon{id});
+  }
+  open_.clear();
+  subscriptions_.clear();
+  drains_.clear();
+  works_.clear();
+  if (hosts_) out.emplace_back(tell_node{process::app_gone{id_, why}});
+  registered_.clear();
+}
+
+// ---- what clients say ----
+
+void session::take(hello& said, outputs& out) {
+  if (said.version < version_oldest || said.oldest > version_newest) {
+    return fatal(refusal(errc::protocol, "the client speaks versions " + std::to_string(said.oldest) + " to " +
+                                             std::to_string(said.version) + ", this sidecar " +
+                                             std::to_string(version_oldest) + " to " + std::to_string(version_newest)),
+                 out);
+  }
+  greeted_ = true;
+  client_ = std::move(said.client);
+  out.emplace_back(send{encode_welcome(how_, from_)});
+}
+
+void session::take(ping& said, outputs& out) { out.emplace_back(send{encode_pong(how_, said.n)}); }
+
+void session::take(goodbye& said, outputs& out) {
+  const auto why = said.text.empty() ? "the client said goodbye" : "the client said goodbye: " + said.text;
+  leave(why, out);
+  out.emplace_back(close{refusal(errc::cancelled, why)});
+}
+
+bool session::open(request_number id, open_kind what, outputs& out) {
+  if (open_.contains(id) || subscriptions_.contains(id)) {
+    fatal(refusal(errc::protocol, "request " + std::to_string(id.value) + " is open already"), out);
+    return false;
+  }
+  if (open_.size() >= requests_max) {
+    const auto why = refusal(errc::overloaded, std::to_string(requests_max) +
+                                                   " requests of this connection wait for an answer; retry later");
+    out.emplace_back(send{encode_result(how_, id, fail(why))});
+    return false;
+  }
+  open_.emplace(id, what);
+  return true;
+}
+
+void session::finish(request_number id, const result<value>& outcome, outputs& out) {
+  open_.erase(id);
+  out.emplace_back(send{encode_result(how_, id, outcome)});
+}
+
+void session::take(request& said, outputs& out) {
+  if (!said.id) {
+    out.emplace_back(ask{{}, std::move(said.asked)});
+    return;
+  }
+  if (!open(*said.id, open_kind::asked, out)) return;
+  if (said.on_behalf_of) {
+    const auto work = works_.find(*said.on_behalf_of);
+    const auto* call = std::get_if<node::call_op>(&said.asked);
+    if (work != works_.end() && call != nullptr && work->second == call->name) {
+      return finish(*said.id,
+                    fail(errc::invalid_argument,
+                         "calling_self: " + to_string(call->name) + " would wait for itself; use a cast, or `next`"),
+                    out);
+    }
+  }
+  out.emplace_back(ask{said.id, std::move(said.asked)});
+}
+
+void session::answered(request_number id, const result<value>& answer, outputs& out) {
+  const auto found = open_.find(id);
+  if (found != open_.end() && found->second == open_kind::asked) finish(id, answer, out);
+}
+
+void session::take(cancel& said, outputs& out) {
+  if (subscriptions_.erase(said.id) > 0) {
+    out.emplace_back(send{encode_closed(how_, said.id)});
+    return;
+  }
+  const auto found = open_.find(said.id);
+  if (found == open_.end() || found->second != open_kind::asked) return;
+  out.emplace_back(abandon{said.id});
+  finish(said.id, fail(errc::cancelled, "cancelled by the client", took_effect::unknown), out);
+}
+
+void session::take(wrong& said, outputs& out) { out.emplace_back(send{encode_result(how_, said.id, fail(said.why))}); }
+
+// ---- events ----
+
+void session::take(subscribe& said, outputs& out) {
+  if (subscriptions_.size() >= subscriptions_max) {
+    out.emplace_back(
+        send{encode_result(how_, said.id,
+                           fail(errc::overloaded, std::to_string(subscriptions_max) +
+                                                      " subscriptions are as many as a connection may have"))});
+    return;
+  }
+  if (!open(said.id, open_kind::asked, out)) return;
+  finish(said.id, nothing(), out);
+  subscriptions_.emplace(said.id, subscription{{said.events.begin(), said.events.end()}, said.credit, 0});
+}
+
+void session::take(credit& said, outputs& out) {
+  const auto found = subscriptions_.find(said.id);
+  if (found == subscriptions_.end()) return;
+  auto& to = found->second;
+  to.credit = static_cast<std::uint32_t>(std::min<std::int64_t>(credit_max, std::int64_t{to.credit} + said.add));
+  if (to.dropped == 0) return;
+  bytes count;
+  cbor::put_head(count, cbor::major::map, 1);
+  cbor::put_text(count, "count");
+  cbor::put_head(count, cbor::major::unsigned_integer, std::exchange(to.dropped, 0));
+  out.emplace_back(send{encode_event(how_, said.id, "dropped", value::adopt(count))});
+}
+
+void session::happened(std::string_view type, const value& data, outputs& out) {
+  for (auto& [id, each] : subscriptions_) {
+    if (!each.types.empty() && !each.types.contains(type)) continue;
+    if (each.credit == 0) {
+      ++each.dropped;
+      continue;
+    }
+    --each.credit;
+    out.emplace_back(send{encode_event(how_, id, type, data)});
+  }
+}
+
+// ---- hosting ----
+
+void session::take(register_class& said, outputs& out) {
+  if (!open(said.id, open_kind::registering, out)) return;
+  if (registered_.contains(said.offer.klass)) {
+    return finish(
+        said.id,
+        fail(errc::already_exists, "this connection has registered class '" + said.offer.klass.value + "' already"),
+        out);
+  }
+  if (registered_.size() >= registrations_max) {
+    return finish(
+        said.id,
+        fail(errc::overloaded, std::to_string(registrations_max) + " classes are as many as a connection may register"),
+        out);
+  }
+  registered_.emplace(said.offer.klass, said.id);
+  hosts_ = true;
+  said.offer.app = id_;
+  out.emplace_back(tell_node{process::app_registered{std::move(said.offer)}});
+}
+
+void session::take(drain& said, outputs& out) {
+  if (!open(said.id, open_kind::draining, out)) return;
+  draining wanted{said.id, said.only, {}};
+  for (const auto& [klass, asked] : registered_) {
+    if (!said.only || *said.only == klass) wanted.classes.push_back(klass);
+  }
+  drains_.push_back(std::move(wanted));
+  out.emplace_back(tell_node{process::app_drains{id_, said.only}});
+}
+
+void session::take(done& said, outputs& out) {
+  works_.erase(said.work);
+  out.emplace_back(tell_node{process::app_done{id_, said.work, std::move(said.answer)}});
+}
+
+void session::told(const process::app_effect& what, outputs& out) {
+  if (over_) return;
+  std::visit(
+      overloaded{[&](const process::app_work& work) {
+                   works_.insert_or_assign(work.id, work.name);
+                   out.emplace_back(send{encode_work(how_, work)});
+                 },
+                 [&](const process::app_cancel& no) { out.emplace_back(send{encode_cancel(how_, no.work, no.why)}); },
+                 [&](const process::app_refused& no) { out.emplace_back(send{encode_refused(how_, no.work, no.why)}); },
+                 [&](const process::app_class& now) {
+                   const auto found = registered_.find(now.klass);
+                   if (found == registered_.end()) return;
+                   const auto asked = std::exchange(found->second, std::nullopt);
+                   if (!asked) {
+                     out.emplace_back(send{encode_class(how_, now)});
+                   } else if (now.refused) {
+                     registered_.erase(found);
+                     finish(*asked, fail(*now.refused), out);
+                   } else {
+                     finish(*asked, registration_value(now), out);
+                   }
+                 },
+                 [&](const process::app_drained& all) {
+                   const auto found = std::find_if(drains_.begin(), drains_.end(),
+                                                   [&](const auto& each) { return each.only == all.only; });
+                   if (found == drains_.end()) return;
+                   const auto done = std::move(*found);
+                   drains_.erase(found);
+                   for (const auto& klass : done.classes)
+                     registered_.erase(klass);
+                   finish(done.id, nothing(), out);
+                 }},
+      what);
+}
+
+}  // namespace orrery::sdk

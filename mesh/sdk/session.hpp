@@ -1,0 +1,127 @@
+#pragma once
+#include "mesh/sdk/messages.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+namespace orrery::sdk {
+
+// ---- what a session wants done, in order ----
+
+struct send {
+  bytes frame;
+};
+/// Ask the node, and give `answered` what it says. Without a number nobody wants to hear it.
+struct ask {
+  std::optional<request_number> id;
+  node::operation what;
+};
+/// The answer to this is not wanted any more.
+struct abandon {
+  request_number id;
+};
+struct tell_node {
+  process::app_event what;
+};
+/// Once all that was sent is out. Nothing follows.
+struct close {
+  error why;
+};
+using output = std::variant<send, ask, abandon, tell_node, close>;
+using outputs = std::vector<output>;
+
+/// One connection of a client: what it may say when, what it hears, and what of it the node must know. Pure: bytes,
+/// time and the node's answers in, outputs out. Not thread-safe.
+class session {
+ public:
+  static constexpr std::size_t requests_max = 1024;  ///< without an answer yet
+  static constexpr std::size_t subscriptions_max = 16;
+  static constexpr std::size_t registrations_max = 64;
+  static constexpr duration keepalive = std::chrono::seconds{15};  ///< of silence; twice as long ends the connection
+  static constexpr duration hello_timeout = std::chrono::seconds{5};
+  static constexpr duration frame_timeout = std::chrono::seconds{30};  ///< from its first byte
+
+  session(greeting from, process::app_id id, time_point now)
+      : from_(std::move(from)), id_(id), born_(now), heard_(now) {}
+
+  void received(time_point now, byte_view arrived, outputs& out);
+  /// What the node says to an `ask`. Nothing follows where it was abandoned.
+  void answered(request_number id, const result<value>& answer, outputs& out);
+  /// REQUIRES: it is for this connection.
+  void told(const process::app_effect& what, outputs& out);
+  void happened(std::string_view type, const value& data, outputs& out);
+  /// At least once a second: silence and half frames end a connection.
+  void tick(time_point now, outputs& out);
+  /// From our side.
+  void end(const error& why, outputs& out);
+  /// The socket is gone.
+  void closed(const std::string& why, outputs& out);
+
+  [[nodiscard]] bool greeted() const noexcept { return greeted_; }
+  [[nodiscard]] bool follows_events() const noexcept { return !subscriptions_.empty(); }
+  [[nodiscard]] const std::string& client() const noexcept { return client_; }
+  [[nodiscard]] std::size_t works() const noexcept { return works_.size(); }
+
+ private:
+  enum class open_kind : std::uint8_t { asked, registering, draining };
+  struct subscription {
+    std::set<std::string, std::less<>> types;
+    std::uint32_t credit = 0;
+    std::uint64_t dropped = 0;
+  };
+
+  struct draining {
+    request_number id;
+    std::optional<class_name> only;
+    std::vector<class_name> classes;  ///< that were registered by then
+  };
+
+  void take_frames(time_point now, outputs& out);
+  void take_frame(byte_view payload, outputs& out);
+  void take(hello& said, outputs& out);
+  void take(ping& said, outputs& out);
+  void take(pong&, outputs&) {}
+  void take(goodbye& said, outputs& out);
+  void take(request& said, outputs& out);
+  void take(cancel& said, outputs& out);
+  void take(subscribe& said, outputs& out);
+  void take(credit& said, outputs& out);
+  void take(register_class& said, outputs& out);
+  void take(drain& said, outputs& out);
+  void take(done& said, outputs& out);
+  void take(wrong& said, outputs& out);
+  void take(unknown&, outputs&) {}
+  /// A new request: false where it is refused, and its client has heard.
+  [[nodiscard]] bool open(request_number id, open_kind what, outputs& out);
+  void finish(request_number id, const result<value>& outcome, outputs& out);
+  void fatal(const error& why, outputs& out);
+  void leave(const std::string& why, outputs& out);
+
+  greeting from_;
+  process::app_id id_;
+  time_point born_;
+  time_point heard_;
+  std::optional<time_point> partial_since_;
+  std::uint64_t pings_ = 0;
+  std::optional<time_point> pinged_;
+  bytes in_;
+  encoding how_ = encoding::cbor;
+  bool greeted_ = false;
+  bool over_ = false;
+  std::string client_;
+  std::map<request_number, open_kind> open_;
+  std::map<request_number, subscription> subscriptions_;
+  std::map<class_name, std::optional<request_number>> registered_;  ///< the number until it is answered
+  std::vector<draining> drains_;
+  bool hosts_ = false;  ///< the node knows of this connection
+  std::map<process::work_id, process_name> works_;
+};
+
+}  // namespace orrery::sdk

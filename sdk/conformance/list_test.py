@@ -1,0 +1,72 @@
+"""The list of cases itself: it says what it seems to, and the mock fails as it is told to."""
+import json
+import pathlib
+import tempfile
+import unittest
+
+from suite.case import LIST, Case, load, verb_of
+from suite.expect import Unexpected, check, has, same
+from suite.ledger import verify
+
+
+class TheList(unittest.TestCase):
+    def test_has_the_cases_that_were_promised(self):
+        self.assertGreaterEqual(len(load()), 80)
+
+    def test_is_kept_one_step_or_two_a_line(self):
+        text = LIST.read_text()
+        self.assertEqual(sum(line.startswith('{"name": ') for line in text.splitlines()), len(json.loads(text)))
+
+    def test_with_a_slip_is_refused(self):
+        for steps, why in [([{"cal": ["a/b", "c"]}], "one verb"), ([{"call": ["a/b", "c"], "give": 1}], "nothing reads"), ([{"call": [], "stop": "a/b"}], "one verb")]:
+            with self.assertRaisesRegex(ValueError, why):
+                verb_of(steps[0])
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "cases.json"
+            path.write_text(json.dumps([{"name": "a", "steps": []}, {"name": "a", "steps": []}]))
+            with self.assertRaisesRegex(ValueError, "two cases"):
+                load(path)
+            path.write_text(json.dumps([{"name": "a", "steps": [], "hosts": []}]))
+            with self.assertRaisesRegex(ValueError, "unknown"):
+                load(path)
+
+    def test_knows_which_cases_need_the_mock(self):
+        self.assertFalse(Case("a", [{"call": ["counter/$", "add"]}], [], True, {}).needs_the_mock)
+        self.assertTrue(Case("a", [{"sidecar": {"cut": True}}], [], True, {}).needs_the_mock)
+        self.assertTrue(Case("a", [{"until": {"seen": {"type": "done"}}}], [], True, {}).needs_the_mock)
+        self.assertGreaterEqual(sum(not case.needs_the_mock for case in load()), 60)
+
+
+class Expectations(unittest.TestCase):
+    def test_are_exact_or_partial(self):
+        self.assertTrue(same({"a": [1, 2.0]}, {"a": [1.0, 2]}))
+        for left, right in [(True, 1), (0, False), ({"a": 1}, {"a": 1, "b": 2}), ([1], [1, 2]), (None, 0)]:
+            self.assertFalse(same(left, right))
+        self.assertTrue(has({"a": {"b": 1, "c": 2}}, {"a": {"b": 1}}))
+        self.assertFalse(has({"a": 1}, {"b": None}))
+
+    def test_that_are_not_met_say_so(self):
+        error = {"fails": {"code": "not_found", "text": "no class", "effect": "not_executed"}}
+        check({"fails": {"code": ["gone", "not_found"], "effect": "not_executed", "text": "class"}}, error)
+        for step, answer in [({"gives": 1}, {"gives": 2}), ({"has": {"a": 1}}, {"gives": {}}), ({}, error), ({"fails": {}}, {"gives": 1}),
+                             ({"fails": {"code": "gone"}}, error), ({"fails": {"effect": "unknown"}}, error), ({"fails": {"text": "method"}}, error)]:
+            with self.subTest(step), self.assertRaises(Unexpected):
+                check(step, answer)
+
+
+class Ledgers(unittest.TestCase):
+    def test_show_a_lie(self):
+        told = {"calls": 4, "ok": [0], "not_executed": [1], "executed": [], "unknown": [2, 3], "torn": []}
+        with tempfile.TemporaryDirectory() as folder:
+            ledger = pathlib.Path(folder) / "ledger"
+            ledger.write_text("0\n2\n")
+            verify(ledger, told)
+            for written, heard, why in [("0\n1\n", {}, "'not_executed'"), ("2\n", {}, "'ok'"), ("0\n0\n", {}, "2 times"), ("0\n2\n2\n", {}, "2 times"),
+                                        ("0\n", {"torn": ["x"]}, "torn"), ("0\n", {"unknown": []}, "had an outcome"), ("", {"ok": [], "unknown": [0, 2, 3]}, "no call")]:
+                ledger.write_text(written)
+                with self.subTest(written), self.assertRaisesRegex(Unexpected, why):
+                    verify(ledger, {**told, **heard})
+
+
+if __name__ == "__main__":
+    unittest.main()

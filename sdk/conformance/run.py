@@ -1,0 +1,119 @@
+#!/usr/bin/env python3
+"""The conformance suite: one list of cases, every SDK. `./dev test conformance` runs it; see README.md beside this file."""
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import pathlib
+import sys
+import time
+import xml.etree.ElementTree as xml
+from dataclasses import replace
+from typing import Dict, List, Optional
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+
+from suite.case import Case, load  # noqa: E402
+from suite.driver import Driver, DriverGone  # noqa: E402
+from suite.expect import Unexpected  # noqa: E402
+from suite.run_case import run_case  # noqa: E402
+
+PROGRAMS = ("client", "app", "app2")
+SDKS = ("python",)
+NOTHING_RAN = 77  #: CTest and ./dev read it as: skipped
+
+
+def command_of(sdk: str) -> List[str]:
+    """How to start the SDK's driver."""
+    return [sys.executable, str(HERE.parent / sdk / "conformance" / "driver.py")]
+
+
+async def run_sdk(sdk: str, cases: List[Case], address: str, report: xml.Element) -> int:
+    command = command_of(sdk)
+    logs = pathlib.Path(os.environ.get("ORRERY_CONFORMANCE_LOGS", HERE.parents[1] / "build" / "conformance"))
+    logs.mkdir(parents=True, exist_ok=True)
+    drivers: Dict[str, Driver] = {}
+    for name in PROGRAMS:
+        (logs / f"{sdk}-{name}.log").write_bytes(b"")
+        drivers[name] = Driver(command, logs / f"{sdk}-{name}.log")
+    failed = 0
+    try:
+        for case in cases:
+            failed += await run_one(sdk, case, drivers, address, report)
+    finally:
+        await asyncio.gather(*(driver.stop() for driver in drivers.values()))
+    return failed
+
+
+async def run_one(sdk: str, case: Case, drivers: Dict[str, Driver], address: str, report: xml.Element) -> int:
+    if address and case.needs_the_mock:
+        print(f"skip  {sdk:<11} {case.name}: a real sidecar does not fail on demand")
+        record(report, sdk, case, 0, skipped="needs the mock sidecar")
+        return 0
+    started = time.monotonic()
+    problem: Optional[str] = None
+    try:
+        await run_case(case, drivers, address)
+    except (Unexpected, DriverGone, asyncio.TimeoutError) as unexpected:
+        problem = str(unexpected) or "did not end in time"
+    seconds = time.monotonic() - started
+    print(f"{'FAIL' if problem else 'ok  '}  {sdk:<11} {case.name} ({seconds * 1000:.0f} ms){': ' + problem if problem else ''}", flush=True)
+    record(report, sdk, case, seconds, failed=problem)
+    return 1 if problem else 0
+
+
+def record(report: xml.Element, sdk: str, case: Case, seconds: float, failed: Optional[str] = None, skipped: Optional[str] = None) -> None:
+    entry = xml.SubElement(report, "testcase", classname=f"conformance.{sdk}", name=case.name, time=f"{seconds:.3f}")
+    if failed:
+        xml.SubElement(entry, "failure", message=failed)
+    if skipped:
+        xml.SubElement(entry, "skipped", message=skipped)
+
+
+async def run_all(options: argparse.Namespace) -> int:
+    cases = [case for case in load() if options.case in case.name]
+    if not cases:
+        print(f"no case has {options.case!r} in its name")
+        return 2
+    if options.quick:
+        cases = [replace(case, steps=[{**step, "count": step["count"] // 20} if "hammer" in step else step for step in case.steps]) for case in cases]
+    if options.list:
+        for case in cases:
+            print(f"{case.name}{' (mock)' if case.needs_the_mock else ''}")
+        return 0
+    report = xml.Element("testsuite", name="conformance")
+    failed = 0
+    for sdk in options.sdk.split(","):
+        failed += await run_sdk(sdk, cases, options.sidecar, report)
+    entries = list(report)
+    skipped = sum(entry.find("skipped") is not None for entry in entries)
+    report.set("tests", str(len(entries)))
+    report.set("failures", str(failed))
+    report.set("skipped", str(skipped))
+    if options.junit:
+        xml.ElementTree(report).write(options.junit, encoding="utf-8", xml_declaration=True)
+    print(f"{len(entries) - failed - skipped} passed, {failed} failed, {skipped} skipped")
+    if skipped == len(entries):
+        return NOTHING_RAN
+    return 1 if failed else 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Runs the conformance cases against the SDKs.")
+    parser.add_argument("--sdk", default=",".join(SDKS), help="which, separated by commas (default: %(default)s)")
+    parser.add_argument("--case", default="", help="only cases with this in their name")
+    parser.add_argument("--sidecar", default="", help="the socket of a real sidecar that has the classes of classes.yaml, instead of the mock")
+    parser.add_argument("--junit", default="", help="write results to this file")
+    parser.add_argument("--quick", action="store_true", help="a twentieth of the calls where there are thousands")
+    parser.add_argument("--list", action="store_true", help="names of the cases")
+    options = parser.parse_args()
+    unknown = [sdk for sdk in options.sdk.split(",") if sdk not in SDKS]
+    if unknown:
+        parser.error(f"no SDK {unknown[0]!r}; there are {', '.join(SDKS)}")
+    return asyncio.run(run_all(options))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Runs one list of cases against every SDK: drivers, steps, expectations."""

@@ -1,0 +1,57 @@
+"""The list of cases, and its rules."""
+from __future__ import annotations
+
+import json
+import pathlib
+from dataclasses import dataclass
+from typing import Any, Dict, List
+
+LIST = pathlib.Path(__file__).resolve().parents[1] / "cases.json"
+TO_DRIVERS = ("call", "cast", "cast_nowait", "inspect", "stop", "kill", "nodes", "processes", "classes", "tree", "subscribe", "next",
+              "unsubscribe", "cancel", "open", "close", "serve", "drain", "leave", "hammer", "flood", "wait_ready")
+TO_THE_MOCK = ("sidecar", "seen", "not_seen")
+OF_THE_RUNNER = ("finish", "sigkill", "until", "verify_ledger")
+VERBS = TO_DRIVERS + TO_THE_MOCK + OF_THE_RUNNER
+MODIFIERS = ("as", "by", "gives", "has", "fails", "timeoutMs", "trace", "retry", "types", "limit", "local", "count", "lacks",
+             "stateVersion", "concurrency", "over", "parallel", "environment")
+
+
+@dataclass(frozen=True)
+class Case:
+    name: str
+    steps: List[Dict[str, Any]]
+    app: List[str]  #: classes that the program `app` hosts when the case begins
+    opens: bool  #: whether the program `client` is connected when it begins
+    classes: Dict[str, Any]  #: what is special about classes, for the mock
+
+    @property
+    def needs_the_mock(self) -> bool:
+        return bool(self.classes) or any(verb_of(step.get("until", step)) in TO_THE_MOCK for step in self.steps)
+
+
+def verb_of(step: Dict[str, Any]) -> str:
+    verbs = [key for key in step if key in VERBS]
+    if len(verbs) != 1:
+        raise ValueError(f"a step has one verb, not {verbs}: {step}")
+    unknown = [key for key in step if key not in MODIFIERS and key != verbs[0]]
+    if unknown:
+        raise ValueError(f"a step has {unknown[0]!r}, which nothing reads: {step}")
+    return verbs[0]
+
+
+def load(path: pathlib.Path = LIST) -> List[Case]:
+    """Raises :class:`ValueError` for a list that would not say what it seems to."""
+    cases = []
+    for entry in json.loads(path.read_text()):
+        unknown = entry.keys() - {"name", "steps", "app", "opens", "classes"}
+        if unknown:
+            raise ValueError(f"{entry.get('name')}: unknown {sorted(unknown)}")
+        case = Case(entry["name"], entry["steps"], entry.get("app", []), entry.get("opens", True), entry.get("classes", {}))
+        for step in case.steps:
+            verb_of(step)
+        cases.append(case)
+    names = [case.name for case in cases]
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise ValueError(f"two cases have the name {sorted(twice)[0]}")
+    return cases

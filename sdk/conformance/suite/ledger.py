@@ -1,0 +1,30 @@
+"""Whether callers were told the truth: what they heard of each call, beside what handlers wrote down when they executed it."""
+from __future__ import annotations
+
+import collections
+import pathlib
+from typing import Any, Dict
+
+from .expect import Unexpected
+
+
+def verify(written: pathlib.Path, heard: Dict[str, Any]) -> None:
+    """``heard``: ``{"ok": [ids], "not_executed": [ids], "executed": [ids], "unknown": [ids], "torn": [texts]}``.
+
+    What was answered, or failed as executed, was executed exactly once; what was not executed never was; of the rest nothing is said.
+    """
+    executed = collections.Counter(int(line) for line in written.read_text().split()) if written.exists() else collections.Counter()
+    if heard["torn"]:
+        raise Unexpected(f"a state was torn: {heard['torn'][0]}")
+    for outcome, times in (("ok", 1), ("executed", 1), ("not_executed", 0)):
+        for number in heard[outcome]:
+            if executed[number] != times:
+                raise Unexpected(f"call {number} ended with {outcome!r}, and was executed {executed[number]} times")
+    for number, times in executed.items():
+        if times > 1:
+            raise Unexpected(f"call {number} was executed {times} times")
+    told = sum(len(heard[outcome]) for outcome in ("ok", "not_executed", "executed", "unknown"))
+    if told != heard["calls"]:
+        raise Unexpected(f"{heard['calls']} calls were made, and {told} had an outcome")
+    if not heard["ok"]:
+        raise Unexpected("no call succeeded, so this proves nothing")

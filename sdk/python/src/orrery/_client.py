@@ -1,0 +1,160 @@
+"""The client: calls to processes anywhere in the mesh, through the sidecar of this pod."""
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Type
+
+from . import _frames
+from ._asking import PATIENCE, Asking
+from ._connection import Welcome
+from ._endpoints import endpoints
+from ._events import Events
+from ._link import Link
+from ._names import NameLike, check_method, parse_name
+from ._retry import Retry
+from ._trace import is_traceparent, traceparent
+from ._values import VALUE_BYTES_MAX, encode_value
+from .documents import ClassDocument, NodeDocument, ProcessDocument, Processes, Tree
+from .errors import NOT_EXECUTED, UNKNOWN, InvalidArgument, Overloaded, Unavailable
+from .metrics import Guarded, Metrics
+
+if TYPE_CHECKING:
+    from ._host import Host
+    from ._process import Process
+
+QUERY_TIMEOUT = 10.0
+"""Seconds for everything but calls, whose class has a timeout of its own."""
+TIMEOUT_MAX = 3600.0
+
+
+def connect(address: Optional[str] = None, *, timeout: Optional[float] = PATIENCE, retry: Optional[Retry] = None,
+            metrics: Optional[Metrics] = None) -> "Client":
+    """A client of the sidecar at ``address``, to be opened with ``async with``.
+
+    Without an address it is where ``ORRERY_SOCKET`` says (a Unix socket), else ``ORRERY_TCP``; else the sidecar's defaults are
+    tried. ``timeout`` is how long opening waits for a sidecar that is not there yet (None: for ever). ``retry`` is the policy for
+    all requests that name none. The client dials again by itself after a connection was lost.
+    """
+    return Client(address, timeout=timeout, retry=retry, metrics=metrics)
+
+
+class Client:
+    """Safe to share between tasks of one event loop. See :func:`connect`."""
+
+    def __init__(self, address: Optional[str] = None, *, timeout: Optional[float] = PATIENCE, retry: Optional[Retry] = None,
+                 metrics: Optional[Metrics] = None) -> None:
+        self._metrics: Metrics = Guarded(metrics or Metrics())
+        self._timeout = timeout
+        self._link = Link(endpoints(address), self._metrics)
+        self._asking = Asking(self._link, retry or Retry(attempts=1), self._metrics)
+
+    async def __aenter__(self) -> "Client":
+        return await self.open()
+
+    async def __aexit__(self, kind: Optional[Type[BaseException]], problem: Optional[BaseException], trace: Optional[TracebackType]) -> None:
+        await self.close()
+
+    async def open(self) -> "Client":
+        """Connects. Raises :class:`Unavailable` where no sidecar answers in time."""
+        self._link.start()
+        try:
+            await self._link.connection(self._timeout)
+        except BaseException:
+            await self._link.close()
+            raise
+        return self
+
+    async def close(self) -> None:
+        """Ends the connection. Requests that wait end with :class:`Unavailable`."""
+        await self._link.close()
+
+    @property
+    def sidecar(self) -> Optional[Welcome]:
+        """What the sidecar said of itself; None while there is no connection."""
+        return self._link.current.welcome if self._link.current is not None else None
+
+    # ---- processes ----
+
+    async def call(self, to: NameLike, method: str, argument: Any = None, *, timeout: Optional[float] = None,
+                   trace: Optional[str] = None, retry: Optional[Retry] = None) -> Any:
+        """Asks a process and returns its reply. ``timeout`` is in seconds; the default is the class' own.
+
+        Raises an :class:`OrreryError` whose ``effect`` says whether the process may have handled the message. Cancelling the task
+        gives the call up: where it still waited in a mailbox it is not executed.
+        """
+        fields = self._message(to, method, argument, trace)
+        if timeout is not None and not 0 < timeout <= TIMEOUT_MAX:
+            raise InvalidArgument(f"a timeout is over 0 and at most {TIMEOUT_MAX:g} seconds, not {timeout}", effect=NOT_EXECUTED)
+        return await self._asking.ask("call", fields, timeout, UNKNOWN, retry)
+
+    async def cast(self, to: NameLike, method: str, argument: Any = None, *, trace: Optional[str] = None,
+                   retry: Optional[Retry] = None) -> None:
+        """Sends a message that the process does not answer. Returns when the sidecar has accepted it."""
+        await self._asking.ask("cast", self._message(to, method, argument, trace), QUERY_TIMEOUT, UNKNOWN, retry)
+
+    def cast_nowait(self, to: NameLike, method: str, argument: Any = None, *, trace: Optional[str] = None) -> None:
+        """Sends a message and hears nothing more of it, not even whether there is such a class.
+
+        Raises :class:`Unavailable` without a connection, and :class:`Overloaded` where the sidecar does not read fast enough.
+        """
+        connection = self._link.current
+        if connection is None:
+            raise Unavailable("there is no connection to the sidecar now", effect=NOT_EXECUTED)
+        if not connection.is_writable:
+            raise Overloaded("more than 4 MiB wait to be written to the sidecar", effect=NOT_EXECUTED)
+        connection.send(_frames.encode({"type": "cast", **self._message(to, method, argument, trace)}))
+
+    async def inspect(self, name: NameLike) -> ProcessDocument:
+        """Tells of one process. Raises :class:`NotFound`, whose text names the owner, where it does not run."""
+        return await self._asking.ask("inspect", self._name(name), QUERY_TIMEOUT, NOT_EXECUTED)  # type: ignore[no-any-return]
+
+    async def stop(self, name: NameLike) -> None:
+        """Ends a process in order."""
+        await self._asking.ask("stop", self._name(name), QUERY_TIMEOUT, UNKNOWN)
+
+    async def kill(self, name: NameLike, reason: str = "killed") -> None:
+        """Ends a process at once; its supervisor acts."""
+        await self._asking.ask("kill", {**self._name(name), "reason": reason}, QUERY_TIMEOUT, UNKNOWN)
+
+    # ---- the mesh ----
+
+    async def nodes(self) -> List[NodeDocument]:
+        return (await self._asking.ask("nodes", {}, QUERY_TIMEOUT, NOT_EXECUTED))["nodes"]  # type: ignore[no-any-return]
+
+    async def processes(self, class_name: Optional[str] = None, *, limit: int = 1000, local: bool = False) -> Processes:
+        """Processes of the whole mesh, or of this node only."""
+        fields: Dict[str, Any] = {"limit": limit, "local": local}
+        if class_name is not None:
+            fields["class"] = class_name
+        return await self._asking.ask("processes", fields, QUERY_TIMEOUT, NOT_EXECUTED)  # type: ignore[no-any-return]
+
+    async def classes(self) -> List[ClassDocument]:
+        return (await self._asking.ask("classes", {}, QUERY_TIMEOUT, NOT_EXECUTED))["classes"]  # type: ignore[no-any-return]
+
+    async def tree(self, *, local: bool = False) -> Tree:
+        """The supervisors of every node, or of this one only."""
+        return await self._asking.ask("tree", {"local": local}, QUERY_TIMEOUT, NOT_EXECUTED)  # type: ignore[no-any-return]
+
+    def events(self, *types: str) -> Events:
+        """What happens from now on; all types where none is named. See :class:`Events`."""
+        return Events(self._link, types, self._timeout)
+
+    # ---- hosting ----
+
+    def host(self, *classes: "Type[Process[Any]]", app: str = "", concurrency: Optional[int] = None) -> "Host":
+        """Hosts process classes over this client's connection, within ``async with``. See :func:`orrery.serve`."""
+        from ._host import Host
+
+        return Host(self._link, self, classes, app=app, concurrency=concurrency, metrics=self._metrics)
+
+    def _name(self, name: NameLike) -> Dict[str, Any]:
+        class_name, key = parse_name(name)
+        return {"class": class_name, "key": key}
+
+    def _message(self, to: NameLike, method: str, argument: Any, trace: Optional[str]) -> Dict[str, Any]:
+        limit = self.sidecar.value_bytes if self.sidecar else VALUE_BYTES_MAX
+        fields = {**self._name(to), "method": check_method(method), "argument": encode_value(argument, "argument", limit)}
+        trace = trace or traceparent.get()
+        if trace is not None and is_traceparent(trace):
+            fields["trace"] = trace
+        return fields

@@ -1,0 +1,275 @@
+"""Hosting: registers process classes with the sidecar, and does the work that it hands over."""
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Awaitable, Dict, Optional, Sequence, Tuple, Type
+
+from . import _frames, _work
+from ._backoff import Backoff
+from ._connection import Connection
+from ._context import Runtime
+from ._definition import Definition
+from ._lag import LagWatch
+from ._link import Link, Listener
+from ._names import NameLike
+from ._work import Work
+from .errors import NOT_EXECUTED, AlreadyExists, InvalidArgument, OrreryError, ProtocolError
+from .metrics import Metrics
+
+if TYPE_CHECKING:
+    from ._client import Client
+    from ._process import Process
+
+log = logging.getLogger("orrery.host")
+
+THREADS_MAX = 32
+"""For handlers that are plain functions; what is beyond waits for a thread."""
+REGISTER_SECONDS = 10.0
+
+
+class Host(Listener, Runtime):
+    """Hosts classes over a client's connection, within ``async with client.host(Cart) as host:``. Leaving drains it first.
+
+    Registers again by itself on every new connection. When a connection is lost, the handlers at work are cancelled: the sidecar
+    has ended exactly the processes that they worked for, and nobody takes what they would still say.
+    """
+
+    def __init__(self, link: Link, client: "Client", classes: "Sequence[Type[Process[Any]]]", *, app: str,
+                 concurrency: Optional[int], metrics: Metrics) -> None:
+        self.definitions = by_class_name(classes)
+        self.states: Dict[str, str] = {}
+        """By class: ``ready``, ``undeclared`` (no such ``ProcessClass`` yet) or ``other`` (it is not app-hosted any more)."""
+        self.executor = ThreadPoolExecutor(THREADS_MAX, thread_name_prefix="orrery-handler")
+        self.registered = asyncio.Event()
+        """Set while the sidecar knows all classes."""
+        self._link = link
+        self._client = client
+        self._app = app
+        self._concurrency = concurrency
+        self._metrics = metrics
+        self._connection: Optional[Connection] = None
+        self._at_work: "Dict[Tuple[Connection, int], Tuple[Work, asyncio.Task[None]]]" = {}
+        self._draining = False
+        self._registering: "Optional[asyncio.Task[None]]" = None
+        self._failed: "asyncio.Future[None]" = asyncio.get_running_loop().create_future()
+        self._lag = LagWatch(self._describe_work)
+
+    # ---- its life ----
+
+    async def __aenter__(self) -> "Host":
+        return await self.open()
+
+    async def __aexit__(self, kind: Optional[Type[BaseException]], problem: Optional[BaseException], trace: Optional[TracebackType]) -> None:
+        await self.drain()
+        await self.close()
+
+    async def open(self) -> "Host":
+        """Registers. Raises an :class:`OrreryError` where the sidecar refuses a class for good."""
+        self._link.listeners.insert(0, self)  # work is most of what comes
+        self._lag.start()
+        try:
+            self._register(await self._link.connection(None))
+            await _first(self.registered.wait(), self._failed)
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def close(self) -> None:
+        """Hosts no more. Handlers at work are cancelled; :meth:`drain` first lets them finish."""
+        if self in self._link.listeners:
+            self._link.listeners.remove(self)
+        if self._registering is not None:
+            self._registering.cancel()
+        self._abandon()
+        tasks = [task for _, task in self._at_work.values()]
+        if tasks:
+            await asyncio.wait(tasks, timeout=1)
+        self._lag.stop()
+        self._failed.cancel()
+        self.executor.shutdown(wait=False)
+
+    async def drain(self, timeout: Optional[float] = 20.0) -> bool:
+        """Takes no more work and finishes what is here. Whether that was done in time; what was not is cancelled."""
+        self._draining = True
+        connection = self._connection
+        if connection is None or not connection.is_open:
+            return True
+        number = connection.next_id()
+        try:
+            await asyncio.wait_for(connection.request(number, {"type": "drain"}, NOT_EXECUTED), timeout)
+            return True
+        except OrreryError as problem:
+            log.warning("the sidecar did not drain this app: %s", problem)
+            return False
+        except asyncio.TimeoutError:
+            log.warning("%d handlers did not end within %s s of draining", len(self._at_work), timeout)
+            return False
+
+    async def failed(self) -> None:
+        """Waits until hosting cannot go on, and raises why: a class that the sidecar does not take."""
+        await asyncio.shield(self._failed)
+
+    # ---- registering ----
+
+    def opened(self, connection: Connection) -> None:
+        self._register(connection)
+
+    def _register(self, connection: Connection) -> None:
+        if self._connection is not connection and not self._draining:
+            self._connection = connection
+            self.value_bytes_max = connection.welcome.value_bytes
+            self._registering = asyncio.get_running_loop().create_task(self._register_all(connection))
+
+    async def _register_all(self, connection: Connection) -> None:
+        if "host" not in connection.welcome.features:
+            self._fail(ProtocolError("this sidecar hosts no classes of apps", effect=NOT_EXECUTED))
+            return
+        backoff = Backoff(0.2, 5.0)
+        waiting = list(self.definitions.values())
+        while waiting and connection.is_open:
+            waiting = [definition for definition in waiting if not await self._register_one(connection, definition)]
+            if waiting:
+                await asyncio.sleep(backoff.next())
+        if not waiting:
+            self.registered.set()
+
+    async def _register_one(self, connection: Connection, definition: Definition) -> bool:
+        """Whether the sidecar knows the class now; errors that time cannot heal end the host."""
+        fields = {"type": "register", **definition.registration(self._app, self._concurrency)}
+        number = connection.next_id()
+        try:
+            answer = connection.request(number, fields, NOT_EXECUTED)
+            connection.limit(number, REGISTER_SECONDS)
+            state = (await answer or {}).get("state", "ready")
+        except OrreryError as problem:
+            log.error("class %r is not registered: %s", definition.class_name, problem)
+            first_time = not self.registered.is_set() and definition.class_name not in self.states
+            if isinstance(problem, (InvalidArgument, AlreadyExists)) or (problem.code == "conflict" and first_time):
+                self._fail(problem)
+            return False
+        finally:
+            connection.cancel(number)
+        self._set_state(definition.class_name, state)
+        return True
+
+    def _set_state(self, class_name: str, state: str) -> None:
+        if self.states.get(class_name) != state:
+            level = logging.INFO if state == "ready" else logging.WARNING
+            log.log(level, "class %r is %s", class_name, {"undeclared": "not declared yet", "other": "not app-hosted"}.get(state, state))
+        self.states[class_name] = state
+
+    def _fail(self, problem: OrreryError) -> None:
+        if not self._failed.done():
+            self._failed.set_exception(problem)
+            self._failed.exception()  # whoever waits for it raises it; else it was logged
+
+    # ---- Listener ----
+
+    def received(self, connection: Connection, frame: _frames.Frame, state: bytes) -> bool:
+        kind = frame["type"]
+        if kind == "work":
+            self._start(Work.of_frame(frame, state, connection))
+        elif kind == "cancel" and "work" in frame:
+            self._cancel(connection, frame["work"], frame.get("text", ""))
+        elif kind == "class":
+            self._set_state(frame["class"], frame.get("state", "ready"))
+        elif kind == "refused":
+            error = frame.get("error") or {}
+            log.error("the sidecar refused what a handler did: %s: %s", error.get("code"), error.get("text"))
+        else:
+            return False
+        return True
+
+    def lost(self, connection: Connection, reason: str) -> None:
+        self.registered.clear()
+        self._abandon()
+
+    def ended(self, problem: OrreryError) -> None:
+        self._fail(problem)
+
+    # ---- work ----
+
+    def _start(self, work: Work) -> None:
+        task = asyncio.get_running_loop().create_task(self._do(work))
+        self._at_work[work.connection, work.id] = (work, task)
+
+    async def _do(self, work: Work) -> None:
+        started = time.monotonic()
+        done = _work.crash("the handler was ended")
+        try:
+            definition = self.definitions.get(work.class_name)
+            if definition is None:
+                done = _work.crash(f"this app does not host class {work.class_name!r}")
+            else:
+                done = await _work.handle(definition, work, self)
+        except asyncio.CancelledError:
+            wanted = not work.cancelled and not work.abandoned
+            done = _work.crash("CancelledError: the handler cancelled itself") if wanted else _work.Done({}, "cancelled")
+        finally:
+            self._at_work.pop((work.connection, work.id), None)
+            self._send_done(work, done)
+            self._metrics.handled(work.class_name, work.callback, work.method, done.outcome, time.monotonic() - started)
+
+    def _send_done(self, work: Work, done: _work.Done) -> None:
+        connection: Connection = work.connection
+        if work.abandoned or not connection.is_open:
+            return
+        data = _frames.encode({"type": "done", "work": work.id, **done.fields})
+        if len(data) > connection.welcome.frame_bytes:
+            text = f"state, reply and effects together have {len(data)} bytes; a frame has at most {connection.welcome.frame_bytes}"
+            log.error("%s/%s: %s", work.class_name, work.key, text)
+            data = _frames.encode({"type": "done", "work": work.id, **_work.crash(text).fields})
+        connection.send(data)
+
+    def _cancel(self, connection: Connection, number: int, text: str) -> None:
+        at_work = self._at_work.get((connection, number))
+        if at_work is not None:
+            work, task = at_work
+            log.warning("%s/%s: nobody waits for %s %s any more: %s", work.class_name, work.key, work.callback, work.method, text)
+            work.cancelled = True
+            task.cancel()
+
+    def _abandon(self) -> None:
+        """Nobody is to hear of what is at work: the connection that it came from has ended, or is about to."""
+        for work, task in list(self._at_work.values()):
+            work.abandoned = True
+            task.cancel()
+
+    def _describe_work(self) -> str:
+        names = [f"{work.class_name}/{work.key} {work.method or work.callback}" for work, _ in list(self._at_work.values())[:5]]
+        return ", ".join(names)
+
+    # ---- Runtime ----
+
+    async def call_from(self, work: Work, to: NameLike, method: str, argument: Any, timeout: Optional[float]) -> Any:
+        return await self._client.call(to, method, argument, timeout=timeout)
+
+
+def by_class_name(classes: "Sequence[Type[Process[Any]]]") -> Dict[str, Definition]:
+    found: Dict[str, Definition] = {}
+    for owner in classes:
+        definition: Optional[Definition] = getattr(owner, "definition", None)
+        if definition is None or not definition.class_name:
+            raise TypeError(f"{owner!r} cannot be hosted; it is to be a subclass of orrery.Process with a class_name")
+        if definition.class_name in found:
+            raise TypeError(f"{owner.__qualname__} and {found[definition.class_name].owner.__qualname__} are both {definition.class_name!r}")
+        found[definition.class_name] = definition
+    if not found:
+        raise TypeError("no class to host")
+    return found
+
+
+async def _first(wanted: "Awaitable[Any]", failed: "asyncio.Future[None]") -> None:
+    """Waits for what is wanted, or raises what failed."""
+    waiting = asyncio.ensure_future(wanted)
+    try:
+        await asyncio.wait({waiting, failed}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        waiting.cancel()
+    if failed.done():
+        failed.result()

@@ -1,0 +1,75 @@
+"""The blocking client, from threads without an event loop."""
+import asyncio
+import tempfile
+import threading
+import unittest
+from concurrent.futures import ThreadPoolExecutor
+
+from context import mock, orrery
+from orrery import sync
+
+
+class SidecarThread:
+    """The mock on a loop of its own."""
+
+    def __enter__(self):
+        self.folder = tempfile.TemporaryDirectory(prefix="orrery-")
+        self.loop = asyncio.new_event_loop()
+        self.thread = threading.Thread(target=self.loop.run_forever)
+        self.thread.start()
+        self.sidecar = self.run(self._start())
+        return self
+
+    async def _start(self):
+        sidecar = mock.Sidecar(f"{self.folder.name}/sdk.sock")
+        await sidecar.listen()
+        return sidecar
+
+    def run(self, doing):
+        return asyncio.run_coroutine_threadsafe(doing, self.loop).result(10)
+
+    def __exit__(self, *ignored):
+        self.run(self.sidecar.stop())
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join()
+        self.loop.close()
+        self.folder.cleanup()
+
+
+class Blocking(unittest.TestCase):
+    def test_clients_do_what_others_do(self):
+        with SidecarThread() as there, sync.connect(there.sidecar.address) as client:
+            self.assertEqual(client.call("counter/a", "add", 5, timeout=5), 5)
+            client.cast("counter/a", "add", 2)
+            self.assertEqual(client.call("counter/a", "get"), 7)
+            self.assertEqual(client.inspect("counter/a")["handled"], 3)
+            self.assertEqual(client.nodes()[0]["name"], client.sidecar.node)
+            self.assertEqual(len(client.processes()["processes"]), 1)
+            self.assertTrue(client.classes() and client.tree())
+            with self.assertRaises(orrery.NotFound):
+                client.call("crat/a", "add")
+            client.kill("counter/a")
+            client.stop("counter/a")
+
+    def test_clients_may_be_shared_between_threads(self):
+        with SidecarThread() as there, sync.connect(there.sidecar.address) as client, ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda _: client.call("counter/a", "add"), range(100)))
+            self.assertEqual(client.call("counter/a", "get"), 100)
+
+    def test_events_are_an_iterator(self):
+        with SidecarThread() as there, sync.connect(there.sidecar.address) as client:
+            events = client.events("process_started")
+            client.call("counter/a", "add")
+            client.call("counter/b", "add")
+            self.assertEqual([next(events).data["key"], next(events).data["key"]], ["a", "b"])
+            events.close()
+
+    def test_opening_without_a_sidecar_is_an_error_and_leaves_no_thread(self):
+        before = threading.active_count()
+        with self.assertRaises(orrery.Unavailable):
+            sync.connect("/nowhere/sdk.sock", timeout=0.05).open()
+        self.assertEqual(threading.active_count(), before)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -244,6 +244,7 @@ result<handoff> runtime::take(time_point now, const process_name& name, effects&
   if (slot == kernel::no_slot) return fail(errc::not_found, "no process " + to_string(name) + " runs here");
   const auto who = of.names[slot].who;
   if (!of.core.alive(who)) return fail(errc::unavailable, to_string(name) + " is about to start again; retry");
+  of.end_pause(who);
   auto& leaving = *static_cast<hosted*>(of.core.body_of(who));
   if (leaving.inner().busy()) {
     of.to_tell.insert(slot);
@@ -269,6 +270,26 @@ result<handoff> runtime::take(time_point now, const process_name& name, effects&
   of.emit(process_event::kind::moved_out, slot, {exit_reason::kind::moved, {}});
   of.forget(slot);
   return packed;
+}
+
+void runtime::impl::pause(kernel::handle who) {
+  core.suspend(who);
+  paused.push_back({after(now, pause_length), who});
+}
+
+void runtime::impl::tell_movable(std::uint32_t name, kernel::handle who) {
+  if (to_tell.erase(name) == 0) return;
+  pause(who);
+  out().emplace_back(movable{name_of(names[name])});
+}
+
+void runtime::impl::end_pauses(time_point until) {
+  for (; !paused.empty() && paused.front().until <= until; paused.pop_front())
+    core.resume(paused.front().who);
+}
+
+void runtime::impl::end_pause(kernel::handle who) {
+  if (std::erase_if(paused, [&](const paused_process& each) { return each.who == who; }) > 0) core.resume(who);
 }
 
 void runtime::impl::set_timer(kernel::handle who, handoff::waiting& timer) {

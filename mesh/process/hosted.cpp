@@ -141,6 +141,7 @@ void hosted::handle(kernel::context& self, kernel::message& arrived) {
       settle(self, arrived, inner_->info(where(self, &arrived), arrived));
       break;
   }
+  if (!klass_.owner.to_tell.empty() && !inner_->busy()) klass_.owner.tell_movable(name_, self.self());
   const auto work = type_->of->work() - before;
   self.worked(work + 1);
   if (work < message_work) return;

@@ -117,6 +117,7 @@ result<std::string> runtime::replace_state(time_point now, const process_name& n
 result<void> runtime::suspend(const process_name& name) {
   const auto slot = impl_->living(name);
   if (!slot) return fail(slot.error());
+  impl_->end_pause(impl_->names[*slot].who);  // which would end this too
   static_cast<void>(impl_->core.suspend(impl_->names[*slot].who));
   return {};
 }

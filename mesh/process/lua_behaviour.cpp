@@ -27,6 +27,7 @@ class lua_behaviour final : public behaviour {
     process_.random = seeded_random(seed);
     return engine_.restore(process_, state, version);
   }
+  bool busy() const noexcept override { return process_.waits() || process_.holds_on; }
   void moved(const scope& where) override { engine_.has_moved(process_, where); }
   std::optional<std::uint64_t> version() const override { return process_.version; }
 

@@ -71,7 +71,9 @@ struct pair : ::testing::Test {
     EXPECT_EQ(w.ask("lua/server", "count"), "0");
     EXPECT_EQ(w.ask("lua/client", "count"), "0");
   }
-  std::string client(std::string method, std::string_view argument) { return w.ask("lua/client", std::move(method), argument); }
+  std::string client(std::string method, std::string_view argument) {
+    return w.ask("lua/client", std::move(method), argument);
+  }
 };
 
 using lua_call = pair;
@@ -134,9 +136,10 @@ TEST_F(lua_call, may_be_within_pcalls_within_each_other_and_under_a_handler) {
 
 TEST_F(lua_call, is_refused_where_it_cannot_wait) {
   EXPECT_THAT(client("sorting", R"({"to":"lua/server"})"), HasSubstr("orrery.call cannot wait here"));
-  ASSERT_TRUE(w.rt.define(lua_class("return {init = function() orrery.call('lua/server', 'echo') end,\n"
-                                    "call = {f = function() end}}",
-                                    "other")));
+  ASSERT_TRUE(
+      w.rt.define(lua_class("return {init = function() orrery.call('lua/server', 'echo') end,\n"
+                            "call = {f = function() end}}",
+                            "other")));
   EXPECT_THAT(w.ask("other/a", "f"), HasSubstr("line 1: orrery.call cannot wait here: not in init"));
 }
 
@@ -177,11 +180,43 @@ TEST_F(lua_call, of_two_processes_each_of_the_other_ends_at_the_deadline_of_one)
 TEST_F(lua_call, that_waits_keeps_its_process_from_being_handed_over_until_it_is_done) {
   const auto calling = w.send("lua/client", "careful", json(R"({"to":"lua/server","method":"never","seconds":1})"));
   w.run();
-  EXPECT_THAT(to_string(w.rt.take(w.now, named("lua/client"), w.out).error()), HasSubstr("waits for the reply"));
+  EXPECT_THAT(to_string(w.rt.take(w.now, named("lua/client"), w.out).error()),
+              HasSubstr("unavailable: lua/client is handling a message"));
   w.now += 1s;
   w.run();
   EXPECT_TRUE(w.reply_to(calling));
   EXPECT_TRUE(w.rt.take(w.now, named("lua/client"), w.out));
+}
+
+TEST_F(lua_call, of_a_process_that_is_to_leave_is_its_last_until_it_has_gone_or_a_while_has_passed) {
+  const auto first = w.send("lua/client", "careful", json(R"({"to":"lua/server","method":"never","seconds":1})"));
+  const auto second = w.send("lua/client", "careful", json(R"({"to":"lua/server","method":"never","seconds":1})"));
+  w.run();
+  EXPECT_FALSE(w.rt.take(w.now, named("lua/client"), w.out));
+  w.now += 1s;
+  w.run();
+  EXPECT_TRUE(w.reply_to(first));
+  w.now += 1s;  // the node tries again
+  w.run();
+  EXPECT_FALSE(w.reply_to(second));
+  const auto packed = w.rt.take(w.now, named("lua/client"), w.out);
+  ASSERT_TRUE(packed);
+  EXPECT_EQ(packed->mailbox.size(), 1U);
+}
+
+TEST_F(lua_call, of_a_process_that_was_to_leave_and_did_not_goes_on) {
+  const auto first = w.send("lua/client", "careful", json(R"({"to":"lua/server","method":"never","seconds":1})"));
+  const auto second = w.send("lua/client", "count");
+  w.run();
+  EXPECT_FALSE(w.rt.take(w.now, named("lua/client"), w.out));
+  w.now += 1s;
+  w.run();
+  EXPECT_TRUE(w.reply_to(first));
+  EXPECT_FALSE(w.reply_to(second));
+  EXPECT_EQ(w.rt.next_deadline(), w.now + 1500ms);
+  w.now += 1500ms;
+  w.run();
+  EXPECT_EQ(w.reply_to(second)->json_text(), "0");
 }
 
 TEST_F(lua_call, by_a_thousand_at_once_is_answered_a_thousand_times) {

@@ -128,6 +128,7 @@ result<void> runtime::cast(time_point now, const process_name& name, std::string
 bool runtime::run(time_point now, std::uint32_t budget, effects& out) {
   const impl::sink into(*impl_, now, out);
   impl_->watch_apps();
+  impl_->end_pauses(now);
   static_cast<void>(impl_->core.run(now, budget));
   impl_->tell_what_waits();
   return !impl_->core.idle();
@@ -135,7 +136,10 @@ bool runtime::run(time_point now, std::uint32_t budget, effects& out) {
 
 std::uint64_t runtime::spent() const noexcept { return impl_->core.spent(); }
 
-time_point runtime::next_deadline() const { return std::min(impl_->core.next_deadline(), impl_->apps.next_deadline()); }
+time_point runtime::next_deadline() const {
+  const auto pause = impl_->paused.empty() ? never : impl_->paused.front().until;
+  return std::min({impl_->core.next_deadline(), impl_->apps.next_deadline(), pause});
+}
 
 std::optional<process_info> runtime::find(const process_name& name) const {
   const auto slot = impl_->find(name);

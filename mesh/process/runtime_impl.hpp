@@ -19,6 +19,8 @@
 #include "mesh/process/supervision.hpp"
 #include "mesh/process/supervisor.hpp"
 
+#include <chrono>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -29,6 +31,8 @@
 
 namespace orrery::process {
 
+/// How long a process that is to be handed over waits for that. Longer than its node waits between two attempts.
+inline constexpr duration pause_length = std::chrono::milliseconds{1500};
 inline constexpr std::uint32_t spawned_max = 100'000;     ///< processes of one class without a name
 inline constexpr std::uint32_t supervisors_max = 10'000;  ///< beside the processes that are asked for
 
@@ -188,6 +192,12 @@ struct runtime::impl final : kernel::surroundings, directory {
   void forget(std::uint32_t name);
   [[nodiscard]] result<kernel::handle> start(supervised_class& klass, const process_key& key);
   void set_timer(kernel::handle who, handoff::waiting& timer);
+  /// Suspends what could not be handed over in the middle of a message, so that the next attempt meets it between two.
+  void pause(kernel::handle who);
+  /// It has handled a message, and is not busy: where its node waits for that, it is told, and the process with it.
+  void tell_movable(std::uint32_t name, kernel::handle who);
+  void end_pauses(time_point until);
+  void end_pause(kernel::handle who);
   /// Ends the process for good; terminate runs.
   void shut_down(std::uint32_t name, const exit_reason& reason);
 
@@ -285,6 +295,11 @@ struct runtime::impl final : kernel::surroundings, directory {
   tracer traces;
   census counting;
   std::optional<std::uint32_t> census_at;  ///< where the walk that is under way goes on
+  struct paused_process {
+    time_point until;
+    kernel::handle who;
+  };
+  std::deque<paused_process> paused;
   process::groups groups_;
   process::registry registry_;
   struct notice {

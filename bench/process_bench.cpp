@@ -31,6 +31,7 @@ function c.call.get(state) return state.count end
 function c.call.add(state, by) state.count = state.count + by return state.count end
 function c.cast.get(state) end
 function c.cast.boom(state) error("boom") end
+function c.call.ask(state) for i = 1, 1000 do orrery.call("bench/1", "get") end end
 return c
 )";
 
@@ -160,6 +161,20 @@ void measure_calls(const report& to, shard& in, const std::string& kind) {
   to.add({"process/cast_" + kind, "us", cost_summary(casts), "one-way message, sent and handled; batches of 1000"});
 }
 
+/// One process calls another a whole batch of times, and waits for each reply.
+void measure_waits(const report& to, shard& in) {
+  std::vector<cost> calls;
+  for (std::size_t i = 0; i < batches / 5; ++i) {
+    calls.push_back(cost_of([&] {
+      in.call(in.name(0), "ask");
+      in.run();
+    }));
+    expect(in.collect().replies == 1, "a callback that waited is answered");
+  }
+  to.add({"process/lua_to_lua", "us", cost_summary(calls),
+          "orrery.call from a callback that waits for the reply; batches of 1000"});
+}
+
 void measure_starts(const report& to, shard& in, const std::string& kind) {
   std::size_t number = 10'000'000;
   std::vector<process_name> fresh(batch);
@@ -264,6 +279,7 @@ void measure_class(const report& to, const behaviour_spec& behaviour, const std:
   in.run();
   in.collect();
   measure_calls(to, in, kind);
+  if (kind == "lua") measure_waits(to, in);
   measure_starts(to, in, kind);
   measure_crashes(to, in, "process/crash_" + kind,
                   "killed, restarted, next call answered; any of " + std::to_string(siblings) + " processes",

@@ -226,7 +226,7 @@ std::string show_event(const std::string& type, const json& document, look how) 
   if (type == "node_up" || type == "node_joined" || type == "rejoined" || type == "process_restarted")
     how_loud = tone::good;
   for (const auto* bad : {"node_down", "isolated", "escalated", "supervisor_gave_up", "class_refused", "peer_refused",
-                          "config_refused", "control_plane_lost", "dropped"}) {
+                          "config_refused", "control_plane_lost", "script_failed", "dropped"}) {
     if (type == bad) how_loud = tone::bad;
   }
   std::string about;

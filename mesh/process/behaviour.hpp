@@ -27,9 +27,9 @@ struct scope {
   kernel::context& self;
   directory& around;
   const kernel::message* handled =
-      nullptr;  ///< whom a call is to be answered (kernel::caller_of); null in init, terminate
-  const value* given = nullptr;             ///< of init: what the process was spawned with
-  const caller_seal* callers = nullptr;     ///< for callers that are kept as data
+      nullptr;                           ///< whom a call is to be answered (kernel::caller_of); null in init, terminate
+  const value* given = nullptr;          ///< of init: what the process was spawned with
+  const caller_seal* callers = nullptr;  ///< for callers that are kept as data
   std::size_t queued_bytes_max = SIZE_MAX;  ///< what may wait in all mailboxes of the kernel, for those who add to it
 };
 

@@ -27,8 +27,7 @@ std::uint64_t number_at(std::string_view text, std::size_t at, std::size_t count
 std::string caller_seal::text_of(const kernel::caller& whom) const {
   std::string text{prefix};
   text.reserve(content + 2 * digits);
-  for (const auto number :
-       {whom.from.node, whom.from.slot, whom.from.generation, whom.ref.slot, whom.ref.generation})
+  for (const auto number : {whom.from.node, whom.from.slot, whom.from.generation, whom.ref.slot, whom.ref.generation})
     put(text, number, digits);
   put(text, siphash(key_, text), 2 * digits);
   return text;

@@ -113,8 +113,8 @@ class directory {
                                                              std::size_t limit) const = 0;
   /// Entries in one registry.
   [[nodiscard]] virtual std::size_t count_keys(key_space in) const = 0;
-  /// Starts it; its init has run when this returns. Errors: not_found (class), overloaded, process_exited with the reason
-  /// where it did not start.
+  /// Starts it; its init has run when this returns. Errors: not_found (class), overloaded, process_exited with the
+  /// reason where it did not start.
   [[nodiscard]] virtual result<kernel::spawned> spawn(kernel::context& parent, const spawn_request& what) {
     static_cast<void>(parent);
     return fail(errc::unavailable, "no process of class '" + std::string{what.klass} + "' can be spawned here");

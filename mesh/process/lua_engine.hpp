@@ -43,9 +43,9 @@ struct lua_process {
   std::uint32_t state_size = 0;
   std::uint32_t largest_string = 0;
   std::uint16_t unmeasured_callbacks = 0;
-  bool allocated = false;  ///< since it was measured
-  bool moved = false;      ///< info.moved is to come
-  bool holds_on = false;   ///< a `continue` is to come before any message
+  bool allocated = false;              ///< since it was measured
+  bool moved = false;                  ///< info.moved is to come
+  bool holds_on = false;               ///< a `continue` is to come before any message
   lua_functions* functions = nullptr;  ///< of the version that it runs
   std::uint64_t version = 0;           ///< of the class, that its state is of
   seeded_random random{0};
@@ -80,8 +80,8 @@ class lua_engine {
   [[nodiscard]] outcome handle(lua_process& of, lua_functions::kind kind, const scope& where, std::string_view method,
                                const value& argument);
   /// All that is neither: timers, plain messages, and what the system tells (info.down and the like), where the script
-  /// has a function for it. The reply that a callback waits for lets it go on; the call that it handles is then answered
-  /// from here.
+  /// has a function for it. The reply that a callback waits for lets it go on; the call that it handles is then
+  /// answered from here.
   [[nodiscard]] outcome arrived(lua_process& of, const scope& where);
   /// It was restored on another node: info.moved is to come first.
   void has_moved(lua_process& of, const scope& where);

@@ -22,8 +22,8 @@ struct lua_functions {
 
   std::uint64_t serial = 0;   ///< of those that this engine has loaded, from 1 on
   std::uint64_t version = 0;  ///< of the class
-  std::size_t users = 0;  ///< processes of this version
-  bool released = false;  ///< the script's functions are gone from the registry
+  std::size_t users = 0;      ///< processes of this version
+  bool released = false;      ///< the script's functions are gone from the registry
   int init = none;
   int terminate = none;
   int code_change = none;

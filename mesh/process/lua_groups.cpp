@@ -9,8 +9,8 @@
 namespace orrery::process {
 namespace {
 
-constexpr std::uint64_t listed_cost = 50;     ///< in instructions, of each entry that is listed or sent to
-constexpr std::size_t listed_max = 1000;      ///< of a prefix
+constexpr std::uint64_t listed_cost = 50;  ///< in instructions, of each entry that is listed or sent to
+constexpr std::size_t listed_max = 1000;   ///< of a prefix
 constexpr duration claim_timeout = std::chrono::seconds{5};
 
 constexpr const char* spaces[] = {"mesh_unique", "mesh_duplicate", "node_unique", "node_duplicate", nullptr};

@@ -22,7 +22,8 @@ namespace orrery::process {
 
 struct lua_process;
 
-/// One entry into Lua: what is asked, and what came of it. That of a callback that waits for a reply is kept until then.
+/// One entry into Lua: what is asked, and what came of it. That of a callback that waits for a reply is kept until
+/// then.
 struct lua_job {
   enum class ending : std::uint8_t {
     fine,
@@ -62,12 +63,12 @@ struct lua_job {
   ending ended = ending::fine;
   bool measured = false;
   bool later = false;  ///< the call is answered by orrery.reply
-  int line = 0;       ///< where it failed
+  int line = 0;        ///< where it failed
   kernel::reference asked{};
   std::size_t state_size = 0;
   std::size_t largest_string = 0;
-  error refusal{};        ///< failed
-  std::string detail{};   ///< otherwise
+  error refusal{};       ///< failed
+  std::string detail{};  ///< otherwise
   std::string traceback{};
   lua_wishes wishes{};
 };
@@ -86,10 +87,10 @@ struct lua_waiting {
 };
 
 struct lua_ties {
-  std::unique_ptr<lua_waiting> waiting;   ///< the callback that waits for a reply
-  std::set<kernel::reference> monitors;   ///< that it holds
-  std::uint32_t asks = 0;                 ///< unanswered
-  std::uint64_t refused = 0;              ///< serial of the version whose code_change failed on its state
+  std::unique_ptr<lua_waiting> waiting;  ///< the callback that waits for a reply
+  std::set<kernel::reference> monitors;  ///< that it holds
+  std::uint32_t asks = 0;                ///< unanswered
+  std::uint64_t refused = 0;             ///< serial of the version whose code_change failed on its state
 };
 
 /// An entry of the registry, or a member of a group, on its way to a script.
@@ -104,9 +105,9 @@ struct lua_host {
   lua_meter meter;
   lua_encoder encoder;
   lua_job* job = nullptr;
-  lua_State* running = nullptr;  ///< the thread of `job`
-  std::vector<lua_thread> spare; ///< that nothing runs in
-  bytes scratch;                 ///< what is being encoded
+  lua_State* running = nullptr;   ///< the thread of `job`
+  std::vector<lua_thread> spare;  ///< that nothing runs in
+  bytes scratch;                  ///< what is being encoded
   std::string message;
   std::vector<lua_listed> listed;
   const void* array_metatable = nullptr;

@@ -51,7 +51,8 @@ int call(lua_State* state) {
 int ask(lua_State* state) {
   lua_job& job = callback_of(state, "orrery.ask");
   require_info(state, info_of_reply, "orrery.ask");
-  if (job.process->tied().asks >= asks_max) return luaL_error(state, "orrery.ask: %d asked calls are unanswered", asks_max);
+  if (job.process->tied().asks >= asks_max)
+    return luaL_error(state, "orrery.ask: %d asked calls are unanswered", asks_max);
   const auto asked = check_request(state, "orrery.ask");
   kernel::reference made;
   if (!make_call(host_of(state), asked, made)) return raise_refused(state, "orrery.ask");
@@ -169,7 +170,7 @@ int reply_error(lua_State* state) {
 
 void add_message_functions(lua_State* state) {
   static constexpr luaL_Reg functions[] = {
-      {"ask", ask},     {"call", call},   {"caller", caller},           {"cast", cast}, {"later", later},
+      {"ask", ask},     {"call", call}, {"caller", caller},           {"cast", cast},    {"later", later},
       {"reply", reply}, {"send", send}, {"reply_error", reply_error}, {nullptr, nullptr}};
   luaL_setfuncs(state, functions, 0);
 }

@@ -43,8 +43,8 @@ void require_info(lua_State* state, std::string_view word, const char* function)
 
 /// Raises where the callback cannot wait.
 void check_can_wait(lua_State* state, const char* function);
-/// Lets the callback wait for the reply to a call of its process; goes on with what it brings, or raises its error. To be
-/// returned from a C function.
+/// Lets the callback wait for the reply to a call of its process; goes on with what it brings, or raises its error. To
+/// be returned from a C function.
 int wait_for_reply(lua_State* state, kernel::reference asked);
 
 /// Takes what encode_argument wrote.

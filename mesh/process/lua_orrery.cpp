@@ -112,12 +112,9 @@ int keep_text(lua_State* state, const char* text) {
 }  // namespace
 
 void push_orrery_module(lua_State* state) {
-  static constexpr luaL_Reg functions[] = {{"array", array},
-                                           {"fail", fail_call},
-                                           {"now", now},
-                                           {"random", lua_process_random},
-                                           {"self", self},
-                                           {nullptr, nullptr}};
+  static constexpr luaL_Reg functions[] = {{"array", array}, {"fail", fail_call},
+                                           {"now", now},     {"random", lua_process_random},
+                                           {"self", self},   {nullptr, nullptr}};
   auto& host = host_of(state);
   host.fail_metatable_ref = make_error_metatable(state, failure_text, host.fail_metatable);
   host.error_metatable_ref = make_error_metatable(state, error_text, host.error_metatable);

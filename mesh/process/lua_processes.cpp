@@ -138,8 +138,7 @@ bool flag(lua_State* state, const char* name) {
 
 bool start(lua_host& host, const wanted& asked, kernel::spawned& made) {
   const scope& where = *host.job->where;
-  auto begun = where.around.spawn(
-      where.self, {asked.klass.view(), take_encoded(host), asked.link, asked.monitor});
+  auto begun = where.around.spawn(where.self, {asked.klass.view(), take_encoded(host), asked.link, asked.monitor});
   if (!begun) {
     host.job->refusal = std::move(begun.error());
     return false;
@@ -171,9 +170,9 @@ int spawn(lua_State* state) {
 }  // namespace
 
 void add_process_functions(lua_State* state) {
-  static constexpr luaL_Reg functions[] = {
-      {"demonitor", demonitor}, {"exit", exit},           {"link", link},     {"monitor", monitor},  {"pid", pid},
-      {"spawn", spawn},         {"trap_exit", trap_exit}, {"unlink", unlink}, {nullptr, nullptr}};
+  static constexpr luaL_Reg functions[] = {{"demonitor", demonitor}, {"exit", exit},     {"link", link},
+                                           {"monitor", monitor},     {"pid", pid},       {"spawn", spawn},
+                                           {"trap_exit", trap_exit}, {"unlink", unlink}, {nullptr, nullptr}};
   luaL_setfuncs(state, functions, 0);
 }
 

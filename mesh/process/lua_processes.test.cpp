@@ -93,7 +93,8 @@ TEST_F(lua_pids, of_processes_that_are_no_more_take_messages_silently) {
 
 TEST_F(lua_pids, that_are_none_and_words_of_the_system_are_refused) {
   EXPECT_THAT(of("a", "send", R"({"to":"nobody@","word":"hello"})"), HasSubstr("orrery.send: 'nobody@' is no pid"));
-  EXPECT_THAT(of("c", "send", R"({"to":")" + b + R"(","word":"down","with":{"pid":"x"}})"), HasSubstr("is the system's"));
+  EXPECT_THAT(of("c", "send", R"({"to":")" + b + R"(","word":"down","with":{"pid":"x"}})"),
+              HasSubstr("is the system's"));
   EXPECT_EQ(of("b", "log"), "[]");
 }
 

@@ -267,8 +267,8 @@ outcome lua_engine::outcome_of(lua_process& of, lua_job& job, value reply) {
     case ending::bad_argument:
       return refused{{errc::invalid_argument, "the argument has an integer of more than 64 bits"}};
     case ending::bad_reply:
-      return refused{{errc::handler_failed, "the reply of " + callback_text(job) + " has " + job.detail,
-                      took_effect::executed}};
+      return refused{
+          {errc::handler_failed, "the reply of " + callback_text(job) + " has " + job.detail, took_effect::executed}};
     case ending::over:
       return exits{{exit_reason::kind::killed, {}}, {}};  // it has a reason already
     case ending::waiting:

@@ -95,8 +95,8 @@ int hibernate(lua_State* state) {
 }  // namespace
 
 void add_timing_functions(lua_State* state) {
-  static constexpr luaL_Reg functions[] = {{"cancel", cancel},         {"continue", go_on},  {"hibernate", hibernate},
-                                           {"send_after", send_after}, {"stop", stop},       {"timeout", timeout},
+  static constexpr luaL_Reg functions[] = {{"cancel", cancel},         {"continue", go_on}, {"hibernate", hibernate},
+                                           {"send_after", send_after}, {"stop", stop},      {"timeout", timeout},
                                            {nullptr, nullptr}};
   luaL_setfuncs(state, functions, 0);
 }

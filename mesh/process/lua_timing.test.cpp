@@ -88,9 +88,10 @@ TEST_F(lua_timing, a_timeout_may_be_set_in_init) {
 }
 
 TEST_F(lua_timing, what_has_no_function_for_it_is_refused) {
-  ASSERT_TRUE(w.rt.define(lua_class("return {call = {t = function() orrery.timeout(1) end,\n"
-                                    "c = function() orrery.continue() end}}",
-                                    "other")));
+  ASSERT_TRUE(
+      w.rt.define(lua_class("return {call = {t = function() orrery.timeout(1) end,\n"
+                            "c = function() orrery.continue() end}}",
+                            "other")));
   EXPECT_THAT(w.ask("other/a", "t"), HasSubstr("orrery.timeout: the script has no info.timeout"));
   EXPECT_THAT(w.ask("other/a", "c"), HasSubstr("orrery.continue: the script has no info.continue"));
 }

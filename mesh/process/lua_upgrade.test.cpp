@@ -57,7 +57,8 @@ TEST(code_change, that_fails_leaves_the_process_as_it_was_and_says_from_which_ve
   ASSERT_TRUE(w.rt.define(spec));
   EXPECT_EQ(w.ask("lua/a", "add"), "1");
   spec.version = 2;
-  spec.behaviour = lua_source{version(2, "function c.code_change(old, state) state.count = 99 error('cannot read it') end")};
+  spec.behaviour =
+      lua_source{version(2, "function c.code_change(old, state) state.count = 99 error('cannot read it') end")};
   ASSERT_TRUE(w.rt.define(spec));
   EXPECT_EQ(w.ask("lua/a", "add"), "2");
   ASSERT_EQ(w.failures.size(), 1U);
@@ -88,7 +89,8 @@ TEST(code_change, of_the_next_version_is_tried_on_a_process_that_one_has_failed_
 }
 
 TEST(code_change, over_a_limit_or_to_a_state_that_is_no_data_counts_as_failed_too) {
-  for (const auto* body : {"while true do end", "state.f = error", "return ('x'):rep(3000000)", "orrery.stop() error()"}) {
+  for (const auto* body :
+       {"while true do end", "state.f = error", "return ('x'):rep(3000000)", "orrery.stop() error()"}) {
     world w;
     auto spec = lua_class(version(1, ""));
     ASSERT_TRUE(w.rt.define(spec));
@@ -107,7 +109,8 @@ TEST(code_change, is_a_crash_where_it_fails_and_the_old_functions_are_there_no_m
   ASSERT_TRUE(w.rt.define(spec));
   EXPECT_EQ(w.ask("lua/a", "add"), "1");
   for (; spec.version < 10; ++spec.version) {  // one process of each version in between, so that all are in use
-    spec.behaviour = lua_source{version(static_cast<int>(spec.version) + 1, "function c.code_change() error('no') end")};
+    spec.behaviour =
+        lua_source{version(static_cast<int>(spec.version) + 1, "function c.code_change() error('no') end")};
     auto next = spec;
     ++next.version;
     ASSERT_TRUE(w.rt.define(next));

@@ -17,11 +17,12 @@ result<kernel::spawned> runtime::impl::spawn(kernel::context& parent, const spaw
   names[name].role = what.link ? named::role::linked : named::role::alone;
   klass->spawned.push_back(names, name);
   giving = what.argument;
-  const auto begun = parent.start(std::make_unique<hosted>(*klass, name), {.link = what.link,
-                                                                           .monitor = what.monitor,
-                                                                           .announced = true,
-                                                                           .mailbox_max = klass->spec.limits.mailbox_max,
-                                                                           .tag = name});
+  const auto begun =
+      parent.start(std::make_unique<hosted>(*klass, name), {.link = what.link,
+                                                            .monitor = what.monitor,
+                                                            .announced = true,
+                                                            .mailbox_max = klass->spec.limits.mailbox_max,
+                                                            .tag = name});
   giving = {};
   if (!begun) {
     auto why = to_string(name_of(names[name])) + " exited, " + to_string(begun.error()) + " (while it started)";

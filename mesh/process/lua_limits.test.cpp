@@ -96,6 +96,17 @@ constexpr abuse abuses[] = {
     {"repeated_byte", "local s = ('x'):rep(5000) while true do local _ = s:byte(1, -1) end", instructions},
     {"cast_flood", "while true do orrery.cast('a/b', 'm') end", instructions},
     {"cast_bytes", "local s = ('x'):rep(500000) while true do orrery.cast('a/b', 'm', s) end", memory},
+    {"errors_deep_in_the_stack",
+     "local function g(n) if n > 0 then return 1 + g(n - 1) end while true do pcall(error) end end g(40000)",
+     instructions},
+    {"caught_refusals", "while true do pcall(orrery.call, 'none/x', 'f') end", instructions},
+    {"calls_in_pcalls", "while true do pcall(orrery.call, 'lua/sibling', 'nothing') end", instructions},
+    {"send_flood", "while true do orrery.send('lua/sibling', 'x') end", instructions},
+    {"word_flood", "local i = 0 while true do i = i + 1 orrery.send('lua/sibling', 'w' .. i) end", instructions},
+    {"ask_flood", "while true do orrery.ask('lua/sibling', 'add') end", nullptr},
+    {"link_flood", "while true do orrery.link('lua/victim') end", instructions},
+    {"spawn_flood", "while true do orrery.spawn('lua') end", instructions},
+    {"continue_bytes", "local s = ('x'):rep(500000) while true do orrery.continue(s) end", nullptr},
     {"table_with_len", "table.insert(setmetatable({}, { __len = function() return 1 << 60 end }), 1, 0)", nullptr},
 };
 

@@ -167,6 +167,20 @@ TEST_F(lua_call, ends_in_a_stop_or_another_call_as_any_callback_may) {
   EXPECT_EQ(to_string(w.events[w.events.size() - 2].reason), "shutdown: enough");
 }
 
+TEST_F(lua_call, that_waits_is_cut_off_where_its_class_becomes_another_kind_and_its_caller_hears) {
+  ASSERT_TRUE(w.rt.define(lua_class(script, "other")));
+  const auto calling = w.send("other/a", "careful", json(R"({"to":"lua/server","method":"never","seconds":1})"));
+  w.run();
+  auto builtin = counter_class("other");
+  builtin.version = 2;
+  ASSERT_TRUE(w.rt.define(builtin));
+  w.now += 1s;
+  w.run();
+  EXPECT_EQ(w.reply_to(calling).error().code, errc::process_exited);
+  EXPECT_THAT(w.reply_to(calling).error().context, HasSubstr("its class has another behaviour now"));
+  EXPECT_EQ(w.ask("other/a", "add"), "1");
+}
+
 TEST_F(lua_call, of_two_processes_each_of_the_other_ends_at_the_deadline_of_one) {
   const auto one = w.send("lua/client", "careful", json(R"({"to":"lua/server","method":"count","seconds":1})"));
   const auto two = w.send("lua/server", "careful", json(R"({"to":"lua/client","method":"count","seconds":2})"));

@@ -153,7 +153,16 @@ void lua_engine::has_moved(lua_process& of, const scope& where) {
   where.self.resume();
 }
 
+void lua_engine::abandon(lua_process& of, const scope& where, const exit_reason& reason) {
+  const auto waiting = std::exchange(of.ties->waiting, nullptr);
+  luaL_unref(host_->state, LUA_REGISTRYINDEX, waiting->thread.reference);
+  // Where the process ends, the kernel tells its callers.
+  if (!waiting->job.called || !where.self.of().alive(where.self.self())) return;
+  where.self.reply(waiting->job.caller, fail(errc::process_exited, to_string(reason), took_effect::unknown));
+}
+
 void lua_engine::terminate(lua_process& of, const scope& where, const exit_reason& reason) {
+  if (of.waits()) abandon(of, where, reason);
   if (of.functions == nullptr || of.functions->terminate == LUA_NOREF || of.state == LUA_NOREF) return;
   const auto text = to_string(reason);
   auto job = job_for(of, &where);

@@ -85,6 +85,7 @@ class lua_engine {
   [[nodiscard]] outcome arrived(lua_process& of, const scope& where);
   /// It was restored on another node: info.moved is to come first.
   void has_moved(lua_process& of, const scope& where);
+  /// A callback that waits is cut off where it is.
   void terminate(lua_process& of, const scope& where, const exit_reason& reason);
   /// Errors: unavailable, while a callback waits or is to be continued; internal.
   [[nodiscard]] result<value> snapshot(lua_process& of);
@@ -113,6 +114,7 @@ class lua_engine {
   void wait(lua_process& of, lua_thread thread, lua_job& job);
   [[nodiscard]] outcome outcome_of(lua_process& of, lua_job& job, value reply);
   void grant(lua_process& of, lua_job& job);
+  void abandon(lua_process& of, const scope& where, const exit_reason& reason);
   void keep_account(lua_process& of, const lua_job& job) const noexcept;
   void collect_garbage();
 

@@ -205,6 +205,14 @@ TEST(lua_values, of_several_that_are_no_data_the_first_by_key_is_named) {
               HasSubstr("has a function, which is no data, at .deep.k10"));
 }
 
+TEST(lua_values, that_hold_themselves_or_too_much_to_look_at_are_refused_the_same_way_every_time) {
+  EXPECT_THAT(answer("local t = {} t.a = t return t"), HasSubstr("nests deeper than 64 levels or holds itself"));
+  const std::string wide = "local good, bad = {x = 1}, {f = pairs} for i = 1, 60 do good = {a = good, b = good} ";
+  for (const char* order : {"bad = {a = good, b = bad} end return bad", "bad = {b = good, a = bad} end return bad"}) {
+    EXPECT_THAT(answer(wide + order), HasSubstr("has more than 1048576 bytes, or more than 100000 values")) << order;
+  }
+}
+
 TEST(lua_sandbox, a_table_whose_length_is_the_greatest_integer_cannot_grow) {
   const std::string longest =
       "local t = {[math.maxinteger] = 1} for i = 0, 62 do t[1 << i], t[(1 << i) + 1] = i, i end "

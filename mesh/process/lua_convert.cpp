@@ -87,12 +87,14 @@ bool lua_encoder::encode(lua_State* state, int index, std::size_t size_max, byte
   if (item(state, index, 0)) return true;
   out.resize(begin);
   explain_left_ = explain_steps_max;
-  if (lua_checkstack(state, 5 * value_depth_max) != 0 && explain(state, index, 0)) {
-    too_large_ = false;
-    if (!path_.empty()) why_ += " at " + path_.substr(0, 200);
-  } else {
-    why_ = too_large_ ? "more than " + std::to_string(size_max) + " bytes" : "something in it that is no data";
+  const bool explained = lua_checkstack(state, 4 * value_depth_max) != 0 && explain(state, index, 0);
+  if (explained && !path_.empty()) why_ += " at " + path_.substr(0, 200);
+  if (!explained) why_ = "more than " + std::to_string(size_max) + " bytes";
+  if (explain_left_ == 0) {
+    why_ +=
+        ", or more than " + std::to_string(explain_steps_max) + " values that are not all data (does it hold itself?)";
   }
+  too_large_ = !explained;
   return false;
 }
 

@@ -37,7 +37,7 @@ class lua_encoder {
   };
   enum class shape { array, object, neither };
 
-  static constexpr std::size_t explain_steps_max = 100'000;  ///< keys and values looked at for a reason
+  static constexpr std::size_t explain_steps_max = 100'000;  ///< values looked at for a reason
 
   bool item(lua_State* state, int index, int depth);
   bool text(std::string_view content);
@@ -46,12 +46,11 @@ class lua_encoder {
   bool object(lua_State* state, int index, int depth, std::size_t count);
   bool is_plain(lua_State* state, int index, int depth, bool& marked);
   shape shape_of(lua_State* state, int index, bool marked, std::size_t& count);
-  /// True: `why_` and `path_` tell of the first thing, in the order of keys, that is no data. False: there is none, or
-  /// it takes too long to find.
+  /// True: `why_` and `path_` tell of the first thing, in the order of keys, that is no data. False: there is none, or,
+  /// with nothing left of explain_left_, too much to look at.
   bool explain(lua_State* state, int index, int depth);
   bool explain_array(lua_State* state, int index, int depth, std::size_t count);
-  bool explain_object(lua_State* state, int index, int depth, std::size_t count);
-  bool spend(std::size_t steps);
+  bool explain_object(lua_State* state, int index, int depth);
   void sort_fields(std::size_t first_field, std::size_t begin);
   bool refuse(std::string_view what);
 

@@ -1,50 +1,17 @@
 // Why a Lua value cannot be data. Writing goes in the order of hashes, which Lua seeds with time and addresses, so
-// where writing stopped says nothing that would be the same on another node. This looks again, in the order of keys.
+// where writing stopped says nothing that would be the same on another node. This looks at all of it, and tells the
+// first in the order of keys. How much there is to look at does not depend on any order, so neither does giving up.
 #include "mesh/base/ids.hpp"
 #include "mesh/process/lua_convert.hpp"
 #include "mesh/process/lua_host.hpp"
 
+#include <algorithm>
+#include <utility>
+
 namespace orrery::process {
-namespace {
-
-std::string_view text_at(lua_State* state, int index) {
-  std::size_t size = 0;
-  const char* data = lua_tolstring(state, index, &size);
-  return {data, size};
-}
-
-/// Leaves the least key above `after` and its value on the stack, in place of the two that are there. False: there is
-/// none. REQUIRES: the table's keys are strings.
-bool next_in_order(lua_State* state, int table, const std::string_view* after, std::string_view& found) {
-  const int key = lua_gettop(state) - 1;
-  bool any = false;
-  lua_pushnil(state);
-  while (lua_next(state, table) != 0) {
-    const auto candidate = text_at(state, -2);
-    if ((after == nullptr || *after < candidate) && (!any || candidate < found)) {
-      any = true;
-      found = candidate;
-      lua_copy(state, -2, key);
-      lua_copy(state, -1, key + 1);
-    }
-    lua_pop(state, 1);
-  }
-  return any;
-}
-
-}  // namespace
-
-bool lua_encoder::spend(std::size_t steps) {
-  if (steps > explain_left_) {
-    explain_left_ = 0;
-    return false;
-  }
-  explain_left_ -= steps;
-  return true;
-}
 
 bool lua_encoder::explain(lua_State* state, int index, int depth) {
-  if (!spend(1)) return false;
+  if (explain_left_ == 0 || --explain_left_ == 0) return false;
   switch (lua_type(state, index)) {
     case LUA_TNIL:
     case LUA_TBOOLEAN:
@@ -61,11 +28,14 @@ bool lua_encoder::explain(lua_State* state, int index, int depth) {
   bool marked = false;
   if (!is_plain(state, index, depth, marked)) return true;
   std::size_t count = 0;
-  switch (shape_of(state, index, marked, count)) {
+  const auto kind = shape_of(state, index, marked, count);
+  explain_left_ -= std::min(explain_left_, count);
+  if (explain_left_ == 0) return false;
+  switch (kind) {
     case shape::array:
       return explain_array(state, index, depth, count);
     case shape::object:
-      return explain_object(state, index, depth, count);
+      return explain_object(state, index, depth);
     case shape::neither:
       break;
   }
@@ -83,23 +53,33 @@ bool lua_encoder::explain_array(lua_State* state, int index, int depth, std::siz
   return false;
 }
 
-bool lua_encoder::explain_object(lua_State* state, int index, int depth, std::size_t count) {
-  lua_pushnil(state);
-  lua_pushnil(state);
-  std::string_view key;
-  std::string_view before;
+bool lua_encoder::explain_object(lua_State* state, int index, int depth) {
   bool found = false;
-  for (std::size_t i = 0; i < count && !found && spend(count); ++i) {
-    if (!next_in_order(state, index, i == 0 ? nullptr : &before, key)) break;
-    before = key;
-    if (!is_utf8(key)) {
-      found = !refuse("a table with a key that is not UTF-8");
-      break;
+  std::string first;
+  std::string why;
+  std::string path;
+  lua_pushnil(state);
+  while (lua_next(state, index) != 0) {
+    std::size_t size = 0;
+    const char* data = lua_tolstring(state, -2, &size);
+    const std::string_view key{data, size};
+    const bool readable = is_utf8(key);
+    path_.clear();
+    const bool refused =
+        readable ? explain(state, lua_gettop(state), depth + 1) : !refuse("a table with a key that is not UTF-8");
+    if (refused && (!found || key < first)) {
+      found = true;
+      first = key;
+      why = std::move(why_);
+      path = readable ? "." + std::string{key.substr(0, 60)} + path_ : std::string{};
     }
-    found = explain(state, lua_gettop(state), depth + 1);
-    if (found) path_.insert(0, "." + std::string{key.substr(0, 60)});
+    lua_pop(state, 1);
+    if (explain_left_ > 0) continue;
+    lua_pop(state, 1);
+    return false;
   }
-  lua_pop(state, 2);
+  why_ = std::move(why);
+  path_ = std::move(path);
   return found;
 }
 

@@ -15,6 +15,7 @@ int main(int argc, char** argv) {
 
   app.add_subcommand("processes", "Processes in one runtime: calls, starts, crashes, idle memory")->fallthrough();
   app.add_subcommand("kernel", "The process model below them, as other systems are measured beside it")->fallthrough();
+  app.add_subcommand("lua", "Processes written in Lua, script to script")->fallthrough();
   app.add_subcommand("nodes", "Calls and casts from one node to a process of another, over mutual TLS")->fallthrough();
   app.add_subcommand("floor", "What the clock and the loopback take by themselves")->fallthrough();
 
@@ -48,6 +49,7 @@ int main(int argc, char** argv) {
   if (wanted("floor")) bench::measure_floor(to);
   if (wanted("processes")) bench::measure_processes(to);
   if (!chosen.empty() && wanted("kernel")) bench::measure_kernel(to);
+  if (!chosen.empty() && wanted("lua")) bench::measure_scripts(to);
   if (!chosen.empty() && wanted("nodes")) bench::measure_nodes(to);
   if (wanted("net")) bench::measure_connections(to, payload, round_trips);
   return 0;

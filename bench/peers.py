@@ -30,7 +30,7 @@ class Orrery:
 
     def round(self):
         rows = {}
-        for part in ("kernel", "processes", "nodes"):
+        for part in ("kernel", "processes", "lua", "nodes"):
             for each in lines_of([self.program, "--json", part], f"orrery-bench {part}"):
                 values = each["values"]
                 middle = values.get("p50", values.get("resident"))

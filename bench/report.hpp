@@ -43,6 +43,8 @@ class report {
 void measure_processes(const report& to);
 /// The kernel below them, operation by operation as bench/peers measures other systems.
 void measure_kernel(const report& to);
+/// Processes written in Lua, script to script, operation by operation as bench/peers measures other systems.
+void measure_scripts(const report& to);
 /// Frames between two nodes over mutual TLS on loopback, each node on its own thread.
 void measure_connections(const report& to, std::size_t payload_bytes, std::size_t round_trips);
 /// Calls and casts from one node to a process of another.

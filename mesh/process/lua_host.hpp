@@ -186,5 +186,7 @@ int lua_ordered_next(lua_State* state);
 int lua_plain_tostring(lua_State* state);
 int lua_metered_tonumber(lua_State* state);
 int lua_process_random(lua_State* state);
+/// Wraps every C function of the table on top that takes texts for numbers.
+void meter_numbers(lua_State* state);
 
 }  // namespace orrery::process

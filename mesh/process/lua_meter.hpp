@@ -74,7 +74,7 @@ class lua_meter {
   static constexpr int interval_max = 256;  ///< instructions between two looks
   /// Comparing or hashing a string is one instruction whatever its length: instructions count for more while the
   /// callback can see a long one.
-  static constexpr std::size_t string_unit = 16U << 10U;
+  static constexpr std::size_t string_unit = 8U << 10U;
 
   static void on_count(lua_State* state, lua_Debug* at);
   void count(std::size_t grown, bool is_string) noexcept;

@@ -136,6 +136,16 @@ int metered_by_length(lua_State* state) {
   return lua_tocfunction(state, lua_upvalueindex(1))(state);
 }
 
+/// Upvalue: Lua's own function. Of a text that is taken for a number Lua reads every character, spaces and zeros too.
+int metered_by_numbers(lua_State* state) {
+  constexpr std::size_t number_size = 64;
+  for (int i = lua_gettop(state); i > 0; --i) {
+    if (lua_type(state, i) != LUA_TSTRING || lua_rawlen(state, i) <= number_size) continue;
+    charge(state, lua_rawlen(state, i) / 8);
+  }
+  return lua_tocfunction(state, lua_upvalueindex(1))(state);
+}
+
 void copy_field(lua_State* state, const char* name) {
   lua_getfield(state, -2, name);
   lua_setfield(state, -2, name);
@@ -151,6 +161,7 @@ void push_math_library(lua_State* state) {
   luaL_requiref(state, LUA_MATHLIBNAME, luaopen_math, 0);
   lua_pushnil(state);
   lua_setfield(state, -2, "randomseed");
+  meter_numbers(state);
   lua_pushcfunction(state, lua_process_random);
   lua_setfield(state, -2, "random");
 }
@@ -181,6 +192,20 @@ void make_array_metatable(lua_State* state) {
 }
 
 }  // namespace
+
+void meter_numbers(lua_State* state) {
+  lua_pushnil(state);
+  while (lua_next(state, -2) != 0) {
+    if (lua_iscfunction(state, -1) == 0) {
+      lua_pop(state, 1);
+      continue;
+    }
+    lua_pushvalue(state, -2);
+    lua_rotate(state, -2, 1);
+    lua_pushcclosure(state, metered_by_numbers, 1);
+    lua_rawset(state, -4);
+  }
+}
 
 void mark_array(lua_State* state) {
   lua_rawgeti(state, LUA_REGISTRYINDEX, host_of(state).array_metatable_ref);

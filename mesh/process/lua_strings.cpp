@@ -380,6 +380,7 @@ void push_string_library(lua_State* state) {
 
   lua_pushliteral(state, "");  // methods of strings: ("x"):rep(3)
   lua_getmetatable(state, -1);
+  meter_numbers(state);  // "1" + 1
   lua_pushvalue(state, -3);
   lua_setfield(state, -2, "__index");
   lua_pushboolean(state, 0);

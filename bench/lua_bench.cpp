@@ -45,13 +45,13 @@ function c.call.calls(state, count)
 end
 
 function c.call.round_trips(state, count)
-  state.left = count
-  orrery.send(state.other, "there", orrery.pid())
+  state.left, state.me = count, orrery.pid()
+  orrery.send(state.other, "there", state.me)
 end
 function c.info.there(state, from) orrery.send(from, "back", nil) end
 function c.info.back(state)
   state.left = state.left - 1
-  if state.left > 0 then orrery.send(state.other, "there", orrery.pid()) end
+  if state.left > 0 then orrery.send(state.other, "there", state.me) end
 end
 
 function c.call.expect(state, count) state.left = count end

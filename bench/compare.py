@@ -45,7 +45,7 @@ ROWS = [
     Row("1 M processes alive, memory of each", "lua", "process/idle_memory_lua", "alive_bytes", "alive_bytes", {"p50": 500}),
     Row("killed, until its name answers", "lua", "process/crash_lua", "crash_recovery", None, {"p50": 1.5, "p99": 10}),
     Row("node to node, call", "lua", "node/call_lua", "node_call", None, {"p50": 40, "p99": 90}),
-    Row("node to node, one way", "lua", "node/cast_lua", "node_one_way"),
+    Row("node to node, one way", "lua", "node/send_lua", "node_one_way"),
 ]
 
 

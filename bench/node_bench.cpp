@@ -37,6 +37,16 @@ local c = {call = {}, cast = {}}
 function c.init(key) return {count = 0} end
 function c.call.get(state) return state.count end
 function c.cast.add(state, by) state.count = state.count + by end
+-- The same from script to script.
+c.info = {}
+function c.call.pid(state) return orrery.pid() end
+function c.call.meet(state, pid) state.other = pid end
+function c.call.ask(state) return orrery.call(state.other, "get", nil, 5) end
+function c.info.add(state, by) state.count = state.count + by end
+function c.call.flood(state, count)
+  for _ = 1, count do orrery.send(state.other, "add", 1) end
+  return orrery.call(state.other, "get", nil, 5)
+end
 return c
 )";
 
@@ -101,8 +111,8 @@ class side {
   std::thread thread_;
 };
 
-/// A process that lives on `there`, asked from `here`.
-process_name find_remote(side& here, const side& there) {
+/// A process that lives on `there`, asked from `here` once both are one mesh.
+process_name find_living(side& here, const side& there) {
   const auto deadline = stopwatch::now() + formation_max;
   for (std::size_t i = 0; stopwatch::now() < deadline; i = (i + 1) % names_tried_max) {
     const process_name name{class_name{"bench"}, process_key{std::to_string(i)}};
@@ -116,7 +126,7 @@ process_name find_remote(side& here, const side& there) {
 /// One call after the other, each timed.
 class caller {
  public:
-  caller(side& from, process_name to) : from_(from), to_(std::move(to)) {}
+  caller(side& from, process_name to, const char* method) : from_(from), to_(std::move(to)), method_(method) {}
   std::vector<double> run() {
     took_.reserve(round_trips);
     from_.post([this] { next(); });
@@ -127,7 +137,7 @@ class caller {
  private:
   void next() {
     const auto sent = stopwatch::now();
-    from_.loop().ask(node::call_op{to_, "get", {}, 5s}, [this, sent](const result<value>& got) {
+    from_.loop().ask(node::call_op{to_, method_, {}, 5s}, [this, sent](const result<value>& got) {
       if (!got) give_up("a call was refused: " + to_string(got.error()));
       if (seen_++ >= warm_up) took_.push_back(microseconds(stopwatch::now() - sent));
       if (took_.size() == round_trips) return done_.set_value();
@@ -137,6 +147,7 @@ class caller {
 
   side& from_;
   process_name to_;
+  std::string method_;
   std::size_t seen_ = 0;
   std::vector<double> took_;
   std::promise<void> done_;
@@ -181,36 +192,64 @@ class flood {
   std::promise<void> done_;
 };
 
-void measure_pair(const report& to, process::behaviour_spec behaviour,
-                  const std::string& kind) {
-  const certificates with;
-  side here(with, "a");
-  side there(with, "b");
-  process::class_spec klass;
-  klass.name = class_name{"bench"};
-  klass.behaviour = std::move(behaviour);
-  const std::vector members{here.member(), there.member()};
-  here.start(members, klass);
-  there.start(members, klass);
+struct pair {
+  explicit pair(process::behaviour_spec behaviour) : here(with, "a"), there(with, "b") {
+    process::class_spec klass;
+    klass.name = class_name{"bench"};
+    klass.behaviour = std::move(behaviour);
+    const std::vector members{here.member(), there.member()};
+    here.start(members, klass);
+    there.start(members, klass);
+    far = find_living(here, there);
+  }
+  value ask(const process_name& whom, const char* method, value argument = {}) {
+    return must(here.ask(node::call_op{whom, method, std::move(argument), 5s}));
+  }
+  std::size_t count() { return ask(far, "get").document().get<std::size_t>(); }
 
-  const auto remote = find_remote(here, there);
-  auto calls = caller(here, remote).run();
-  to.add({"node/call_" + kind, "us", summary(calls), "a process of another node called and answering, mutual TLS"});
+  certificates with;
+  side here;
+  side there;
+  process_name far;
+};
 
-  const auto count = [&] { return must(here.ask(node::call_op{remote, "get", {}, 5s})).document().get<std::size_t>(); };
-  const auto before = count();
+void measure_native(const report& to) {
+  pair in(process::builtin_kind::counter);
+  auto calls = caller(in.here, in.far, "get").run();
+  to.add({"node/call_counter", "us", summary(calls), "a process of another node called and answering, mutual TLS"});
+  const auto before = in.count();
   std::vector<double> each;
   for (std::size_t i = 0; i < floods; ++i)
-    each.push_back(flood(here, remote).microseconds_each());
-  if (count() - before != floods * flood_casts) give_up("casts were lost");
-  to.add({"node/cast_" + kind, "us", summary(each), "casts to a process of another node, until it has counted all"});
+    each.push_back(flood(in.here, in.far).microseconds_each());
+  if (in.count() - before != floods * flood_casts) give_up("casts were lost");
+  to.add({"node/cast_counter", "us", summary(each), "casts to a process of another node, until it has counted all"});
+}
+
+/// From a script of one node to a script of the other, by its pid.
+void measure_lua(const report& to) {
+  pair in(process::lua_source{script});
+  const auto near = find_living(in.here, in.here);
+  in.ask(near, "meet", in.ask(in.far, "pid"));
+  auto calls = caller(in.here, near, "ask").run();
+  to.add({"node/call_lua", "us", summary(calls), "a script asked to call a script of another node, mutual TLS"});
+  const auto before = in.count();
+  const auto burst = value::from_json(std::to_string(window)).value();
+  std::vector<double> each;
+  for (std::size_t i = 0; i < floods; ++i) {
+    const auto start = stopwatch::now();
+    for (std::size_t sent = 0; sent < flood_casts; sent += window)
+      in.ask(near, "flood", burst);
+    each.push_back(microseconds(stopwatch::now() - start) / double{flood_casts});
+  }
+  if (in.count() - before != floods * flood_casts) give_up("messages were lost");
+  to.add({"node/send_lua", "us", summary(each), "messages to a script of another node, until it has counted all"});
 }
 
 }  // namespace
 
 void measure_nodes(const report& to) {
-  measure_pair(to, process::builtin_kind::counter, "counter");
-  measure_pair(to, process::lua_source{script}, "lua");
+  measure_native(to);
+  measure_lua(to);
 }
 
 }  // namespace orrery::bench

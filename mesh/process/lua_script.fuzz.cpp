@@ -28,7 +28,11 @@ void check(const std::string& script) { ORRERY_ASSERT(run(script) == run(script)
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string text{orrery::as_text(orrery::byte_view(data, size))};
   orrery::process::check(text);
-  orrery::process::check("return {call = {m = function(state, argument) " + text +
-                         "\nend, get = function(state) return state end}, info = {tick = function(state) end}}");
+  orrery::process::check(
+      "local function note(state, what) state.seen = what end "
+      "return {call = {m = function(state, argument) " +
+      text +
+      "\nend, get = function(state) return state end}, info = {tick = note, down = note, exit = note, "
+      "reply = note, timeout = note, continue = note}}");
   return 0;
 }

@@ -14,7 +14,7 @@ def test_kubectl_explains_the_kinds(cluster):
     eventually(lambda: cluster.kubectl("explain", "pmesh", "--request-timeout=10s", check=False).returncode == 0, 60, "the schema is published")
     assert "How many pods the mesh has" in cluster.kubectl("explain", "pmesh.spec.replicas").stdout
     assert "Default: 3." in cluster.kubectl("explain", "pmesh.spec.replicas").stdout
-    assert "exactly one of builtin and lua" in cluster.kubectl("explain", "pclass.spec.behaviour").stdout
+    assert "exactly one of builtin, lua and app" in cluster.kubectl("explain", "pclass.spec.behaviour").stdout
 
 
 def test_applying_it_again_changes_nothing(cluster):

@@ -18,16 +18,25 @@ using yaml::mapping;
 
 constexpr std::uint64_t lots = 1ULL << 40U;
 
+process::app_hosted read_app(mapping& behaviour) {
+  process::app_hosted spec;
+  mapping at(behaviour.reporting(), behaviour.child("app"), behaviour.path_of("app"));
+  spec.handler_timeout = at.span("handlerTimeout", spec.handler_timeout, 1ms, 1h);
+  spec.wait_for_app = at.span("waitForApp", spec.wait_for_app, 0ms, 1h);
+  return spec;
+}
+
 process::behaviour_spec read_behaviour(mapping& klass) {
   static constexpr std::array<std::string_view, 2> kinds{"counter", "kv"};
   const auto node = klass.child("behaviour", true);
   mapping behaviour(klass.reporting(), node, klass.path_of("behaviour"));
-  if (behaviour.has("builtin") == behaviour.has("lua")) {
-    if (node.IsDefined()) klass.fault("behaviour", "must have exactly one of builtin, lua");
-    static_cast<void>(behaviour.child("builtin"));
-    static_cast<void>(behaviour.child("lua"));
+  if (behaviour.has("builtin") + behaviour.has("lua") + behaviour.has("app") != 1) {
+    if (node.IsDefined()) klass.fault("behaviour", "must have exactly one of builtin, lua, app");
+    for (const char* kind : {"builtin", "lua", "app"})
+      static_cast<void>(behaviour.child(kind));
     return process::builtin_kind::counter;
   }
+  if (behaviour.has("app")) return read_app(behaviour);
   if (behaviour.has("builtin")) {
     return behaviour.choice("builtin", kinds, std::nullopt) == 1 ? process::builtin_kind::kv
                                                                  : process::builtin_kind::counter;

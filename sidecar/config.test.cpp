@@ -55,6 +55,17 @@ TEST(config, reads_every_field_of_the_documented_form) {
   EXPECT_THAT(read->warnings, IsEmpty());
 }
 
+TEST(config, reads_app_hosted_classes_and_their_defaults) {
+  const auto read = parse_config(std::string(minimal) +
+                                     "classes:\n  - {name: a, behaviour: {app: {}}}\n"
+                                     "  - {name: b, behaviour: {app: {handlerTimeout: 2s, waitForApp: 500ms}}}\n",
+                                 "c");
+  ASSERT_TRUE(read) << to_string(read.error());
+  ASSERT_EQ(read->classes.size(), 2U);
+  EXPECT_EQ(std::get<process::app_hosted>(read->classes[0].behaviour), process::app_hosted{});
+  EXPECT_EQ(std::get<process::app_hosted>(read->classes[1].behaviour), (process::app_hosted{2s, 500ms}));
+}
+
 TEST(config, has_defaults_for_what_is_not_given) {
   const auto read = parse_config(minimal, "c");
   ASSERT_TRUE(read) << to_string(read.error());

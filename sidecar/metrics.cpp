@@ -130,6 +130,15 @@ void add_status(snapshot& out, const observed& now) {
   out.counter("peers_refused_total", "Peers that were connected and refused.", counted.peers_refused);
   out.counter("inbound_refused_total", "Inbound mesh connections that never became a peer.", now.inbound_refused);
   out.counter("frames_refused_total", "Frames that broke the rules.", counted.frames_refused);
+  out.gauge("app_registrations", "Classes that connections of apps host on this node.",
+            static_cast<double>(node.app_registrations));
+  out.gauge("app_work", "Callbacks that apps have in hand.", static_cast<double>(node.app_at_work));
+  out.counter("app_work_total", "Callbacks handed to apps.", counted.app_works);
+  out.counter("app_work_failed_total", "Callbacks that apps failed with.", counted.app_crashes, {{"reason", "crash"}});
+  out.counter("app_work_failed_total", "Callbacks that apps failed with.", counted.app_losses,
+              {{"reason", "disconnect"}});
+  out.counter("app_work_failed_total", "Callbacks that apps failed with.", counted.app_overdue,
+              {{"reason", "deadline"}});
   out.counter("escalations_total", "Supervisors that escalated to the node or the pod.", counted.escalations);
 }
 
@@ -140,6 +149,15 @@ void add_sidecar(snapshot& out, const observed& now) {
   out.counter("discovery_failures_total", "Lists and watches that failed.", now.discovery_failures);
   out.gauge("sdk_connections", "Open connections of SDK clients.", static_cast<double>(now.sdk.connections));
   out.counter("sdk_connections_refused_total", "Connections over the maximum.", now.sdk.refused_full);
+  out.gauge("sdk_stream_connections", "Open connections of the SDK protocol.",
+            static_cast<double>(now.streams.connections));
+  out.counter("sdk_stream_connections_total", "Connections of the SDK protocol that were accepted.",
+              now.streams.accepted);
+  out.counter("sdk_stream_connections_refused_total", "Connections of the SDK protocol over the maximum.",
+              now.streams.refused_full);
+  out.counter("sdk_stream_connections_ended_total",
+              "Connections of the SDK protocol that were ended: they broke the rules, or did not read or answer.",
+              now.streams.ended);
   out.counter("sdk_requests_malformed_total", "Requests that were garbage, too large or too slow.", now.sdk.malformed);
   out.gauge("event_subscribers", "Clients that follow the events.", static_cast<double>(now.event_subscribers));
   out.gauge("resident_memory_bytes", "Resident memory of the sidecar.", resident_bytes());

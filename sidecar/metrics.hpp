@@ -14,12 +14,21 @@
 
 namespace orrery::sidecar {
 
+/// Of the SDK protocol's server.
+struct sdk_stats {
+  std::size_t connections = 0;
+  std::uint64_t accepted = 0;
+  std::uint64_t refused_full = 0;  ///< over the maximum
+  std::uint64_t ended = 0;         ///< they broke the rules, or did not read or answer
+};
+
 /// Numbers that are read when somebody scrapes.
 struct observed {
   node::status node;
   std::optional<value> nodes;  ///< GET /v1/nodes
   std::optional<value> tree;   ///< GET /v1/tree?node=local
   shell::http_server_stats sdk;
+  sdk_stats streams;
   std::int64_t certificate_expires_at = 0;
   std::uint64_t inbound_refused = 0;
   bool discovery_connected = true;

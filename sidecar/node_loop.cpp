@@ -133,9 +133,8 @@ struct node_loop::impl {
                    [&](node::escalate& e) { hooks.on_escalate(e); },
                    [&](node::drained&) { hooks.on_drained(); },
                    [&](node::notify& n) { hooks.on_notify(n); },
-                   // No client of this shell registers apps or asks for traces: nothing of either is ever wanted.
-                   [](node::to_app&) {},
-                   [](node::streamed&) {},
+                   [&](node::to_app& a) { hooks.to_app(a.what); },
+                   [](node::streamed&) {},  // no client of this shell asks for traces
                },
                wanted);
   }

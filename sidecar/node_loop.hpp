@@ -17,6 +17,7 @@ struct node_hooks {
   std::function<void()> on_drained;
   std::function<void()> check_control_plane;
   std::function<void(duration)> on_step;  ///< the core took so long over one event
+  std::function<void(const process::app_effect&)> to_app;
 };
 
 /// Lives on one io_context; every method is called on its thread.

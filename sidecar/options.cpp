@@ -42,6 +42,11 @@ parsed_options parse_options(int argc, char** argv) {
   app.add_option("--sdk", out.sdk_address, "IP:PORT of the SDK's HTTP interface")
       ->capture_default_str()
       ->check(check_address);
+  app.add_option("--sdk-socket", out.sdk_socket,
+                 "Path of a Unix socket for the SDK protocol; by default there is none");
+  app.add_option("--sdk-stream", out.sdk_stream,
+                 "IP:PORT of the SDK protocol on TCP; by default it is not served there")
+      ->check(check_address);
   app.add_option("--listen", out.listen_ip, "IP of the mesh and admin ports; peers dial it")
       ->envname("POD_IP")
       ->required()

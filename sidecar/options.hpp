@@ -10,6 +10,8 @@ struct options {
   std::string genesis_path;
   std::string tls_directory;
   std::string sdk_address = "127.0.0.1:3600";
+  std::string sdk_socket;  ///< path of the SDK protocol's Unix socket; empty: none
+  std::string sdk_stream;  ///< IP:PORT of the SDK protocol on TCP; empty: none
   std::string listen_ip;  ///< of the mesh and admin ports, and what peers are told
   std::string pod_name;
   std::string pod_namespace;

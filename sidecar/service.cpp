@@ -5,6 +5,7 @@
 #include "sidecar/handlers.hpp"
 #include "sidecar/member_cache.hpp"
 #include "sidecar/memory.hpp"
+#include "sidecar/sdk_server.hpp"
 #include "sidecar/termination_log.hpp"
 
 #include <boost/asio/io_context.hpp>
@@ -100,6 +101,7 @@ class service {
   std::unique_ptr<node_loop> node_;
   std::unique_ptr<serving> serving_;
   std::unique_ptr<shell::http_server> sdk_;
+  std::unique_ptr<sdk_server> streams_;
   std::unique_ptr<shell::http_server> admin_;
   const member_cache members_kept_{
       options_.member_cache, {config_.name_space, config_.mesh, genesis_.mesh_id, options_.pod_name, options_.pod_uid}};
@@ -122,6 +124,9 @@ node_hooks service::make_hooks() {
   };
   hooks.check_control_plane = [this] { check_control_plane(); };
   hooks.on_step = [this](duration took) { metrics_.count_step(took); };
+  hooks.to_app = [this](const process::app_effect& what) {
+    if (streams_) streams_->told(what);
+  };
   return hooks;
 }
 
@@ -156,6 +161,13 @@ result<void> service::open_servers() {
       [this](const auto& request, const auto& exchange) { serve_sdk(*serving_, request, exchange); });
   if (!sdk) return fail(sdk.error().code, "--sdk: " + sdk.error().context);
   sdk_ = *std::move(sdk);
+  auto streams = sdk_server::open(io_,
+                                  {.socket = options_.sdk_socket,
+                                   .stream = options_.sdk_stream,
+                                   .greeting = {ORRERY_VERSION, options_.pod_name, config_.mesh}},
+                                  *serving_);
+  if (!streams) return fail(streams.error().code, "--sdk-socket, --sdk-stream: " + streams.error().context);
+  streams_ = *std::move(streams);
   const auto at = join_endpoint(options_.listen_ip, config_.admin_port);
   auto admin = shell::http_server::open(io_, shell::admin_options(at),
                                         [admin = admin_of(*serving_)](const auto& request, const auto& exchange) {
@@ -229,6 +241,7 @@ observed service::observe() const {
   observed now;
   now.node = node_->current();
   now.sdk = sdk_->stats();
+  now.streams = streams_->stats();
   now.certificate_expires_at = node_->mesh().certificate_expires_at();
   now.inbound_refused = node_->inbound_refused();
   now.event_subscribers = events_.subscribers();
@@ -244,6 +257,7 @@ observed service::observe() const {
 void service::announce(const node::notify& told) {
   metrics_.count_event(told);
   events_.publish(told.type, told.document);
+  if (streams_) streams_->happened(told.type, told.document);
   const auto level = level_of(told.type);
   if (shell::log::enabled(level)) {
     shell::log::write(level, told.type, {{.key = "event", .content = told.document.json_text(), .raw_json = true}});
@@ -386,6 +400,7 @@ void service::drain(duration at_most) {
 void service::finish(exit_code with, duration after) {
   outcome_ = with;
   finishing_ = true;
+  if (streams_) streams_->end({errc::draining, "the sidecar ends; dial again"});
   deadline_.expires_after(after);
   deadline_.async_wait([this](boost::system::error_code ec) {
     if (!ec) io_.stop();
@@ -416,6 +431,7 @@ exit_code service::run() {
   // Threads that post to the loop end first; then who is served; the node last.
   discovery_.reset();
   events_.clear();
+  streams_.reset();
   sdk_.reset();
   admin_.reset();
   return outcome_;

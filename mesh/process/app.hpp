@@ -125,6 +125,7 @@ struct app_work {
   std::uint32_t state_version = 0;
   std::uint64_t class_version = 0;
   std::uint64_t caller = 0;  ///< of a call
+  std::string trace{};       ///< W3C traceparent of who sent the message; empty: none
   app_source source = app_source::none;
   std::optional<kernel::exit_reason> reason{};  ///< of a terminate
   duration timeout{};

@@ -1,5 +1,6 @@
 // Processes whose callbacks run in an app: one message at a time for each, what their answers do, how they fail.
 #include "mesh/process/app_testing.hpp"
+#include "mesh/wire/trace_context.hpp"
 
 namespace orrery::process {
 namespace {
@@ -89,6 +90,62 @@ TEST(app_hosted_processes, take_merge_patches_of_their_state) {
   w.answer(w.work(), {.patch = json(R"({"a": null, "b": {"c": 4}, "e": 5})")});
   w.cast("cart/a", "note");
   EXPECT_EQ(w.work().state, json(R"({"b": {"c": 4, "d": 3}, "e": 5})"));
+}
+
+TEST(app_hosted_processes, get_the_trace_of_who_sent_a_message_and_others_do_not_see_it) {
+  const auto* const trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  app_world w;
+  ASSERT_TRUE(w.rt.define(counter_class()));
+  w.come(app_world::offer(1, 1, {}));
+  w.send("cart/a", "get", with_trace(json("[1]"), trace));
+  w.run();
+  const auto get = w.work();
+  EXPECT_EQ(get.trace, trace);
+  EXPECT_EQ(get.argument, json("[1]"));
+  const auto token = w.send("counter/a", "add", with_trace(json("5"), trace));
+  w.run();
+  EXPECT_EQ(w.reply_to(token), json("5"));
+}
+
+TEST(app_hosted_processes, show_their_state_as_it_is_and_take_another_between_two_messages) {
+  app_world w;
+  w.come(app_world::offer(1, 3));
+  w.begin("cart/a", "[1]");
+  const auto before = w.rt.read_state(named("cart/a"));
+  ASSERT_TRUE(before);
+  EXPECT_EQ(before->state, json("[1]"));
+  w.cast("cart/a", "note");
+  const auto noting = w.work();
+  EXPECT_EQ(w.rt.replace_state(w.now, named("cart/a"), json("[9]"), {}, w.out).error().code, errc::unavailable);
+  const auto during = w.rt.read_state(named("cart/a")).value();
+  w.answer(noting, {.state = json("[2]")});
+  EXPECT_EQ(w.rt.replace_state(w.now, named("cart/a"), json("[9]"), during.version, w.out).error().code, errc::conflict)
+      << "the answer came since";
+  ASSERT_TRUE(w.rt.replace_state(w.now, named("cart/a"), json("[9]"), {}, w.out));
+  w.cast("cart/a", "note");
+  const auto next = w.work();
+  EXPECT_EQ(next.state, json("[9]"));
+  EXPECT_EQ(next.state_version, 3U);
+}
+
+TEST(app_hosted_processes, that_get_another_state_while_they_wait_go_on_with_it_and_answer_who_waits_for_them) {
+  app_world w;
+  w.come(app_world::offer(1, 1, {}));
+  const auto later = w.send("cart/a", "get");
+  w.run();
+  const auto get = w.work();
+  w.answer(get, {.later = true});
+  w.leave(1);
+  w.cast("cart/a", "note");
+  ASSERT_TRUE(w.rt.replace_state(w.now, named("cart/a"), json("[9]"), {}, w.out));
+  w.run();
+  w.come(app_world::offer(2, 1, {}));
+  const auto noting = w.work();
+  EXPECT_EQ(noting.state, json("[9]"));
+  app_answer answer;
+  answer.deeds.emplace_back(app_late_reply{get.caller, json("5")});
+  w.answer(noting, std::move(answer));
+  EXPECT_EQ(w.reply_to(later), json("5"));
 }
 
 TEST(app_hosted_processes, send_casts_in_order) {

@@ -4,10 +4,12 @@
 #include "mesh/base/overloaded.hpp"
 #include "mesh/kernel/core.hpp"
 #include "mesh/wire/cbor.hpp"
+#include "mesh/wire/trace_context.hpp"
 
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <tuple>
 
 namespace orrery::process {
 namespace {
@@ -71,6 +73,7 @@ app_behaviour::~app_behaviour() {
 
 std::optional<exit_reason> app_behaviour::init(const scope& where, std::uint64_t seed) {
   static_cast<void>(seed);
+  if (where.given != nullptr) state_ = *where.given;
   where.self.resume();  // an app has to say what the state begins as, and may not be there yet
   return {};
 }
@@ -79,7 +82,11 @@ app_work app_behaviour::work_of(const scope& where, app_callback what) const {
   app_work out{.name = {class_name{std::string{where.klass}}, process_key{std::string{where.key}}},
                .pid = where.around.text_of(where.self.self()),
                .what = what};
-  if (what != app_callback::init) out.state = state_, out.state_version = state_version_;
+  if (what == app_callback::init) {
+    out.argument = state_;
+  } else {
+    out.state = state_, out.state_version = state_version_;
+  }
   return out;
 }
 
@@ -98,6 +105,7 @@ outcome app_behaviour::ask(const scope& where, app_work what) {
   const bool before = (!begun_ && !first_of_life) || (old_state && pool_.has(app_callback::code_change));
   if (!begun_ && !pool_.has(app_callback::init)) {
     begun_ = true;
+    state_ = value{};
     state_version_ = pool_.state_version();
     if (first_of_life) return done{};
     return ask(where, std::move(what));
@@ -127,7 +135,7 @@ outcome app_behaviour::call(const scope& where, std::string_view method, const v
   }
   auto what = work_of(where, app_callback::call);
   what.method = method;
-  what.argument = argument;
+  std::tie(what.trace, what.argument) = split_trace(argument);
   return ask(where, std::move(what));
 }
 
@@ -135,7 +143,7 @@ outcome app_behaviour::cast(const scope& where, std::string_view method, const v
   if (!pool_.answers(message_kind::cast, method)) return done{};  // accepted before anyone knew the methods
   auto what = work_of(where, app_callback::cast);
   what.method = method;
-  what.argument = argument;
+  std::tie(what.trace, what.argument) = split_trace(argument);
   return ask(where, std::move(what));
 }
 
@@ -187,13 +195,25 @@ void app_behaviour::terminate(const scope& where, const exit_reason& reason) {
 }
 
 /// [begun, state version, numbers given, state]
-result<value> app_behaviour::snapshot() {
+result<value> app_behaviour::snapshot() { return pack(begun_, state_); }
+
+value app_behaviour::pack(bool begun, const value& state) const {
   auto out = array_of(4);
-  cbor::put_bool(out, begun_);
-  cbor::put_head(out, major::unsigned_integer, state_version_);
+  cbor::put_bool(out, begun);
+  cbor::put_head(out, major::unsigned_integer, begun_ ? state_version_ : 0);
   cbor::put_head(out, major::unsigned_integer, numbers_);
-  cbor::put(out, state_.cbor());
+  cbor::put(out, state.cbor());
   return value::adopt(out);
+}
+
+value app_behaviour::packed(value state) const { return pack(true, state); }
+
+value app_behaviour::shown(value snapshot) const {
+  cbor::reader in(snapshot.cbor());
+  static_cast<void>(in.next());
+  for (int i = 0; i < 3; ++i)
+    static_cast<void>(in.next());
+  return value::adopt(in.whole());
 }
 
 result<void> app_behaviour::restore(const scope& where, std::uint64_t seed, const value& state, std::uint64_t version) {
@@ -215,6 +235,11 @@ result<void> app_behaviour::restore(const scope& where, std::uint64_t seed, cons
   state_ = value::adopt(in.whole());
   if (!begun_) where.self.resume();
   return {};
+}
+
+void app_behaviour::take_over(behaviour& before) {
+  auto& other = static_cast<app_behaviour&>(before);
+  if (other.more_ && !other.more_->kept.empty()) more().kept.swap(other.more_->kept);
 }
 
 // ---- answers ----
@@ -259,7 +284,11 @@ result<void> app_behaviour::finish(const scope& where, app_answer answer) {
     where.self.abort({exit_reason::kind::limit, state.error().context});
     return fail(state.error());
   }
-  if (*state) state_ = std::move(**state);
+  if (*state) {
+    state_ = std::move(**state);
+  } else if (doing_ == app_callback::init) {
+    state_ = value{};
+  }
   state_version_ = asked_version_;
   if (doing_ == app_callback::resume) continues_ = false;
   if (doing_ == app_callback::init) begun_ = true;
@@ -334,6 +363,7 @@ class app_type final : public behaviour_type {
   bool answers(message_kind kind, std::string_view method) const override { return pool_.answers(kind, method); }
   std::string methods(message_kind kind) const override { return pool_.methods(kind); }
   std::optional<error> refusal(time_point now) const override { return pool_.refusal(now); }
+  bool takes_traces() const noexcept override { return true; }
   std::unique_ptr<behaviour> make() override { return std::make_unique<app_behaviour>(pool_); }
   result<bool> upgrade(const class_spec& spec) override { return std::holds_alternative<app_hosted>(spec.behaviour); }
 

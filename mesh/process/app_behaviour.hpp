@@ -25,6 +25,10 @@ class app_behaviour final : public behaviour {
   result<value> snapshot() override;
   result<void> restore(const scope& where, std::uint64_t seed, const value& state, std::uint64_t version) override;
   void timer_restored(const value& payload, kernel::reference set) override;
+  std::size_t state_bytes() const noexcept override { return state_.cbor().size(); }
+  value shown(value snapshot) const override;
+  value packed(value state) const override;
+  void take_over(behaviour& before) override;
 
   // ---- for the runtime ----
   /// In the middle of a message: an app has its work, or a `continue` is to follow.
@@ -51,6 +55,7 @@ class app_behaviour final : public behaviour {
   [[nodiscard]] outcome ask(const scope& where, app_work what);
   outcome wait(const scope& where);
   [[nodiscard]] app_work work_of(const scope& where, app_callback what) const;
+  [[nodiscard]] value pack(bool begun, const value& state) const;
   [[nodiscard]] outcome fired(const scope& where, const value& payload);
   [[nodiscard]] result<std::optional<value>> state_after(const app_answer& answer) const;
   [[nodiscard]] result<void> check(const scope& where, const app_answer& answer) const;
@@ -63,7 +68,7 @@ class app_behaviour final : public behaviour {
   }
 
   app_pool& pool_;
-  value state_;
+  value state_;  ///< before init: what it was spawned with
   std::optional<work_id> at_work_;
   kernel::caller asking_{};          ///< of the call that is being handled
   std::uint64_t asked_number_ = 0;   ///< its number

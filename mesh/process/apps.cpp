@@ -89,6 +89,7 @@ void runtime::impl::take(app_done& said) {
     const auto name = static_cast<hosted*>(core.body_of(work->who))->name();
     result<void> taken;
     core.enter(now, work->who, [&](kernel::body& what, kernel::context& self) {
+      static_cast<hosted&>(what).changed();
       taken = behaviour_of(what).finish(static_cast<hosted&>(what).where(self), std::move(*said.answer));
     });
     if (!taken) {
@@ -122,7 +123,8 @@ void runtime::impl::app_failed(const app_desk::work& of, exit_reason why, bool l
   const auto name = failing.name();
   auto& behaviour = behaviour_of(failing);
   behaviour.lost_work();
-  if (!behaviour.begun() && (loss || names[name].restarts == 0)) {
+  const bool named_one = names[name].role == named::role::supervised;
+  if (named_one && !behaviour.begun() && (loss || names[name].restarts == 0)) {
     // As in OTP, what cannot start the first time is its starters' error, and does not count as a restart.
     const auto text = describe(name) + " exited, " + to_string(why) + " (while it started)";
     return not_started(name, why, {loss ? errc::unavailable : errc::process_exited, text});

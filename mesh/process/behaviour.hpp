@@ -81,6 +81,11 @@ class behaviour {
   /// is no state of this behaviour.
   [[nodiscard]] virtual result<void> restore(const scope& where, std::uint64_t seed, const value& state,
                                              std::uint64_t version) = 0;
+  /// What people see of a snapshot, and the snapshot that would be of this process if it had what they give instead.
+  [[nodiscard]] virtual value shown(value snapshot) const { return snapshot; }
+  [[nodiscard]] virtual value packed(value state) const { return state; }
+  /// After a `restore` in place of `before`, which is no longer asked: what is no state, as callers who wait.
+  virtual void take_over(behaviour& before) { static_cast<void>(before); }
   /// A timer that came along with the state is set again: `payload` is what it was set with.
   virtual void timer_restored(const value& payload, kernel::reference set) {
     static_cast<void>(payload), static_cast<void>(set);
@@ -107,6 +112,8 @@ class behaviour_type {
   [[nodiscard]] virtual bool answers(message_kind kind, std::string_view method) const = 0;
   /// "add, get, set", for refusals
   [[nodiscard]] virtual std::string methods(message_kind kind) const = 0;
+  /// Arguments come with the trace of who sent them (mesh/wire/trace_context.hpp); else without.
+  [[nodiscard]] virtual bool takes_traces() const noexcept { return false; }
   /// Why no new messages are taken for now.
   [[nodiscard]] virtual std::optional<error> refusal(time_point now) const {
     static_cast<void>(now);

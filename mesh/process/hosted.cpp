@@ -178,7 +178,9 @@ result<void> hosted::replace_state(kernel::context& self, const value& state) {
   auto fresh = type_->of->make();
   const auto seed = klass_.owner.next_seed(klass_, name_);
   if (inner_->busy()) return fail(errc::unavailable, "it is in the middle of a message; retry");
-  if (auto fits = fresh->restore(where(self), seed, state, klass_.spec.version); !fits) return fits;
+  const auto packed = inner_->packed(state);
+  if (auto fits = fresh->restore(where(self), seed, packed, klass_.spec.version); !fits) return fits;
+  fresh->take_over(*inner_);
   inner_ = std::move(fresh);
   for (const auto& [set, payload] : self.of().timers_of(self.self()))
     inner_->timer_restored(payload, set);

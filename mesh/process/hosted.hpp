@@ -30,8 +30,9 @@ class hosted final : public kernel::body {
   /// another behaviour by now, unavailable where it is busy; then nothing has changed. Whoever waits for an answer that
   /// was put off waits on.
   [[nodiscard]] result<void> replace_state(kernel::context& self, const value& state);
-  /// How often that was done.
+  /// How often that was done, or the state changed without a message that was handled just then.
   [[nodiscard]] std::uint32_t replaced() const noexcept { return replaced_; }
+  void changed() noexcept { ++replaced_; }
   [[nodiscard]] behaviour& inner() noexcept { return *inner_; }
   [[nodiscard]] std::uint32_t name() const noexcept { return name_; }
   friend struct runtime::impl;  // to trace a message that is handled

@@ -87,9 +87,10 @@ process_ties runtime::ties_of(const process_name& name) const {
 result<state_copy> runtime::read_state(const process_name& name) {
   const auto slot = impl_->living(name);
   if (!slot) return fail(slot.error());
-  auto state = impl_->body_of(*slot).snapshot();
+  auto& body = impl_->body_of(*slot);
+  auto state = body.snapshot();
   if (!state) return fail(errc::internal, "the state of " + to_string(name) + ": " + state.error().context);
-  return state_copy{impl_->version_of(*slot), std::move(*state)};
+  return state_copy{impl_->version_of(*slot), body.inner().shown(std::move(*state))};
 }
 
 result<std::string> runtime::replace_state(time_point now, const process_name& name, const value& state,
@@ -111,6 +112,7 @@ result<std::string> runtime::replace_state(time_point now, const process_name& n
     done = static_cast<hosted&>(what).replace_state(self, state);
   });
   if (!done) return fail(done.error().code, to_string(name) + " keeps its state: " + done.error().context);
+  static_cast<void>(impl_->core.unpause(impl_->names[*slot].who));  // what it waited for, it asks for anew
   return impl_->version_of(*slot);
 }
 

@@ -64,7 +64,7 @@ result<runtime::impl::route> runtime::impl::receiver(const process_name& name, m
   if (slot == kernel::no_slot) {
     const auto begun = start(*klass, name.key);
     if (!begun) return fail(begun.error());
-    return route{*begun, *word};
+    return route{*begun, *word, klass->type->of->takes_traces()};
   }
   const auto who = names[slot].who;
   if (!core.alive(who)) return fail(errc::unavailable, to_string(name) + " is about to start again; retry");
@@ -72,7 +72,7 @@ result<runtime::impl::route> runtime::impl::receiver(const process_name& name, m
     return fail(errc::overloaded, "the mailbox of " + to_string(name) + " is full (" +
                                       std::to_string(klass->spec.limits.mailbox_max) + " messages wait); retry later");
   }
-  return route{who, *word};
+  return route{who, *word, klass->type->of->takes_traces()};
 }
 
 // ---- the public face ----
@@ -110,7 +110,7 @@ void runtime::call(time_point now, call_request request, effects& out) {
     out.emplace_back(replied{request.token, fail(to.error())});
     return;
   }
-  impl_->core.call(now, to->to, to->word, std::move(request.argument), request.deadline,
+  impl_->core.call(now, to->to, to->word, to->argument(std::move(request.argument)), request.deadline,
                    kernel::call_token{request.token.value});
 }
 
@@ -121,7 +121,7 @@ result<void> runtime::cast(time_point now, const process_name& name, std::string
     ++impl_->counted.casts_dropped;
     return fail(to.error());
   }
-  impl_->core.cast(now, to->to, to->word, std::move(argument));
+  impl_->core.cast(now, to->to, to->word, to->argument(std::move(argument)));
   return {};
 }
 

@@ -18,6 +18,7 @@
 #include "mesh/process/stand_ins.hpp"
 #include "mesh/process/supervision.hpp"
 #include "mesh/process/supervisor.hpp"
+#include "mesh/wire/trace_context.hpp"
 
 #include <chrono>
 #include <deque>
@@ -149,6 +150,8 @@ struct runtime::impl final : kernel::surroundings, directory {
   struct route {
     kernel::handle to;
     kernel::atom word;
+    bool traced = false;  ///< behaviour_type::takes_traces
+    [[nodiscard]] value argument(value given) const { return traced ? std::move(given) : split_trace(given).second; }
   };
   /// The receiver, started if need be, or why the message is refused.
   [[nodiscard]] result<route> receiver(const process_name& name, message_kind kind, std::string_view method);

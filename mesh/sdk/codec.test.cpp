@@ -1,6 +1,7 @@
 #include "mesh/base/random.hpp"
 #include "mesh/sdk/fields.hpp"
 #include "mesh/sdk/testing.hpp"
+#include "mesh/wire/trace_context.hpp"
 
 #include <gmock/gmock.h>
 
@@ -64,6 +65,18 @@ TEST(decoding, gives_absent_and_null_fields_their_defaults) {
   EXPECT_FALSE(list.only);
   EXPECT_EQ(list.limit, 1000U);
   EXPECT_FALSE(list.local);
+}
+
+TEST(decoding, lets_the_trace_go_with_the_argument_and_drops_what_is_none) {
+  const std::string trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  const auto argument = [](const json& extra) {
+    json call{{"type", "call"}, {"id", 1}, {"class", "c"}, {"key", "k"}, {"method", "m"}, {"argument", 5}};
+    call.update(extra);
+    return std::get<node::call_op>(read<request>(call).asked).argument;
+  };
+  EXPECT_EQ(split_trace(argument({{"trace", trace}})).first, trace);
+  EXPECT_EQ(split_trace(argument({{"trace", trace}})).second.document(), 5);
+  EXPECT_EQ(argument({{"trace", "nonsense"}}).document(), 5);
 }
 
 TEST(decoding, takes_casts_with_and_without_a_number) {

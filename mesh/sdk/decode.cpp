@@ -1,5 +1,6 @@
 #include "mesh/sdk/fields.hpp"
 #include "mesh/sdk/messages.hpp"
+#include "mesh/wire/trace_context.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -19,6 +20,7 @@ constexpr std::int64_t list_limit_max = 5000;
 constexpr std::int64_t timeout_ms_max = 3'600'000;
 constexpr std::int64_t timer_ms_max = std::int64_t{400} * 24 * 3'600'000;
 constexpr std::size_t reason_bytes_max = 1024;
+constexpr std::size_t trace_bytes_max = 1024;  ///< read; what is no traceparent is dropped
 constexpr std::size_t crash_bytes_max = 4096;
 
 constexpr std::string_view known_types =
@@ -60,19 +62,23 @@ std::optional<class_name> read_class(fields& in) {
   return class_name{*std::move(text)};
 }
 
+value read_argument(fields& in) {
+  auto argument = in.item("argument").value_or(value{});
+  const auto trace = in.has("trace") ? in.text("trace", trace_bytes_max) : std::nullopt;
+  return trace ? with_trace(argument, *trace) : argument;
+}
+
 node::call_op read_call(fields& in) {
   node::call_op op{.name = read_name(in),
                    .method = in.needed_text("method", method_bytes_max),
-                   .argument = in.item("argument").value_or(value{}),
+                   .argument = read_argument(in),
                    .timeout = {}};
   if (const auto ms = in.integer("timeoutMs", 1, timeout_ms_max)) op.timeout = std::chrono::milliseconds{*ms};
   return op;
 }
 
 node::cast_op read_cast(fields& in) {
-  return {.name = read_name(in),
-          .method = in.needed_text("method", method_bytes_max),
-          .argument = in.item("argument").value_or(value{})};
+  return {.name = read_name(in), .method = in.needed_text("method", method_bytes_max), .argument = read_argument(in)};
 }
 
 std::optional<node::operation> read_operation(std::string_view type, fields& in) {

@@ -151,7 +151,7 @@ bytes encode_welcome(encoding how, const greeting& from) {
       .number("concurrency", process::app_concurrency_max);
   map_writer out("welcome");
   out.number("version", version_newest)
-      .texts("features", {"events", "host"})
+      .texts("features", {"events", "host", "trace"})
       .text("sidecar", from.sidecar)
       .text("node", from.node)
       .text("mesh", from.mesh)
@@ -212,10 +212,12 @@ bytes encode_work(encoding how, const process::app_work& work) {
       .number("timeoutMs", in_ms(work.timeout));
   if (!work.method.empty()) out.text("method", work.method);
   const bool argued = work.what == app_callback::call || work.what == app_callback::cast ||
-                      work.what == app_callback::info || work.what == app_callback::resume;
+                      work.what == app_callback::info || work.what == app_callback::resume ||
+                      (work.what == app_callback::init && !(work.argument == value{}));
   if (argued) out.item("argument", work.argument);
   if (work.state) out.item("state", *work.state).number(changes ? "fromVersion" : "stateVersion", work.state_version);
   if (work.caller != 0) out.number("caller", work.caller);
+  if (!work.trace.empty()) out.text("trace", work.trace);
   if (work.source != process::app_source::none) {
     out.text("source", work.source == process::app_source::timer ? "timer" : "message");
   }

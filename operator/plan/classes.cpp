@@ -36,7 +36,18 @@ std::string behaviour_of(const json& klass) {
   if (const auto builtin = kube::text_at(klass, {"spec", "behaviour", "builtin"}); !builtin.empty()) {
     return std::string(builtin);
   }
-  return "lua";
+  return kube::find(klass, {"spec", "behaviour", "app"}) != nullptr ? "app" : "lua";
+}
+
+/// What the class says of its app, checked; "30s" and such.
+std::optional<verdict> check_app(const json& klass) {
+  milliseconds ignored{};
+  if (auto bad = check_duration(klass, {"spec", "behaviour", "app", "handlerTimeout"},
+                                "spec.behaviour.app.handlerTimeout", std::chrono::hours{1}, ignored)) {
+    return bad;
+  }
+  return check_duration(klass, {"spec", "behaviour", "app", "waitForApp"}, "spec.behaviour.app.waitForApp",
+                        std::chrono::hours{1}, ignored);
 }
 
 /// The class as config.yaml has it, or what is wrong with it.
@@ -62,12 +73,12 @@ std::optional<verdict> build_entry(const class_view& one, json& entry) {
   };
   const auto* behaviour = kube::find(klass, {"spec", "behaviour"});
   if (behaviour == nullptr || !behaviour->is_object()) {
-    return verdict{"InvalidField", "spec.behaviour: is missing: give builtin or lua"};
+    return verdict{"InvalidField", "spec.behaviour: is missing: give builtin, lua or app"};
   }
-  const bool builtin = behaviour->contains("builtin");
-  const bool lua = behaviour->contains("lua");
-  if (!builtin && !lua) return verdict{"InvalidField", "spec.behaviour: is empty: give builtin or lua"};
-  if (builtin && lua) return verdict{"InvalidField", "spec.behaviour: has both builtin and lua: give one of them"};
+  const int kinds = behaviour->contains("builtin") + behaviour->contains("lua") + behaviour->contains("app");
+  if (kinds == 0) return verdict{"InvalidField", "spec.behaviour: is empty: give builtin, lua or app"};
+  if (kinds > 1) return verdict{"InvalidField", "spec.behaviour: has more than one of builtin, lua and app"};
+  if (auto bad = check_app(klass)) return bad;
   entry = {{"name", kube::name_of(klass)},
            {"version", kube::generation_of(klass)},
            {"behaviour", *behaviour},

@@ -135,12 +135,33 @@ TEST(classes, durations_out_of_range_are_refused_with_their_field) {
   EXPECT_NE(status["message"].get<std::string>().find("spec.supervision.period"), std::string::npos);
 }
 
+TEST(classes, an_app_hosted_one_is_delivered_with_what_it_says_of_its_app) {
+  world w;
+  w.add_class("cart", {{"behaviour", {{"app", {{"handlerTimeout", "5s"}, {"waitForApp", "1m"}}}}}});
+  w.add_class("plain", {{"behaviour", {{"app", json::object()}}}});
+  w.settle();
+  const auto classes = config_of(w)["classes"];
+  ASSERT_EQ(classes.size(), 2U);
+  EXPECT_EQ(classes[0]["behaviour"]["app"]["handlerTimeout"].Scalar(), "5s");
+  EXPECT_TRUE(classes[1]["behaviour"]["app"].IsMap());
+  EXPECT_EQ(w.think().class_statuses[0].status["behaviour"], "app");
+}
+
+TEST(classes, an_app_hosted_one_with_a_wrong_duration_is_refused_with_its_field) {
+  world w;
+  w.add_class("cart", {{"behaviour", {{"app", {{"waitForApp", "2h"}}}}}});
+  const auto condition = w.think().class_statuses[0].status["conditions"][0];
+  EXPECT_EQ(condition["reason"], "InvalidField");
+  EXPECT_NE(condition["message"].get<std::string>().find("spec.behaviour.app.waitForApp: 2h is out of range"),
+            std::string::npos);
+}
+
 TEST(classes, one_with_no_behaviour_or_two_is_refused_with_what_to_give) {
   const std::vector<std::pair<json, const char*>> table{
-      {{{"durability", "Memory"}}, "spec.behaviour: is missing: give builtin or lua"},
-      {{{"behaviour", json::object()}}, "spec.behaviour: is empty: give builtin or lua"},
+      {{{"durability", "Memory"}}, "spec.behaviour: is missing: give builtin, lua or app"},
+      {{{"behaviour", json::object()}}, "spec.behaviour: is empty: give builtin, lua or app"},
       {{{"behaviour", {{"builtin", "counter"}, {"lua", {{"script", "return {}"}}}}}},
-       "spec.behaviour: has both builtin and lua: give one of them"}};
+       "spec.behaviour: has more than one of builtin, lua and app"}};
   for (const auto& [spec, why] : table) {
     world w;
     w.add_class("odd", spec);

@@ -89,10 +89,29 @@ TEST(plan, a_pod_has_the_sidecar_first_and_tells_the_app_where_it_is) {
   EXPECT_EQ(spec["containers"][0]["name"], "orrery");
   EXPECT_EQ(spec["containers"][0]["image"], "orrery-sidecar:test");
   EXPECT_EQ(spec["containers"][1]["name"], "app");
-  EXPECT_EQ(spec["containers"][1]["env"],
-            json::array({{{"name", "ORRERY_SIDECAR"}, {"value", "http://127.0.0.1:3600"}}}));
+  EXPECT_EQ(spec["containers"][1]["env"], json::array({{{"name", "ORRERY_SIDECAR"}, {"value", "http://127.0.0.1:3600"}},
+                                                       {{"name", "ORRERY_SOCKET"}, {"value", "/run/orrery/sdk.sock"}},
+                                                       {{"name", "ORRERY_TCP"}, {"value", "127.0.0.1:3603"}}}));
   EXPECT_EQ(spec["automountServiceAccountToken"], false);
   EXPECT_GE(spec["terminationGracePeriodSeconds"].get<int>(), 30);
+}
+
+TEST(plan, the_app_shares_the_sidecars_socket_and_cannot_replace_it) {
+  const json app{{"name", "app"}, {"image", "app:1"}};
+  json own = app;
+  own["name"] = "own";
+  own["volumeMounts"] = json::array({{{"name", "mine"}, {"mountPath", "/run/orrery"}}});
+  own["env"] = json::array({{{"name", "ORRERY_SOCKET"}, {"value", "/elsewhere"}}});
+  world w(json{{"template", {{"spec", {{"containers", json::array({app, own})}}}}}, {"sdk", {{"streamPort", 3700}}}});
+  w.settle();
+  const auto& spec = w.pods.begin()->second["spec"];
+  const auto args = spec["containers"][0]["args"].get<std::vector<std::string>>();
+  EXPECT_EQ(std::find(args.begin(), args.end(), "--sdk-socket")[1], "/run/orrery/sdk.sock");
+  EXPECT_EQ(std::find(args.begin(), args.end(), "--sdk-stream")[1], "127.0.0.1:3700");
+  const json mount{{"name", "orrery-sdk"}, {"mountPath", "/run/orrery"}, {"readOnly", true}};
+  EXPECT_EQ(spec["containers"][1]["volumeMounts"], json::array({mount}));
+  EXPECT_EQ(spec["containers"][2]["volumeMounts"], own["volumeMounts"]);
+  EXPECT_EQ(spec["containers"][2]["env"][0]["value"], "/elsewhere");
 }
 
 TEST(plan, the_sidecar_alone_has_a_place_that_outlives_its_container) {
@@ -110,7 +129,7 @@ TEST(plan, the_sidecar_alone_has_a_place_that_outlives_its_container) {
   };
   EXPECT_TRUE(has(spec["containers"][0]["volumeMounts"], mount)) << spec["containers"][0]["volumeMounts"];
   EXPECT_TRUE(has(spec["volumes"], volume)) << spec["volumes"];
-  EXPECT_FALSE(spec["containers"][1].contains("volumeMounts"));
+  EXPECT_FALSE(has(spec["containers"][1]["volumeMounts"], mount));
 }
 
 TEST(plan, where_the_server_has_native_sidecars_the_sidecar_is_one) {

@@ -20,6 +20,9 @@ constexpr std::string_view tls_path = "/etc/orrery/tls";
 constexpr std::string_view token_path = "/var/run/secrets/kubernetes.io/serviceaccount";
 constexpr std::string_view state_path = "/var/lib/orrery";  // outlives the container, not the pod
 constexpr std::string_view state_size_max = "16Mi";
+constexpr std::string_view sdk_path = "/run/orrery";  // shared with the app: the sidecar's socket
+constexpr std::string_view sdk_socket = "/run/orrery/sdk.sock";
+constexpr std::string_view sdk_size_max = "1Mi";
 constexpr std::string_view termination_log = "/dev/termination-log";  // Kubernetes' own default, said in full
 constexpr std::int64_t grace_beyond_drain_s = 10;
 constexpr std::int64_t grace_default_s = 30;
@@ -52,7 +55,8 @@ json build_sidecar(const json& mesh, const mesh_spec& spec, bool native) {
            {"command", json::array({"orrery-sidecar"})},
            {"args", json::array({"--config", fmt::format("{}/config.yaml", config_path), "--genesis",
                                  fmt::format("{}/genesis.yaml", genesis_path), "--tls", tls_path, "--sdk",
-                                 fmt::format("127.0.0.1:{}", spec.sdk_port), "--member-cache",
+                                 fmt::format("127.0.0.1:{}", spec.sdk_port), "--sdk-socket", sdk_socket, "--sdk-stream",
+                                 fmt::format("127.0.0.1:{}", spec.stream_port), "--member-cache",
                                  fmt::format("{}/members.json", state_path), "--termination-log", termination_log})},
            {"terminationMessagePath", termination_log},
            {"terminationMessagePolicy", "File"}};
@@ -69,7 +73,8 @@ json build_sidecar(const json& mesh, const mesh_spec& spec, bool native) {
                                      mount("orrery-genesis", genesis_path),
                                      mount("orrery-tls", tls_path),
                                      mount("orrery-token", token_path),
-                                     {{"name", "orrery-state"}, {"mountPath", state_path}}});
+                                     {{"name", "orrery-state"}, {"mountPath", state_path}},
+                                     {{"name", "orrery-sdk"}, {"mountPath", sdk_path}}});
   // Ready means joined, so it is asked often; alive means that the event loop turns, so it is given time.
   out["startupProbe"] = probe("/healthz", spec.admin_port, 1, 60, 2);
   out["readinessProbe"] = probe("/readyz", spec.admin_port, 1, 3, 2);
@@ -87,10 +92,21 @@ void tell_where_the_sidecar_is(json& containers, const mesh_spec& spec) {
   for (auto& one : containers) {
     if (!one.is_object()) continue;
     auto env = array_or_empty(kube::find(one, {"env"}));
-    const bool set = std::any_of(env.begin(), env.end(),
-                                 [](const json& entry) { return kube::text_at(entry, {"name"}) == "ORRERY_SIDECAR"; });
-    if (!set) env.push_back({{"name", "ORRERY_SIDECAR"}, {"value", fmt::format("http://127.0.0.1:{}", spec.sdk_port)}});
+    const auto tell = [&](std::string_view name, std::string value) {
+      const bool set = std::any_of(env.begin(), env.end(),
+                                   [&](const json& entry) { return kube::text_at(entry, {"name"}) == name; });
+      if (!set) env.push_back({{"name", name}, {"value", std::move(value)}});
+    };
+    tell("ORRERY_SIDECAR", fmt::format("http://127.0.0.1:{}", spec.sdk_port));
+    tell("ORRERY_SOCKET", std::string(sdk_socket));
+    tell("ORRERY_TCP", fmt::format("127.0.0.1:{}", spec.stream_port));
     one["env"] = std::move(env);
+    auto mounts = array_or_empty(kube::find(one, {"volumeMounts"}));
+    const bool taken = std::any_of(mounts.begin(), mounts.end(),
+                                   [](const json& entry) { return kube::text_at(entry, {"mountPath"}) == sdk_path; });
+    // Connecting to a socket is no write; replacing it would be.
+    if (!taken) mounts.push_back(mount("orrery-sdk", sdk_path));
+    one["volumeMounts"] = std::move(mounts);
   }
 }
 
@@ -106,6 +122,7 @@ void add_volumes(json& pod, const object_names& names) {
   volumes.push_back(
       {{"name", "orrery-tls"}, {"secret", {{"secretName", name_to_come}, {"defaultMode", read_only_for_all}}}});
   volumes.push_back({{"name", "orrery-state"}, {"emptyDir", {{"sizeLimit", state_size_max}}}});
+  volumes.push_back({{"name", "orrery-sdk"}, {"emptyDir", {{"sizeLimit", sdk_size_max}}}});
   // The sidecar's own token: the app does not get one unless its template asks for it.
   volumes.push_back(
       {{"name", "orrery-token"},

@@ -61,11 +61,11 @@ void check_containers(const json& pod, std::string_view list, const mesh_spec& s
     if (ports == nullptr || !ports->is_array()) continue;
     for (std::size_t p = 0; p < ports->size(); ++p) {
       const auto port = kube::integer_at((*ports)[p], {"containerPort"});
-      if (port != spec.sdk_port && port != spec.mesh_port && port != spec.admin_port) continue;
+      if (!std::set{spec.sdk_port, spec.mesh_port, spec.admin_port, spec.stream_port}.contains(port)) continue;
       problems.push_back({fmt::format("{}.ports[{}].containerPort", path, p),
-                          fmt::format("{} is one of the sidecar's ports ({}, {} and {}): choose another, or move the "
-                                      "sidecar's by spec.sdk.port and spec.network",
-                                      port, spec.sdk_port, spec.mesh_port, spec.admin_port)});
+                          fmt::format("{} is one of the sidecar's ports ({}, {}, {} and {}): choose another, or move "
+                                      "the sidecar's by spec.sdk and spec.network",
+                                      port, spec.sdk_port, spec.mesh_port, spec.admin_port, spec.stream_port)});
     }
   }
 }
@@ -134,6 +134,7 @@ parsed_spec parse_mesh(const json& mesh, std::string_view default_image) {
   spec.image_pull_policy = text("sidecar", "imagePullPolicy", spec.image_pull_policy);
   spec.log_level = text("sidecar", "logLevel", spec.log_level);
   spec.sdk_port = kube::integer_at(mesh, {"spec", "sdk", "port"}, spec.sdk_port);
+  spec.stream_port = kube::integer_at(mesh, {"spec", "sdk", "streamPort"}, spec.stream_port);
   spec.mesh_port = kube::integer_at(mesh, {"spec", "network", "meshPort"}, spec.mesh_port);
   spec.admin_port = kube::integer_at(mesh, {"spec", "network", "adminPort"}, spec.admin_port);
   spec.update_max_unavailable =
@@ -163,9 +164,10 @@ parsed_spec parse_mesh(const json& mesh, std::string_view default_image) {
                                         "their authority",
                                         to_text(spec.ca_ttl), to_text(spec.certificate_ttl))});
   }
-  if (const std::set ports{spec.sdk_port, spec.mesh_port, spec.admin_port}; ports.size() != 3) {
-    out.problems.push_back({"spec.network", fmt::format("the ports {} (sdk), {} (mesh) and {} (admin) must differ",
-                                                        spec.sdk_port, spec.mesh_port, spec.admin_port)});
+  if (const std::set ports{spec.sdk_port, spec.mesh_port, spec.admin_port, spec.stream_port}; ports.size() != 4) {
+    out.problems.push_back(
+        {"spec.network", fmt::format("the ports {} (sdk), {} (mesh), {} (admin) and {} (sdk stream) must differ",
+                                     spec.sdk_port, spec.mesh_port, spec.admin_port, spec.stream_port)});
   }
   if (kube::name_of(mesh).size() > mesh_name_bytes_max) {
     out.problems.push_back({"metadata.name", fmt::format("is longer than {} characters", mesh_name_bytes_max)});

@@ -35,6 +35,7 @@ struct mesh_spec {
   std::int64_t sdk_port = 3600;
   std::int64_t mesh_port = 3601;
   std::int64_t admin_port = 3602;
+  std::int64_t stream_port = 3603;
   std::chrono::milliseconds heartbeat_interval{500};
   std::chrono::milliseconds down_after{2000};
   std::chrono::milliseconds certificate_ttl{std::chrono::hours{24}};

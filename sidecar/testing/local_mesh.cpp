@@ -158,6 +158,8 @@ void local_mesh::start(std::size_t node) {
   const auto ended_path = (at / "termination-log").string();
   write_file(ended_path, "");  // as a kubelet does
   const auto sdk = ip(node) + ":3600";
+  const auto socket = sdk_socket(node);
+  const auto stream = sdk_stream(node);
   const auto uid = "uid-" + name(node);
   const std::vector<const char*> arguments{options_.binary.c_str(),
                                            "--config",
@@ -168,6 +170,10 @@ void local_mesh::start(std::size_t node) {
                                            tls.c_str(),
                                            "--sdk",
                                            sdk.c_str(),
+                                           "--sdk-socket",
+                                           socket.c_str(),
+                                           "--sdk-stream",
+                                           stream.c_str(),
                                            "--listen",
                                            ip(node).c_str(),
                                            "--pod-name",

@@ -41,6 +41,9 @@ class local_mesh {
   [[nodiscard]] std::string ip(std::size_t node) const { return nodes_[node].ip; }
   [[nodiscard]] pid_t pid(std::size_t node) const { return nodes_[node].pid; }
   [[nodiscard]] std::string sdk_url(std::size_t node) const { return "http://" + ip(node) + ":3600"; }
+  /// Where the SDK protocol is served: a path, and an address.
+  [[nodiscard]] std::string sdk_socket(std::size_t node) const { return (directory(node) / "sdk.sock").string(); }
+  [[nodiscard]] std::string sdk_stream(std::size_t node) const { return ip(node) + ":3603"; }
   [[nodiscard]] std::filesystem::path directory(std::size_t node) const { return root_ / name(node); }
   /// What it has logged so far.
   [[nodiscard]] std::string log(std::size_t node) const;

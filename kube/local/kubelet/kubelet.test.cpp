@@ -205,6 +205,25 @@ TEST_F(kubelet_test, is_ready_only_while_the_readiness_probe_passes_and_restarts
       [](const json& p) { return number_at(p["status"]["containerStatuses"][0], {"restartCount"}) == 1 && ready(p); });
 }
 
+TEST_F(kubelet_test, gives_long_directories_a_short_name_so_that_sockets_fit_into_them) {
+  make_pod(
+      R"({"volumes": [{"name": "a-volume-with-a-very-long-name-that-leaves-no-room", "emptyDir": {}}], "containers": [
+    {"name": "main", "image": "x", "volumeMounts": [{"name": "a-volume-with-a-very-long-name-that-leaves-no-room", "mountPath": "/run/shared"}],
+     "command": ["sh", "-c", "echo /run/shared/x.sock; touch /run/shared/there; sleep 1000"]}]})");
+  const auto now = until(ready);
+  const auto place =
+      directory_ + "/pods/" + uid_of(now) + "/volumes/a-volume-with-a-very-long-name-that-leaves-no-room";
+  ASSERT_GT(place.size(), 80U);
+  std::string seen;
+  until([&](const json& p) { return !(seen = log(p, "main", 0)).empty(); });
+  EXPECT_LT(seen.size(), 60U) << seen;
+  EXPECT_TRUE(std::filesystem::exists(place + "/there"));
+  const auto link = std::filesystem::path(seen).parent_path();
+  EXPECT_TRUE(std::filesystem::is_symlink(link));
+  kubelet_.reset();
+  EXPECT_FALSE(std::filesystem::is_symlink(link));
+}
+
 TEST_F(kubelet_test, ends_a_pod_with_hook_term_and_kill_and_removes_it) {
   make_pod(R"({"terminationGracePeriodSeconds": 1, "volumes": [{"name": "w", "hostPath": {"path": ")" + directory_ +
            R"("}}], "containers": [

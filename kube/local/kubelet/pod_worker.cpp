@@ -109,6 +109,8 @@ void pod_worker::run() {
     one->stop_probes();
     if (one->hook.joinable()) one->hook.join();
   }
+  for (const auto& volume : list_at(pod_, {"spec", "volumes"}))
+    unlink_volume(volume, std::filesystem::absolute(volume_directory(volume, folder_ + "/volumes")));
   std::filesystem::remove_all(folder_ + "/volumes", ignored);  // secrets do not outlive their pod; its logs may
 }
 
@@ -180,7 +182,10 @@ bool pod_worker::prepare_volumes() {
     std::filesystem::create_directories(place, ignored);
     if (!follows_objects(volume)) {
       const auto good = volume_content(pod_, volume, sources);
-      if (good) continue;
+      if (good) {
+        link_volume(volume, std::filesystem::absolute(place));
+        continue;
+      }
       event("Warning", "FailedMount", "MountVolume.SetUp failed for volume \"" + name + "\" : " + good.error().context);
       return false;
     }
@@ -212,7 +217,8 @@ std::map<std::string, std::string> pod_worker::mounts_of(const container& one) c
       if (text_at(volume, {"name"}) != text_at(mount, {"name"})) continue;
       const auto sub = text_at(mount, {"subPath"});
       out[text_at(mount, {"mountPath"})] =
-          volume_directory(volume, folder_ + "/volumes") + (sub.empty() ? "" : "/" + sub);
+          seen_directory(volume, std::filesystem::absolute(volume_directory(volume, folder_ + "/volumes"))) +
+          (sub.empty() ? "" : "/" + sub);
     }
   }
   return out;

@@ -2,6 +2,7 @@
 
 #include "kube/local/util.hpp"
 #include "mesh/base/base64.hpp"
+#include "mesh/base/hash.hpp"
 
 #include <filesystem>
 #include <set>
@@ -74,6 +75,26 @@ bool follows_objects(const json& volume) {
 std::string volume_directory(const json& volume, const std::string& root) {
   if (const auto* host = find(volume, {"hostPath"})) return text_at(*host, {"path"});
   return root + "/" + text_at(volume, {"name"});
+}
+
+std::string seen_directory(const json& volume, const std::string& directory) {
+  constexpr std::size_t long_path = 80;
+  if (!volume.contains("emptyDir") || directory.size() <= long_path) return directory;
+  return fs::temp_directory_path() / ("orl-" + std::to_string(stable_hash(directory)));
+}
+
+void link_volume(const json& volume, const std::string& directory) {
+  const auto link = seen_directory(volume, directory);
+  std::error_code ignored;
+  if (link == directory || fs::read_symlink(link, ignored) == directory) return;
+  fs::remove(link, ignored);
+  fs::create_directory_symlink(directory, link, ignored);
+}
+
+void unlink_volume(const json& volume, const std::string& directory) {
+  const auto link = seen_directory(volume, directory);
+  std::error_code ignored;
+  if (link != directory) fs::remove(link, ignored);
 }
 
 result<volume_files> volume_content(const json& pod, const json& volume, const volume_sources& sources) {

@@ -30,6 +30,13 @@ struct volume_sources {
 /// Where a volume is on this machine: hostPath as it is, others below `root`.
 [[nodiscard]] std::string volume_directory(const json& volume, const std::string& root);
 
+/// How containers see a volume's directory: itself, or, for an emptyDir whose path leaves no room for the name of a
+/// socket in it (107 bytes in all), a link in the temporary directory. `link_volume` makes the link, `unlink_volume`
+/// takes it away.
+[[nodiscard]] std::string seen_directory(const json& volume, const std::string& directory);
+void link_volume(const json& volume, const std::string& directory);
+void unlink_volume(const json& volume, const std::string& directory);
+
 /// Replaces the files of a volume at once, as the kubelet does: each is a link through `..data`, which is switched by
 /// one rename.
 [[nodiscard]] result<void> write_volume(const std::string& directory, const volume_files& files);

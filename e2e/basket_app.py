@@ -1,0 +1,91 @@
+"""An app that hosts the class `basket`, on the standard library alone: what runs in the pods of test_app_hosted.py.
+
+It speaks the SDK protocol (docs/sdk-protocol.md) in JSON, one connection, and dials again whenever that ends. Methods: add (a number), total,
+boom (raises), slow (answers after so many seconds; others go on meanwhile).
+"""
+import json
+import os
+import socket
+import struct
+import threading
+import time
+
+
+class Connection:
+    def __init__(self, path):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.connect(path)
+        self.writing = threading.Lock()
+
+    def send(self, message):
+        payload = json.dumps(message).encode()
+        with self.writing:
+            self.socket.sendall(struct.pack(">I", len(payload)) + payload)
+
+    def exactly(self, count):
+        parts = []
+        while count:
+            part = self.socket.recv(count)
+            if not part:
+                raise ConnectionError("the sidecar closed the connection")
+            parts.append(part)
+            count -= len(part)
+        return b"".join(parts)
+
+    def receive(self):
+        return json.loads(self.exactly(*struct.unpack(">I", self.exactly(4))))
+
+
+def handle(work):
+    """One callback: what its `done` holds."""
+    if work["callback"] == "init":
+        return {"state": {"sum": 0, "adds": 0}}
+    state, argument = work["state"], work.get("argument")
+    match work["method"]:
+        case "add":
+            state = {"sum": state["sum"] + argument, "adds": state["adds"] + 1}
+            return {"state": state, "reply": state["sum"]}
+        case "total":
+            return {"reply": state["sum"]}
+        case "slow":
+            time.sleep(argument)
+            return {"reply": "done"}
+        case "boom":
+            raise KeyError("boom")
+
+
+def work_on(connection, work):
+    try:
+        done = handle(work)
+    except Exception as error:  # a crash of this process, and of no other
+        done = {"crash": {"text": f"{type(error).__name__}: {error}"}}
+    connection.send({"type": "done", "work": work["work"], **done})
+
+
+def serve(path):
+    connection = Connection(path)
+    connection.send({"type": "hello", "version": 1, "client": "basket/1"})
+    welcome = connection.receive()
+    assert welcome["type"] == "welcome", welcome
+    connection.send({"type": "register", "id": 1, "class": "basket", "calls": ["add", "total", "slow", "boom"], "callbacks": ["init"]})
+    while True:
+        message = connection.receive()
+        if message["type"] == "work":
+            if message.get("method") == "slow":
+                threading.Thread(target=work_on, args=(connection, message), daemon=True).start()
+            else:
+                work_on(connection, message)
+        elif message["type"] == "ping":
+            connection.send({"type": "pong", "n": message["n"]})
+        else:
+            print(message, flush=True)
+        if message["type"] == "goodbye":
+            return
+
+
+while True:
+    try:
+        serve(os.environ["ORRERY_SOCKET"])
+    except OSError as error:
+        print(f"dial again: {error}", flush=True)
+    time.sleep(0.1)

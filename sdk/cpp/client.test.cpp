@@ -1,0 +1,170 @@
+// The library against a real sidecar.
+#include "sidecar/testing/local_mesh.hpp"
+
+#include <gmock/gmock.h>
+
+#include <atomic>
+#include <csignal>
+#include <orrery/app.hpp>
+#include <thread>
+
+namespace orrery::app {
+namespace {
+
+using namespace std::chrono_literals;
+using sidecar::fixtures::local_mesh;
+
+constexpr const char* classes = R"(  - {name: counter, behaviour: {builtin: counter}}
+  - {name: tally, behaviour: {app: {handlerTimeout: 5s, waitForApp: 5s}}}
+)";
+
+class a_client : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    mesh_ = std::make_unique<local_mesh>(
+        sidecar::fixtures::local_mesh_options{.binary = ORRERY_SIDECAR_BINARY, .nodes = 1, .classes = classes});
+    ASSERT_TRUE(mesh_->wait_ready(30s)) << mesh_->log(0);
+  }
+  [[nodiscard]] client_options options() const {
+    client_options out;
+    out.socket = mesh_->sdk_socket(0);
+    out.workers = 4;
+    out.connect_timeout = 30s;
+    out.log = [](const std::string&) {};
+    return out;
+  }
+  static process_class a_tally() {
+    process_class tally("tally");
+    tally.on_init([](const context&) { return 0; })
+        .on_call("add",
+                 [](context& self, const json& n) {
+                   self.state() = self.state().get<int>() + n.get<int>();
+                   return self.state();
+                 })
+        .on_call("slow",
+                 [](context&, const json& ms) {
+                   std::this_thread::sleep_for(std::chrono::milliseconds(ms.get<int>()));
+                   return json("done");
+                 })
+        .on_call("boom", [](context&, const json&) -> json { throw std::runtime_error("boom"); });
+    return tally;
+  }
+  std::unique_ptr<local_mesh> mesh_;
+};
+
+TEST_F(a_client, calls_casts_and_asks) {
+  client one(options());
+  EXPECT_EQ(one.call("counter/a", "add", 5), 5);
+  one.cast("counter/a", "add", 2);
+  EXPECT_EQ(one.call("counter/a", "get"), 7);
+  EXPECT_EQ(one.inspect("counter/a")["handled"], 3);
+  EXPECT_EQ(one.request({{"type", "nodes"}})["nodes"][0]["name"], "demo-0");
+  EXPECT_TRUE(one.kill("counter/a"));
+  EXPECT_TRUE(one.stop("counter/a"));
+}
+
+TEST_F(a_client, throws_errors_that_say_what_took_effect) {
+  client one(options());
+  try {
+    one.call("nothing/a", "get");
+    FAIL();
+  } catch (const error& why) {
+    EXPECT_EQ(why.code(), "not_found");
+    EXPECT_EQ(why.took_effect(), effect::not_executed);
+  }
+  EXPECT_THROW(one.call("no-slash", "get"), error);
+  EXPECT_THROW(one.call("counter/a", "add", std::string(5U << 20U, 'x')), error);
+  EXPECT_EQ(one.call("counter/a", "get"), 0) << "the connection is as it was";
+}
+
+TEST_F(a_client, without_a_sidecar_fails_in_time_and_nothing_was_executed) {
+  auto nowhere = options();
+  nowhere.socket = "/nowhere/sdk.sock";
+  nowhere.connect_timeout = 100ms;
+  client one(nowhere);
+  try {
+    one.call("counter/a", "get");
+    FAIL();
+  } catch (const error& why) {
+    EXPECT_EQ(why.code(), "unavailable");
+    EXPECT_EQ(why.took_effect(), effect::not_executed);
+    EXPECT_THAT(why.what(), ::testing::HasSubstr("/nowhere/sdk.sock"));
+  }
+}
+
+TEST_F(a_client, hosts_processes_and_calls_them) {
+  client one(options());
+  one.host(a_tally());
+  ASSERT_TRUE(one.wait_connected(30s));
+  EXPECT_EQ(one.call("tally/a", "add", 3), 3);
+  EXPECT_EQ(one.call("tally/a", "add", 4), 7);
+  EXPECT_EQ(one.call("tally/b", "add", 1), 1);
+  try {
+    one.call("tally/a", "boom");
+    FAIL();
+  } catch (const error& why) {
+    EXPECT_EQ(why.code(), "process_exited");
+    EXPECT_THAT(why.what(), ::testing::HasSubstr("boom"));
+  }
+  EXPECT_EQ(one.call("tally/a", "add", 0), 0);
+  EXPECT_EQ(one.call("tally/b", "add", 0), 1);
+}
+
+TEST_F(a_client, runs_slow_handlers_beside_fast_ones) {
+  client one(options());
+  one.host(a_tally());
+  std::atomic<bool> slow_done{false};
+  one.call("tally/slow", "add", 0);
+  one.call_async("tally/slow", "slow", 1500, {}, [&](const outcome&) { slow_done = true; });
+  for (int i = 0; i < 50; ++i)
+    EXPECT_EQ(one.call("tally/fast", "add", 1), i + 1);
+  EXPECT_FALSE(slow_done);
+  EXPECT_TRUE(local_mesh::eventually(10s, [&] { return slow_done.load(); }));
+}
+
+TEST_F(a_client, of_a_sidecar_that_is_restarted_comes_back_with_its_classes_and_knows_each_outcome) {
+  client one(options());
+  one.host(a_tally());
+  ASSERT_TRUE(one.wait_connected(30s));
+  one.call("tally/slow", "add", 0);
+  std::atomic<int> lost{0};
+  one.call_async("tally/slow", "slow", 2000, {}, [&](const outcome& how) {
+    if (how.failure && how.failure->code() == "unavailable" && how.failure->took_effect() == effect::unknown) ++lost;
+  });
+  ASSERT_TRUE(local_mesh::eventually(10s, [&] { return one.inspect("tally/slow")["handled"] == 2; }));
+  mesh_->signal(0, SIGKILL);
+  mesh_->wait_exit(0, 5s);
+  EXPECT_TRUE(local_mesh::eventually(10s, [&] { return lost == 1; }));
+  mesh_->start(0);
+  EXPECT_EQ(one.call("tally/a", "add", 3), 3);
+}
+
+TEST_F(a_client, follows_events) {
+  client one(options());
+  ASSERT_TRUE(one.wait_connected(30s));
+  std::atomic<int> started{0};
+  one.subscribe({"process_started"}, [&](const std::string&, const json& data) {
+    if (data["key"] == "seen") ++started;
+  });
+  EXPECT_TRUE(local_mesh::eventually(10s, [&] {
+    one.call("counter/seen", "get");
+    one.stop("counter/seen");
+    return started > 0;
+  }));
+}
+
+TEST_F(a_client, drains_when_its_work_is_done) {
+  client leaving(options());
+  leaving.host(a_tally());
+  ASSERT_TRUE(leaving.wait_connected(30s));
+  client caller(options());
+  caller.call("tally/slow", "add", 0);
+  std::atomic<bool> answered{false};
+  caller.call_async("tally/slow", "slow", 500, {}, [&](const outcome& how) { answered = how.failure == nullptr; });
+  ASSERT_TRUE(local_mesh::eventually(10s, [&] { return caller.inspect("tally/slow")["handled"] == 2; }));
+  EXPECT_TRUE(leaving.drain(10s));
+  EXPECT_TRUE(local_mesh::eventually(10s, [&] { return answered.load(); }));
+}
+
+}  // namespace
+}  // namespace orrery::app

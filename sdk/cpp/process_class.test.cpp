@@ -1,0 +1,101 @@
+// A class without a sidecar: work in, what is done out.
+#include "orrery/app/process_class.hpp"
+
+#include <gtest/gtest.h>
+
+namespace orrery::app {
+namespace {
+
+using namespace std::chrono_literals;
+
+process_class a_cart() {
+  process_class cart("cart");
+  cart.state_version(2)
+      .on_init([](const context& self) {
+        return json{{"owner", self.key()}, {"items", json::array()}};
+      })
+      .on_call("add",
+               [](context& self, const json& item) {
+                 if (!item.is_string()) throw refusal("an item is a string", "invalid_argument");
+                 self.state()["items"].push_back(item);
+                 self.set_timer("remind", 1500ms, item);
+                 self.cast("log/all", "note", item);
+                 return self.state()["items"].size();
+               })
+      .on_call("count", [](context& self, const json&) { return std::as_const(self).state()["items"].size(); })
+      .on_call("wait",
+               [](context& self, const json&) {
+                 self.state()["caller"] = self.reply_later();
+                 return json();
+               })
+      .on_cast("release",
+               [](context& self, const json&) {
+                 self.reply(self.state()["caller"].get<std::uint64_t>(), "now");
+                 self.go_on(1);
+                 self.stop("shutdown", "enough");
+               })
+      .on_call("boom", [](context&, const json&) -> json { throw std::out_of_range("no such item"); })
+      .on_code_change([](std::uint32_t from, json state) {
+        return json{{"from", from}, {"was", std::move(state)}};
+      });
+  return cart;
+}
+
+json work(const char* callback, json fields = json::object()) {
+  fields["type"] = "work";
+  fields["work"] = 7;
+  fields["class"] = "cart";
+  fields["key"] = "ada";
+  fields["callback"] = callback;
+  return fields;
+}
+
+TEST(a_process_class, registers_what_it_has) {
+  EXPECT_EQ(a_cart().registration(4), json::parse(R"({"type": "register", "class": "cart", "stateVersion": 2,
+      "calls": ["add", "boom", "count", "wait"], "casts": ["release"], "callbacks": ["init", "code_change"],
+      "concurrency": 4})"));
+}
+
+TEST(a_process_class, begins_with_the_state_of_its_init) {
+  EXPECT_EQ(a_cart().handle(work("init")),
+            json::parse(R"({"type": "done", "work": 7, "state": {"owner": "ada", "items": []}})"));
+}
+
+TEST(a_process_class, says_what_a_call_changed_and_did) {
+  const auto done =
+      a_cart().handle(work("call", {{"method", "add"}, {"argument", "pen"}, {"state", {{"items", json::array()}}}}));
+  EXPECT_EQ(done["reply"], 1);
+  EXPECT_EQ(done["state"]["items"], json::array({"pen"}));
+  EXPECT_EQ(done["effects"], json::parse(R"([{"timer": {"name": "remind", "afterMs": 1500, "argument": "pen"}},
+      {"cast": {"class": "log", "key": "all", "method": "note", "argument": "pen"}}])"));
+}
+
+TEST(a_process_class, that_only_looks_at_its_state_does_not_send_it_back) {
+  const auto done = a_cart().handle(work("call", {{"method", "count"}, {"state", {{"items", {1, 2}}}}}));
+  EXPECT_EQ(done, json::parse(R"({"type": "done", "work": 7, "reply": 2})"));
+}
+
+TEST(a_process_class, refuses_without_a_crash_and_crashes_with_the_exceptions_text) {
+  const json state{{"items", json::array()}};
+  EXPECT_EQ(a_cart().handle(work("call", {{"method", "add"}, {"argument", 1}, {"state", state}}))["error"],
+            json::parse(R"({"code": "invalid_argument", "text": "an item is a string"})"));
+  EXPECT_EQ(a_cart().handle(work("call", {{"method", "boom"}, {"state", state}}))["crash"]["text"], "no such item");
+}
+
+TEST(a_process_class, may_answer_later_go_on_and_stop) {
+  const auto waits = a_cart().handle(work("call", {{"method", "wait"}, {"caller", 31}, {"state", json::object()}}));
+  EXPECT_EQ(waits["later"], true);
+  EXPECT_FALSE(waits.contains("reply"));
+  const auto done = a_cart().handle(work("cast", {{"method", "release"}, {"state", waits["state"]}}));
+  EXPECT_EQ(done["effects"], json::parse(R"([{"reply": {"to": 31, "reply": "now"}}])"));
+  EXPECT_EQ(done["next"], 1);
+  EXPECT_EQ(done["stop"], json::parse(R"({"kind": "shutdown", "text": "enough"})"));
+}
+
+TEST(a_process_class, takes_older_state_over) {
+  EXPECT_EQ(a_cart().handle(work("code_change", {{"fromVersion", 1}, {"state", 5}}))["state"],
+            json::parse(R"({"from": 1, "was": 5})"));
+}
+
+}  // namespace
+}  // namespace orrery::app

@@ -1,0 +1,163 @@
+// The SDK protocol against a real sidecar, over real sockets: the client's side.
+#include "sidecar/testing/sdk_mesh.hpp"
+
+#include <gmock/gmock.h>
+
+#include <filesystem>
+#include <sys/stat.h>
+
+namespace orrery::sidecar {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr const char* classes = R"(  - {name: counter, version: 1, behaviour: {builtin: counter}}
+  - name: sleeper
+    behaviour:
+      lua:
+        script: |
+          return {init = function() return {} end,
+                  call = {big = function(state, n) return string.rep("x", n) end,
+                          spin = function() local n = 0; while true do n = n + 1 end end}}
+    limits: {instructions: 400000000}
+)";
+
+class sdk_protocol : public sdk_mesh {
+ protected:
+  void SetUp() override { form(1, classes); }
+};
+
+TEST_F(sdk_protocol, serves_calls_over_the_socket_and_over_tcp_in_cbor_and_in_json) {
+  int expected = 0;
+  for (const bool as_json : {false, true}) {
+    for (const auto& at : {"unix:" + mesh_->sdk_socket(0), mesh_->sdk_stream(0)}) {
+      sdk_client client(at, as_json);
+      EXPECT_EQ(client.welcome()["node"], "demo-0");
+      EXPECT_EQ(client.ask(a_call("counter/a", "add", 2))["ok"], expected += 2) << at;
+    }
+  }
+  EXPECT_EQ(metric(0, "orrery_calls_total{class=\"counter\",code=\"ok\"}"), "4");
+}
+
+TEST_F(sdk_protocol, serves_the_same_operations_as_http) {
+  auto client = dial();
+  EXPECT_EQ(client.ask(message("cast", "counter/a", "add", 5))["ok"], json::object());
+  EXPECT_EQ(client.ask(a_call("counter/a", "get"))["ok"], 5);
+  EXPECT_EQ(client.ask({{"type", "inspect"}, {"class", "counter"}, {"key", "a"}})["ok"]["handled"], 2);
+  EXPECT_EQ(client.ask({{"type", "nodes"}})["ok"]["nodes"][0]["name"], "demo-0");
+  EXPECT_EQ(client.ask({{"type", "processes"}, {"class", "counter"}})["ok"]["processes"][0]["key"], "a");
+  EXPECT_EQ(client.ask({{"type", "classes"}})["ok"]["classes"].size(), 2U);
+  EXPECT_EQ(client.ask({{"type", "tree"}, {"local", true}})["ok"]["nodes"][0]["node"], "demo-0");
+  EXPECT_EQ(client.ask({{"type", "kill"}, {"class", "counter"}, {"key", "a"}})["ok"]["killed"], true);
+  EXPECT_EQ(client.ask(a_call("counter/a", "get"))["ok"], 0);
+  EXPECT_EQ(client.ask({{"type", "stop"}, {"class", "counter"}, {"key", "a"}})["ok"]["stopped"], true);
+  const auto missing = client.ask({{"type", "inspect"}, {"class", "counter"}, {"key", "a"}});
+  EXPECT_EQ(missing["error"]["code"], "not_found");
+  EXPECT_EQ(missing["error"]["effect"], "not_executed");
+}
+
+TEST_F(sdk_protocol, multiplexes_many_calls_over_one_connection) {
+  auto client = dial();
+  std::vector<std::uint64_t> ids;
+  for (int i = 0; i < 1000; ++i)
+    ids.push_back(client.begin(a_call("counter/k" + std::to_string(i % 10), "add", 1)));
+  for (const auto id : ids)
+    ASSERT_TRUE(client.result(id).contains("ok"));
+  EXPECT_EQ(client.ask(a_call("counter/k3", "get"))["ok"], 100);
+}
+
+TEST_F(sdk_protocol, follows_events) {
+  auto client = dial();
+  EXPECT_EQ(client.ask({{"type", "subscribe"}, {"credit", 1}, {"events", {"process_started"}}})["ok"], json::object());
+  client.ask(a_call("counter/a", "get"));
+  const auto started = client.receive_type("event");
+  ASSERT_TRUE(started);
+  EXPECT_EQ((*started)["event"], "process_started");
+  EXPECT_EQ((*started)["data"]["key"], "a");
+  EXPECT_EQ((*started)["data"]["node"], "demo-0");
+  client.ask(a_call("counter/b", "get"));
+  client.send({{"type", "credit"}, {"id", (*started)["id"]}, {"add", 1}});
+  const auto dropped = client.receive_type("event");
+  ASSERT_TRUE(dropped);
+  EXPECT_EQ((*dropped)["event"], "dropped");
+  EXPECT_EQ((*dropped)["data"]["count"], 1);
+}
+
+TEST_F(sdk_protocol, refuses_wrong_requests_and_goes_on) {
+  auto client = dial();
+  EXPECT_EQ(client.ask(a_call("nothing/a", "get"))["error"]["code"], "not_found");
+  EXPECT_EQ(client.ask({{"type", "call"}, {"class", "counter"}})["error"]["code"], "invalid_argument");
+  EXPECT_EQ(client.ask({{"type", "dance"}})["error"]["code"], "invalid_argument");
+  EXPECT_EQ(client.ask(a_call("counter/a", "add", std::string(2U << 20U, 'x')))["error"]["code"], "too_large");
+  EXPECT_EQ(client.ask(a_call("counter/a", "get"))["ok"], 0);
+}
+
+TEST_F(sdk_protocol, ends_connections_that_send_garbage_and_stays_up) {
+  for (const std::string& garbage : {std::string("GET / HTTP/1.1\r\n\r\n"), std::string(70000, '\xff'),
+                                     std::string("\0\0\0\x02{]", 6), std::string("\0\0\0\0", 4)}) {
+    sdk_client client("unix:" + mesh_->sdk_socket(0), garbage.find('{') != std::string::npos, false);
+    client.send_raw(garbage);
+    const auto last = client.receive();
+    ASSERT_TRUE(last);
+    EXPECT_EQ((*last)["type"], "goodbye");
+    EXPECT_FALSE(client.receive());
+    EXPECT_TRUE(client.at_end());
+  }
+  EXPECT_EQ(metric(0, "orrery_sdk_stream_connections_ended_total"), "4");
+  auto client = dial();
+  EXPECT_EQ(client.ask(a_call("counter/a", "get"))["ok"], 0);
+}
+
+TEST_F(sdk_protocol, refuses_connections_over_the_maximum) {
+  std::vector<std::unique_ptr<sdk_client>> all;
+  for (int i = 0; i < 256; ++i)
+    all.push_back(std::make_unique<sdk_client>("unix:" + mesh_->sdk_socket(0)));
+  sdk_client extra("unix:" + mesh_->sdk_socket(0), false, false);
+  const auto last = extra.receive();
+  ASSERT_TRUE(last);
+  EXPECT_EQ((*last)["code"], "overloaded");
+  all.pop_back();
+  EXPECT_TRUE(local_mesh::eventually(5s, [&] {
+    sdk_client again("unix:" + mesh_->sdk_socket(0), false, false);
+    again.send({{"type", "hello"}, {"version", 1}});
+    const auto answer = again.receive();
+    return answer && (*answer)["type"] == "welcome";
+  }));
+}
+
+TEST_F(sdk_protocol, stops_reading_from_who_does_not_read_and_ends_it_before_it_costs_too_much) {
+  auto slow = dial();
+  // 36 MB of replies that nobody takes.
+  for (int i = 0; i < 40; ++i)
+    slow.begin(a_call("sleeper/s" + std::to_string(i), "big", 900'000));
+  auto quick = dial();
+  EXPECT_EQ(quick.ask(a_call("counter/a", "add", 1), 30s)["ok"], 1) << "others are served meanwhile";
+  EXPECT_TRUE(
+      local_mesh::eventually(30s, [&] { return metric(0, "orrery_sdk_stream_connections_ended_total") == "1"; }));
+}
+
+TEST_F(sdk_protocol, gives_the_socket_to_every_user_of_the_pod_and_takes_it_away_at_the_end) {
+  struct stat about {};
+  ASSERT_EQ(::stat(mesh_->sdk_socket(0).c_str(), &about), 0);
+  EXPECT_EQ(about.st_mode & 0777U, 0666U);
+  auto client = dial();
+  mesh_->signal(0, SIGTERM);
+  const auto last = client.receive_type("goodbye");
+  ASSERT_TRUE(last);
+  EXPECT_EQ((*last)["code"], "draining");
+  EXPECT_EQ(mesh_->wait_exit(0, 10s), 0);
+  EXPECT_FALSE(std::filesystem::exists(mesh_->sdk_socket(0)));
+}
+
+TEST_F(sdk_protocol, takes_the_place_of_a_socket_that_a_killed_sidecar_left) {
+  mesh_->signal(0, SIGKILL);
+  mesh_->wait_exit(0, 5s);
+  ASSERT_TRUE(std::filesystem::exists(mesh_->sdk_socket(0)));
+  mesh_->start(0);
+  ASSERT_TRUE(mesh_->wait_ready(10s));
+  auto client = dial();
+  EXPECT_EQ(client.ask(a_call("counter/a", "get"))["ok"], 0);
+}
+
+}  // namespace
+}  // namespace orrery::sidecar

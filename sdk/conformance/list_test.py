@@ -31,9 +31,9 @@ class TheList(unittest.TestCase):
                 load(path)
 
     def test_knows_which_cases_need_the_mock(self):
-        self.assertFalse(Case("a", [{"call": ["counter/$", "add"]}], [], True, {}).needs_the_mock)
-        self.assertTrue(Case("a", [{"sidecar": {"cut": True}}], [], True, {}).needs_the_mock)
-        self.assertTrue(Case("a", [{"until": {"seen": {"type": "done"}}}], [], True, {}).needs_the_mock)
+        self.assertFalse(Case("a", [{"call": ["counter/$", "add"]}], [], True, {}, []).needs_the_mock)
+        self.assertTrue(Case("a", [{"sidecar": {"cut": True}}], [], True, {}, []).needs_the_mock)
+        self.assertTrue(Case("a", [{"until": {"seen": {"type": "done"}}}], [], True, {}, []).needs_the_mock)
         self.assertGreaterEqual(sum(not case.needs_the_mock for case in load()), 60)
 
 

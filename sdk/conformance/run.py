@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import os
 import pathlib
+import shutil
+import subprocess
 import sys
 import time
 import xml.etree.ElementTree as xml
 from dataclasses import replace
-from typing import Dict, List, Optional
+from typing import Dict, List, Optional, Tuple
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
@@ -18,26 +21,48 @@ sys.path.insert(0, str(HERE))
 from suite.case import Case, load  # noqa: E402
 from suite.driver import Driver, DriverGone  # noqa: E402
 from suite.expect import Unexpected  # noqa: E402
-from suite.run_case import run_case  # noqa: E402
+from suite.real import RealSidecar  # noqa: E402
+from suite.run_case import DoesNotApply, run_case  # noqa: E402
 
 PROGRAMS = ("client", "app", "app2")
-SDKS = ("python",)
+SDKS = ("python", "typescript")
 NOTHING_RAN = 77  #: CTest and ./dev read it as: skipped
 
 
-def command_of(sdk: str) -> List[str]:
-    """How to start the SDK's driver."""
-    return [sys.executable, str(HERE.parent / sdk / "conformance" / "driver.py")]
+def command_of(sdk: str) -> "Tuple[List[str], str]":
+    """How to start the SDK's driver, or why it cannot be."""
+    if sdk == "python":
+        return [sys.executable, str(HERE.parent / "python" / "conformance" / "driver.py")], ""
+    node = shutil.which("node")
+    if node is None:
+        return [], "node is not installed"
+    version = subprocess.run([node, "--version"], capture_output=True, text=True).stdout.strip()
+    if int(version.lstrip("v").split(".")[0] or 0) < 20:
+        return [], f"node is {version}; 20 or newer is needed"
+    driver = HERE.parent / "typescript" / "dist" / "src" / "conformance" / "driver.js"
+    if not driver.exists():
+        return [], f"{driver.relative_to(HERE.parent)} is not built (sdk/typescript/build.sh)"
+    return [node, "--enable-source-maps", str(driver)], ""
+
+
+def logs() -> pathlib.Path:
+    folder = pathlib.Path(os.environ.get("ORRERY_CONFORMANCE_LOGS", HERE.parents[1] / "build" / "conformance"))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 async def run_sdk(sdk: str, cases: List[Case], address: str, report: xml.Element) -> int:
-    command = command_of(sdk)
-    logs = pathlib.Path(os.environ.get("ORRERY_CONFORMANCE_LOGS", HERE.parents[1] / "build" / "conformance"))
-    logs.mkdir(parents=True, exist_ok=True)
+    command, why_not = command_of(sdk)
+    if why_not:
+        print(f"skip  every case for {sdk}: {why_not}")
+        for case in cases:
+            record(report, sdk, case, 0, skipped=why_not)
+        return 0
     drivers: Dict[str, Driver] = {}
     for name in PROGRAMS:
-        (logs / f"{sdk}-{name}.log").write_bytes(b"")
-        drivers[name] = Driver(command, logs / f"{sdk}-{name}.log")
+        log = logs() / f"{sdk}-{name}.log"
+        log.write_bytes(b"")
+        drivers[name] = Driver(command, log)
     failed = 0
     try:
         for case in cases:
@@ -54,12 +79,17 @@ async def run_one(sdk: str, case: Case, drivers: Dict[str, Driver], address: str
         return 0
     started = time.monotonic()
     problem: Optional[str] = None
+    note = ""
     try:
-        await run_case(case, drivers, address)
+        note = await run_case(case, drivers, address)
+    except DoesNotApply as reason:
+        print(f"skip  {sdk:<11} {case.name}: {reason}")
+        record(report, sdk, case, 0, skipped=str(reason))
+        return 0
     except (Unexpected, DriverGone, asyncio.TimeoutError) as unexpected:
         problem = str(unexpected) or "did not end in time"
     seconds = time.monotonic() - started
-    print(f"{'FAIL' if problem else 'ok  '}  {sdk:<11} {case.name} ({seconds * 1000:.0f} ms){': ' + problem if problem else ''}", flush=True)
+    print(f"{'FAIL' if problem else 'ok  '}  {sdk:<11} {case.name} ({seconds * 1000:.0f} ms){': ' if problem or note else ''}{problem or note}", flush=True)
     record(report, sdk, case, seconds, failed=problem)
     return 1 if problem else 0
 
@@ -85,8 +115,12 @@ async def run_all(options: argparse.Namespace) -> int:
         return 0
     report = xml.Element("testsuite", name="conformance")
     failed = 0
-    for sdk in options.sdk.split(","):
-        failed += await run_sdk(sdk, cases, options.sidecar, report)
+    async with contextlib.AsyncExitStack() as stack:
+        address = options.sidecar
+        if options.binary:
+            address = (await stack.enter_async_context(RealSidecar(options.binary, logs() / "sidecar.log"))).address
+        for sdk in options.sdk.split(","):
+            failed += await run_sdk(sdk, cases, address, report)
     entries = list(report)
     skipped = sum(entry.find("skipped") is not None for entry in entries)
     report.set("tests", str(len(entries)))
@@ -105,6 +139,7 @@ def main() -> int:
     parser.add_argument("--sdk", default=",".join(SDKS), help="which, separated by commas (default: %(default)s)")
     parser.add_argument("--case", default="", help="only cases with this in their name")
     parser.add_argument("--sidecar", default="", help="the socket of a real sidecar that has the classes of classes.yaml, instead of the mock")
+    parser.add_argument("--binary", default="", help="path of orrery-sidecar: start a real one for this run")
     parser.add_argument("--junit", default="", help="write results to this file")
     parser.add_argument("--quick", action="store_true", help="a twentieth of the calls where there are thousands")
     parser.add_argument("--list", action="store_true", help="names of the cases")

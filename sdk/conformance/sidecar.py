@@ -14,7 +14,7 @@ import mock  # noqa: E402
 
 async def serve(options: argparse.Namespace) -> None:
     specs = {"counter": "counter", "kv": "kv", **dict(given.split("=", 1) for given in options.classes)}
-    sidecar = mock.Sidecar(options.socket, [mock.ClassSpec(name, behaviour) for name, behaviour in specs.items()])
+    sidecar = mock.Sidecar(options.socket, [mock.ClassSpec(name, behaviour, wait_for_app=120.0) for name, behaviour in specs.items()])
     sidecar.port = options.port
     async with sidecar:
         print(f"listening at {sidecar.address}; classes: {', '.join(f'{name} ({kind})' for name, kind in specs.items())}", flush=True)

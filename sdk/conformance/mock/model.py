@@ -21,7 +21,7 @@ class ClassSpec:
     name: str
     behaviour: str = "app"
     version: int = 1
-    call_timeout: float = 5.0
+    call_timeout: float = 60.0  #: longer than a mesh's, for machines that are busy
     handler_timeout: float = 30.0
     wait_for_app: float = 10.0
     state_bytes: int = 1024 * 1024 - 32

@@ -12,7 +12,7 @@ from .mesh import Mesh
 from .model import ClassSpec
 from .wire import Wire
 
-CLASSES = [ClassSpec("counter", "counter"), ClassSpec("kv", "kv"), ClassSpec("desk", wait_for_app=0.5), ClassSpec("cart", wait_for_app=0.5)]
+CLASSES = [ClassSpec("counter", "counter"), ClassSpec("kv", "kv"), ClassSpec("desk", wait_for_app=60.0), ClassSpec("cart", wait_for_app=60.0)]
 
 
 class Sidecar:

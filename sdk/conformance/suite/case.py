@@ -23,6 +23,7 @@ class Case:
     app: List[str]  #: classes that the program `app` hosts when the case begins
     opens: bool  #: whether the program `client` is connected when it begins
     classes: Dict[str, Any]  #: what is special about classes, for the mock
+    features: List[str]  #: of the welcome, without which it does not apply
 
     @property
     def needs_the_mock(self) -> bool:
@@ -43,10 +44,11 @@ def load(path: pathlib.Path = LIST) -> List[Case]:
     """Raises :class:`ValueError` for a list that would not say what it seems to."""
     cases = []
     for entry in json.loads(path.read_text()):
-        unknown = entry.keys() - {"name", "steps", "app", "opens", "classes"}
+        unknown = entry.keys() - {"name", "steps", "app", "opens", "classes", "features"}
         if unknown:
             raise ValueError(f"{entry.get('name')}: unknown {sorted(unknown)}")
-        case = Case(entry["name"], entry["steps"], entry.get("app", []), entry.get("opens", True), entry.get("classes", {}))
+        case = Case(entry["name"], entry["steps"], entry.get("app", []), entry.get("opens", True), entry.get("classes", {}),
+                    entry.get("features", []))
         for step in case.steps:
             verb_of(step)
         cases.append(case)

@@ -8,8 +8,10 @@ from typing import Any, Dict
 from .expect import Unexpected
 
 
-def verify(written: pathlib.Path, heard: Dict[str, Any]) -> None:
-    """``heard``: ``{"ok": [ids], "not_executed": [ids], "executed": [ids], "unknown": [ids], "torn": [texts]}``.
+def verify(written: pathlib.Path, heard: Dict[str, Any]) -> str:
+    """Raises :class:`Unexpected` for a lie; else says in numbers what was heard.
+
+    ``heard``: ``{"ok": [ids], "not_executed": [ids], "executed": [ids], "unknown": [ids], "torn": [texts]}``.
 
     What was answered, or failed as executed, was executed exactly once; what was not executed never was; of the rest nothing is said.
     """
@@ -28,3 +30,4 @@ def verify(written: pathlib.Path, heard: Dict[str, Any]) -> None:
         raise Unexpected(f"{heard['calls']} calls were made, and {told} had an outcome")
     if not heard["ok"]:
         raise Unexpected("no call succeeded, so this proves nothing")
+    return ", ".join(f"{len(heard[outcome])} {outcome}" for outcome in ("ok", "unknown", "not_executed", "executed") if heard[outcome])

@@ -24,6 +24,10 @@ CLASSES = {"counter": {"behaviour": "counter"}, "kv": {"behaviour": "kv"}, "desk
 _keys = itertools.count(1)
 
 
+class DoesNotApply(Exception):
+    """The sidecar says itself that it does not have what the case is about."""
+
+
 class Running:
     """One case under way. ``$`` in its steps is a key that no other case uses."""
 
@@ -32,12 +36,18 @@ class Running:
         self.key = f"c{next(_keys)}-{re.sub('[^a-z0-9]', '', case.name)[:20]}"
         self.started: Dict[str, Any] = {}
         self.numbers: Dict[str, int] = {}
+        self.note = ""
 
-    async def run(self) -> None:
+    async def run(self) -> str:
+        """What is worth saying of it. Raises :class:`Unexpected`."""
         used = {step.get("by", "client") for step in self.case.steps} | {"client"} | ({"app"} if self.case.app else set())
         try:
             if self.case.opens:
-                check({}, await self.drivers["client"].do("open", address=self.address))
+                answer = await self.drivers["client"].do("open", address=self.address)
+                check({}, answer)
+                lacking = set(self.case.features) - set(answer["gives"]["features"])
+                if lacking:
+                    raise DoesNotApply(f"this sidecar has no {', '.join(sorted(lacking))}")
             if self.case.app:
                 check({}, await self.drivers["app"].do("open", address=self.address))
                 check({}, await self.drivers["app"].do("serve", classes=self.case.app))
@@ -46,6 +56,7 @@ class Running:
                     await asyncio.wait_for(self.step(self._filled(step)), STEP_SECONDS)
                 except (Unexpected, asyncio.TimeoutError) as problem:
                     raise Unexpected(f"step {index + 1} {step}: {str(problem) or 'did not end in time'}") from None
+            return self.note
         finally:
             for name in used:
                 if self.drivers[name].is_running:
@@ -106,7 +117,7 @@ class Running:
         await _until(lambda: self.step(step["until"]))
 
     async def _verify_ledger(self, step: Dict[str, Any]) -> None:
-        verify(pathlib.Path(step["verify_ledger"]), (await self.started.pop(step["as"]))["gives"])
+        self.note = verify(pathlib.Path(step["verify_ledger"]), (await self.started.pop(step["as"]))["gives"])
 
     # ---- the mock ----
 
@@ -218,12 +229,11 @@ async def _until(attempt: Any, seconds: float = 30.0) -> None:
         await asyncio.sleep(0.01)
 
 
-async def run_case(case: Case, drivers: Dict[str, Driver], address: str = "") -> None:
-    """Raises :class:`Unexpected`. Without an address the sidecar is the mock, a new one for each case."""
+async def run_case(case: Case, drivers: Dict[str, Driver], address: str = "") -> str:
+    """What is worth saying of it. Raises :class:`Unexpected`. Without an address the sidecar is the mock, a new one for each case."""
     with tempfile.TemporaryDirectory(prefix="orrery-") as folder:
         if address:
-            await Running(case, drivers, address, None, folder).run()
-            return
+            return await Running(case, drivers, address, None, folder).run()
         specs = [mock.ClassSpec(name, **{**options, **case.classes.get(name, {})}) for name, options in CLASSES.items()]
         async with mock.Sidecar(f"{folder}/sdk.sock", specs) as sidecar:
-            await Running(case, drivers, sidecar.address, sidecar, folder).run()
+            return await Running(case, drivers, sidecar.address, sidecar, folder).run()

@@ -47,7 +47,7 @@ class Driver:
         await client.open()
         self.client = client
         assert client.sidecar is not None
-        return {"node": client.sidecar.node, "mesh": client.sidecar.mesh}
+        return {"node": client.sidecar.node, "mesh": client.sidecar.mesh, "features": sorted(client.sidecar.features)}
 
     async def close(self) -> None:
         client, self.client = self.client, None

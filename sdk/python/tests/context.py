@@ -21,7 +21,7 @@ logging.getLogger("orrery").addHandler(logging.NullHandler())
 logging.getLogger("orrery").propagate = False
 
 
-async def until(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
+async def until(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
     """Waits for a condition, with a deadline."""
     end = asyncio.get_running_loop().time() + seconds
     while True:

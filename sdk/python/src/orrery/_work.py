@@ -175,8 +175,8 @@ def _refused(work: Work, refused: Refused) -> Done:
 
 def _crash_text(problem: Exception) -> str:
     """What went wrong, and where in the app's own code."""
-    said = problem.text if isinstance(problem, OrreryError) else str(problem)
-    text = f"{type(problem).__name__}: {said}" if said else type(problem).__name__
+    kind, said = (problem.code, problem.text) if isinstance(problem, OrreryError) else (type(problem).__name__, str(problem))
+    text = f"{kind}: {said}" if said else kind
     own = [frame for frame in traceback.extract_tb(problem.__traceback__) if os.path.dirname(frame.filename) != _HERE]
     if not own:
         return text

@@ -1,0 +1,88 @@
+"""A real sidecar for the cases: a mesh of one on loopback, with the classes of classes.yaml and a certificate of its own."""
+from __future__ import annotations
+
+import asyncio
+import os
+import pathlib
+import signal
+import subprocess
+import tempfile
+from typing import Any, Optional
+
+from .expect import Unexpected
+
+CLASSES = pathlib.Path(__file__).resolve().parents[1] / "classes.yaml"
+NODE, UID = "conformance-0", "uid-conformance-0"
+
+
+class RealSidecar:
+    """``async with RealSidecar(binary, log) as sidecar``: ``sidecar.address`` answers; afterwards nothing is left."""
+
+    def __init__(self, binary: str, log: pathlib.Path) -> None:
+        self._binary = binary
+        self._log = log
+        self._folder = tempfile.TemporaryDirectory(prefix="orrery-real-")
+        self._process: Optional[asyncio.subprocess.Process] = None
+        self.socket = pathlib.Path(self._folder.name) / "sdk.sock"
+        number = os.getpid() % 16384  # an address that no other test of now uses
+        self._ip = f"127.{200 + number // 250 % 50}.{1 + number % 250}.1"
+
+    @property
+    def address(self) -> str:
+        return f"unix:{self.socket}"
+
+    async def __aenter__(self) -> "RealSidecar":
+        folder = pathlib.Path(self._folder.name)
+        make_certificates(folder / "tls")
+        (folder / "genesis.yaml").write_text("meshID: 11111111-2222-3333-4444-555555555555\nmembers: []\n")
+        peer = f'{{name: {NODE}, uid: {UID}, address: "{self._ip}:3601"}}'
+        (folder / "config.yaml").write_text(
+            f"mesh: {{name: conformance, namespace: default}}\ndiscovery: {{mode: static, peers: [{peer}]}}\n{CLASSES.read_text()}")
+        with self._log.open("wb") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                self._binary, "--config", str(folder / "config.yaml"), "--genesis", str(folder / "genesis.yaml"), "--tls", str(folder / "tls"),
+                "--sdk", f"{self._ip}:3600", "--sdk-socket", str(self.socket), "--listen", self._ip, "--pod-name", NODE, "--pod-uid", UID,
+                "--termination-log", str(folder / "termination-log"), stdout=log, stderr=log)
+        try:
+            await self._until_it_answers()
+        except BaseException:
+            await self.__aexit__()
+            raise
+        return self
+
+    async def _until_it_answers(self) -> None:
+        assert self._process is not None
+        for _ in range(600):
+            if self._process.returncode is not None:
+                break
+            try:
+                _, writer = await asyncio.open_unix_connection(str(self.socket))
+            except OSError:
+                await asyncio.sleep(0.05)
+                continue
+            writer.close()
+            return
+        raise Unexpected(f"{self._binary} did not start; its log is {self._log}")
+
+    async def __aexit__(self, *ignored: Any) -> None:
+        if self._process is not None and self._process.returncode is None:
+            self._process.send_signal(signal.SIGKILL)
+            await self._process.wait()
+        self._folder.cleanup()
+
+
+def make_certificates(folder: pathlib.Path) -> None:
+    """A CA, and a certificate that names the node as docs/architecture.md says."""
+    folder.mkdir()
+
+    def openssl(*arguments: str) -> None:
+        subprocess.run(["openssl", *arguments], check=True, capture_output=True, cwd=folder)
+
+    curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+    openssl("req", "-x509", *curve, "-keyout", "ca.key", "-out", "ca.crt", "-days", "2", "-subj", "/CN=conformance",
+            "-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign,cRLSign")
+    openssl("req", *curve, "-keyout", "tls.key", "-out", "tls.csr", "-subj", f"/CN={NODE}")
+    (folder / "extensions").write_text(
+        f"subjectAltName=URI:orrery://default/conformance/{NODE}\nextendedKeyUsage=clientAuth,serverAuth\nkeyUsage=critical,digitalSignature\n"
+        "basicConstraints=critical,CA:FALSE\n")
+    openssl("x509", "-req", "-in", "tls.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-out", "tls.crt", "-days", "1", "-extfile", "extensions")

@@ -1,0 +1,140 @@
+/** How a request is made: a connection, a place among the requests under way, the deadline, and tries after it failed unharmed. */
+import { AsyncLocalStorage } from "node:async_hooks";
+import { Backoff, pause } from "./backoff.js";
+import type { Connection } from "./connection.js";
+import { type Effect, OrreryError } from "./errors.js";
+import type { Frame } from "./frames.js";
+import { Gate } from "./gate.js";
+import type { Metrics } from "./hooks.js";
+import type { Link, Listener } from "./link.js";
+
+/** How long a request without a timeout waits for a connection. */
+export const PATIENCE_MS = 10_000;
+/** The sidecar keeps a call's deadline; so much later it counts as deaf. */
+const GRACE_MS = 2000;
+const REQUESTS_DEFAULT = 1024;
+const HEALED_BY_TIME: readonly string[] = ["unavailable", "overloaded", "draining", "isolated"];
+
+/**
+ * Asks again after errors that say `not_executed` and that time may heal. Nothing that may have taken effect is asked twice. `attempts`
+ * counts the first try; pauses double from `firstPauseMs` to `mostPauseMs`. The request's timeout holds for all tries together.
+ */
+export interface Retry {
+  readonly attempts: number;
+  readonly firstPauseMs?: number;
+  readonly mostPauseMs?: number;
+}
+
+export interface AskOptions {
+  readonly timeoutMs?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly retry?: Retry | undefined;
+}
+
+/** The work within which code runs; calls made there go on its behalf. */
+export const currentWork = new AsyncLocalStorage<{ readonly id: number; readonly connection: unknown }>();
+
+export class Asking implements Listener {
+  private readonly gate = new Gate(REQUESTS_DEFAULT);
+
+  constructor(
+    private readonly link: Link,
+    private readonly retry: Retry,
+    private readonly metrics: Required<Metrics>,
+  ) {
+    if (!(retry.attempts >= 1)) throw new RangeError(`attempts is ${retry.attempts}; it counts the first try and is at least 1`);
+    link.listeners.push(this);
+  }
+
+  opened(connection: Connection): void {
+    this.gate.resize(connection.welcome.requests);
+  }
+
+  /** The result. Rejects with an {@link OrreryError}, which says `effectIfLost` where the connection was lost, or the signal's reason. */
+  async ask(operation: string, fields: Record<string, unknown>, effectIfLost: Effect, options: AskOptions = {}): Promise<any> {
+    const started = performance.now();
+    const deadline = options.timeoutMs === undefined ? undefined : started + options.timeoutMs;
+    let code = "ok";
+    try {
+      return await this.tries(operation, fields, effectIfLost, deadline, options);
+    } catch (problem) {
+      code = problem instanceof OrreryError ? problem.code : "cancelled";
+      throw problem;
+    } finally {
+      const { class: className = "", method = "" } = fields as { class?: string; method?: string };
+      this.metrics.requested(operation, className, method, code, performance.now() - started);
+    }
+  }
+
+  private async tries(operation: string, fields: object, effectIfLost: Effect, deadline: number | undefined, options: AskOptions): Promise<unknown> {
+    const { attempts, firstPauseMs, mostPauseMs } = options.retry ?? this.retry;
+    const backoff = new Backoff(firstPauseMs, mostPauseMs);
+    for (let left = attempts - 1; ; left--) {
+      try {
+        return await this.once(operation, fields, effectIfLost, deadline, options.signal);
+      } catch (problem) {
+        const ms = backoff.next();
+        const late = deadline !== undefined && performance.now() + ms >= deadline;
+        if (left <= 0 || late || !heals(problem)) throw problem;
+        await pause(ms, options.signal);
+      }
+    }
+  }
+
+  private async once(operation: string, fields: object, effectIfLost: Effect, deadline: number | undefined, signal: AbortSignal | undefined): Promise<unknown> {
+    signal?.throwIfAborted();
+    if (!this.gate.tryEnter()) await this.gate.enter(leftOf(deadline), signal);
+    try {
+      const connection = await this.ready(deadline, signal);
+      const id = connection.nextId();
+      const left = leftOf(deadline);
+      const answer = connection.request(id, frameOf(operation, fields, connection, left), effectIfLost);
+      if (left !== undefined) connection.limit(id, operation === "call" ? left + GRACE_MS : left);
+      try {
+        return await (signal ? abortable(answer, signal) : answer);
+      } finally {
+        connection.cancel(id); // does nothing where it was answered
+      }
+    } finally {
+      this.gate.leave();
+    }
+  }
+
+  /** A connection that takes a frame now. */
+  private async ready(deadline: number | undefined, signal: AbortSignal | undefined): Promise<Connection> {
+    for (;;) {
+      const left = leftOf(deadline);
+      const connection = await this.link.connection(left ?? PATIENCE_MS, signal);
+      if (connection.isWritable) return connection;
+      const late = left === undefined ? [] : [pause(left)];
+      await Promise.race([connection.writable(), ...late]);
+      signal?.throwIfAborted();
+      if (leftOf(deadline) === 0) throw new OrreryError("deadline_exceeded", "the sidecar did not read in time", "not_executed");
+    }
+  }
+}
+
+function heals(problem: unknown): boolean {
+  return problem instanceof OrreryError && problem.effect === "not_executed" && HEALED_BY_TIME.includes(problem.code);
+}
+
+function leftOf(deadline: number | undefined): number | undefined {
+  return deadline === undefined ? undefined : Math.max(0, deadline - performance.now());
+}
+
+function frameOf(operation: string, fields: object, connection: Connection, left: number | undefined): Frame {
+  const frame: Frame = { type: operation, ...fields };
+  if (operation !== "call") return frame;
+  if (left !== undefined) frame["timeoutMs"] = Math.max(1, Math.round(left));
+  const work = currentWork.getStore();
+  if (work?.connection === connection) frame["onBehalfOf"] = work.id;
+  return frame;
+}
+
+function abortable<T>(answer: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const aborted = () => reject(signal.reason as Error);
+    signal.addEventListener("abort", aborted, { once: true });
+    answer.then(resolve, reject).finally(() => signal.removeEventListener("abort", aborted));
+  });
+}

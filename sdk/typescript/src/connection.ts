@@ -1,0 +1,259 @@
+/** One connection to the sidecar, from its hello to its end. Dialling again is the link's business. */
+import { once } from "node:events";
+import { type Socket, connect } from "node:net";
+import { type Endpoint, endpointText } from "./endpoints.js";
+import { type Effect, OrreryError, unavailable } from "./errors.js";
+import { FRAME_BYTES_MAX, type Frame, Splitter, decodeFrame, encodeFrame } from "./frames.js";
+import type { Logger } from "./hooks.js";
+import { Requests } from "./requests.js";
+import { VALUE_BYTES_MAX } from "./values.js";
+import { VERSION } from "./version.js";
+
+export const PROTOCOL_VERSION = 1;
+const HELLO_MS = 5000;
+const CLOSE_MS = 1000; // for what is unwritten when it closes
+/** With more than this unwritten, new requests wait, and casts that ask for no answer are refused. */
+export const WRITE_BYTES_MAX = 4 * 1024 * 1024;
+
+/** What the sidecar said about itself and its limits. */
+export interface Welcome {
+  readonly node: string;
+  readonly mesh: string;
+  readonly sidecar: string;
+  readonly features: ReadonlySet<string>;
+  readonly keepaliveMs: number;
+  readonly frameBytes: number;
+  readonly valueBytes: number;
+  readonly requests: number;
+}
+
+export type FrameHandler = (connection: Connection, frame: Frame, state: Uint8Array | undefined) => void;
+
+/** Carries frames and keeps requests. `onFrame` gets what is neither a result nor housekeeping: events, work, and what concerns them. */
+export class Connection {
+  readonly welcome: Welcome;
+  /** Resolves with the reason, for people, once the connection has ended and all its requests have. */
+  readonly closed: Promise<string>;
+  private readonly requests = new Requests();
+  private lastId = 0;
+  private heard = performance.now();
+  private keepalive: NodeJS.Timeout | undefined;
+  private endedBecause = "";
+
+  private constructor(
+    private readonly socket: Socket,
+    welcome: Frame,
+    incoming: Incoming,
+    onFrame: FrameHandler,
+    private readonly logger: Logger,
+  ) {
+    this.welcome = welcomeOf(welcome);
+    this.closed = new Promise((resolve) => {
+      incoming.ended = (problem) => {
+        clearTimeout(this.keepalive);
+        const reason = this.reason(problem);
+        this.requests.loseAll(reason);
+        resolve(reason);
+      };
+    });
+    incoming.received = (frame, state) => this.received(frame, state, onFrame);
+    incoming.broken = (problem) => {
+      this.logger.error(`what came from the sidecar cannot be read: ${problem.text}`);
+      this.close(problem.text, "protocol");
+    };
+    incoming.alive = () => (this.heard = performance.now());
+    this.watch();
+  }
+
+  /** Dials and greets. Rejects with a system error, or an {@link OrreryError} where no welcome comes. */
+  static async open(endpoint: Endpoint, onFrame: FrameHandler, logger: Logger): Promise<Connection> {
+    const socket = connect({ ...endpoint, noDelay: true });
+    const incoming = new Incoming(socket);
+    try {
+      await once(socket, "connect");
+      const client = `orrery-typescript/${VERSION} (node ${process.versions.node})`;
+      socket.write(encodeFrame({ type: "hello", version: PROTOCOL_VERSION, minVersion: 1, features: [], client }));
+      return new Connection(socket, await incoming.welcome(endpointText(endpoint)), incoming, onFrame, logger);
+    } catch (problem) {
+      socket.destroy();
+      throw problem;
+    }
+  }
+
+  get isOpen(): boolean {
+    return this.socket.writable && !this.endedBecause;
+  }
+
+  get isWritable(): boolean {
+    return this.socket.writableLength <= WRITE_BYTES_MAX;
+  }
+
+  /** Resolves when less than the maximum is unwritten, or the connection has ended. */
+  async writable(): Promise<void> {
+    if (!this.isWritable) await Promise.race([once(this.socket, "drain"), this.closed]);
+  }
+
+  /** Says goodbye, and closes once that is written. */
+  close(text = "the client is done", code = "cancelled"): void {
+    if (!this.isOpen) return;
+    this.tell({ type: "goodbye", code, text });
+    this.endedBecause = text;
+    this.socket.destroySoon();
+    setTimeout(() => this.socket.destroy(), CLOSE_MS).unref();
+  }
+
+  /** Ends it at once, whatever is unwritten. */
+  abort(reason: string): void {
+    this.endedBecause ||= reason;
+    this.socket.destroy();
+  }
+
+  // ---- frames out ----
+
+  /** Sends a frame that is encoded. Throws `unavailable` where the connection has ended. */
+  send(bytes: Uint8Array): void {
+    if (!this.isOpen) throw unavailable("the connection to the sidecar is closed");
+    this.socket.write(bytes);
+  }
+
+  /** Sends what has no answer; to nobody where the connection has ended. */
+  tell(frame: Frame): void {
+    if (this.isOpen) this.send(encodeFrame(frame));
+  }
+
+  nextId(): number {
+    return ++this.lastId;
+  }
+
+  /** Sends a request under an id from {@link nextId}. Ends with the result, or with an {@link OrreryError}. */
+  request(id: number, frame: Frame, effectIfLost: Effect = "unknown"): Promise<unknown> {
+    this.send(encodeFrame({ ...frame, id }));
+    return this.requests.add(id, effectIfLost);
+  }
+
+  /** See {@link Requests.limit}. */
+  limit(id: number, ms: number): void {
+    this.requests.limit(id, ms);
+  }
+
+  /** Gives a request up, where it is still open: the sidecar is told, and its late result is dropped. */
+  cancel(id: number): void {
+    if (this.requests.drop(id)) this.tell({ type: "cancel", id });
+  }
+
+  // ---- frames in ----
+
+  private received(frame: Frame, state: Uint8Array | undefined, onFrame: FrameHandler): void {
+    switch (frame.type) {
+      case "result":
+        return this.requests.takeResult(frame);
+      case "ping":
+        return this.tell({ type: "pong", n: frame["n"] });
+      case "goodbye":
+        this.endedBecause = goodbyeText(frame);
+        this.socket.destroySoon();
+        return;
+      case "pong":
+      case "welcome":
+        return;
+      default:
+        return onFrame(this, frame, state);
+    }
+  }
+
+  private reason(problem: Error | undefined): string {
+    return this.endedBecause || problem?.message || "closed by the other side";
+  }
+
+  /** Pings where nothing was heard for the keepalive time, gives up after twice that. */
+  private watch(due = Infinity): void {
+    const { keepaliveMs } = this.welcome;
+    const now = performance.now();
+    const silent = now - this.heard;
+    let wait = keepaliveMs - silent;
+    if (now - due > keepaliveMs / 4) {
+      wait = keepaliveMs / 4; // this loop was blocked: what has arrived meanwhile is not read yet
+    } else if (silent >= 2 * keepaliveMs) {
+      this.abort(`nothing was heard from the sidecar for ${(silent / 1000).toFixed(1)} s`);
+      return;
+    } else if (silent >= keepaliveMs) {
+      this.tell({ type: "ping", n: 1 });
+      wait = 2 * keepaliveMs - silent;
+    }
+    this.keepalive = setTimeout(() => this.watch(now + wait), wait);
+  }
+}
+
+/** The bytes of a socket as frames, before there is a connection to give them to and after. */
+class Incoming {
+  received: (frame: Frame, state: Uint8Array | undefined) => void = (frame) => this.first(frame);
+  broken: (problem: OrreryError) => void = (problem) => this.fail(protocolError(`this is no sidecar: ${problem.text}`));
+  ended: (problem: Error | undefined) => void = (problem) => this.fail(unavailable(`the connection ended: ${problem?.message ?? "closed"}`));
+  alive: () => void = () => {};
+  private readonly splitter = new Splitter();
+  private readonly greeting: Promise<Frame>;
+  private first!: (frame: Frame) => void;
+  private fail!: (problem: Error) => void;
+
+  constructor(socket: Socket) {
+    this.greeting = new Promise((resolve, reject) => {
+      this.fail = reject;
+      this.first = (frame) => {
+        if (frame.type === "welcome") resolve(frame);
+        else if (frame.type === "goodbye") reject(new OrreryError(String(frame["code"]), goodbyeText(frame), "not_executed"));
+      };
+    });
+    this.greeting.catch(() => {}); // looked at, even where nobody waits for it any more
+    let problem: Error | undefined;
+    socket.on("error", (error) => (problem = error));
+    socket.on("close", () => this.ended(problem));
+    socket.on("data", (data) => this.take(data));
+  }
+
+  async welcome(where: string): Promise<Frame> {
+    const text = `${where} did not answer the hello within ${HELLO_MS / 1000} s`;
+    const timer = setTimeout(() => this.fail(unavailable(text)), HELLO_MS);
+    try {
+      return await this.greeting;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  private take(data: Buffer): void {
+    this.alive();
+    try {
+      for (const body of this.splitter.feed(data)) {
+        const [frame, state] = decodeFrame(body);
+        this.received(frame, state);
+      }
+    } catch (problem) {
+      const text = problem instanceof OrreryError ? problem.text : `a frame has not the fields that it should: ${String(problem)}`;
+      this.broken(protocolError(text));
+    }
+  }
+}
+
+function protocolError(text: string): OrreryError {
+  return new OrreryError("protocol", text, "not_executed");
+}
+
+function goodbyeText(frame: Frame): string {
+  const said = `the sidecar said goodbye: ${frame["code"]}: ${frame["text"]}`;
+  if (frame["code"] !== "protocol" || frame["version"] === undefined) return said;
+  return `${said} (it speaks versions ${frame["minVersion"]} to ${frame["version"]}, this client ${PROTOCOL_VERSION})`;
+}
+
+function welcomeOf(frame: Frame): Welcome {
+  const limits = frame["limits"] ?? {};
+  return {
+    node: frame["node"] ?? "",
+    mesh: frame["mesh"] ?? "",
+    sidecar: frame["sidecar"] ?? "",
+    features: new Set<string>(frame["features"] ?? []),
+    keepaliveMs: Math.max(frame["keepaliveMs"] ?? 15000, 10),
+    frameBytes: limits.frameBytes ?? FRAME_BYTES_MAX,
+    valueBytes: limits.valueBytes ?? VALUE_BYTES_MAX,
+    requests: limits.requests ?? 1024,
+  };
+}

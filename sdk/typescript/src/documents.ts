@@ -1,0 +1,51 @@
+/** The documents that the sidecar answers with. Later versions may add fields. */
+
+export interface ProcessDocument {
+  class: string;
+  key: string;
+  node: string;
+  pid: string;
+  state: string;
+  mailbox: number;
+  handled: number;
+  restarts: number;
+  classVersion: number;
+  supervisor: string;
+  ageSeconds: number;
+  lastExit: { reason: string; agoSeconds: number } | null;
+}
+
+export interface NodeDocument {
+  name: string;
+  uid: string;
+  boot: number;
+  address: string;
+  state: "self" | "up" | "connecting" | "down" | "draining";
+  processes: number;
+  rttSeconds: number;
+  version: string;
+}
+
+export interface ClassDocument {
+  name: string;
+  version: number;
+  behaviour: string;
+  supervision: Record<string, unknown>;
+  limits: Record<string, unknown>;
+  callTimeoutSeconds: number;
+  error: string | null;
+}
+
+export interface Processes {
+  processes: ProcessDocument[];
+  /** Nodes that did not answer. */
+  unreachable: string[];
+  /** There are more than the limit. */
+  truncated: boolean;
+}
+
+export interface Tree {
+  nodes: { node: string; supervisors: Record<string, unknown>[] }[];
+  unreachable: string[];
+  truncated: boolean;
+}

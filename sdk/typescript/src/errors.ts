@@ -1,0 +1,67 @@
+/** What a request can end with, beside its result. */
+
+/** Every code of the protocol. Sidecars of later versions may have more. */
+export const CODES = [
+  "invalid_argument", "not_found", "conflict", "already_exists", "too_large", "overloaded", "unauthenticated", "forbidden",
+  "process_exited", "handler_failed", "limit_exceeded", "unavailable", "draining", "isolated", "deadline_exceeded", "internal",
+  "io", "protocol", "cancelled", "gone",
+] as const;
+export type Code = (typeof CODES)[number];
+
+/**
+ * What an error means for the state of the mesh: `not_executed` (nothing was done; asking again is safe), `executed` (it was done, and
+ * this is its outcome), or `unknown` (look before asking again).
+ */
+export type Effect = "not_executed" | "executed" | "unknown";
+
+const EFFECTS: readonly string[] = ["not_executed", "executed", "unknown"];
+
+/** What requests end with that have no result. Tell them apart by {@link code}, and decide by {@link effect}. */
+export class OrreryError extends Error {
+  override readonly name = "OrreryError";
+  readonly code: Code | (string & {});
+  readonly effect: Effect;
+  /** The error's text, for people; `message` has the code and the effect around it. */
+  readonly text: string;
+
+  constructor(code: Code | (string & {}), text: string, effect: Effect = "unknown") {
+    super(`${code}: ${text} [${effect}]`);
+    this.code = code;
+    this.text = text;
+    this.effect = effect;
+  }
+
+  /** The error of a result frame; effects that this version does not know are `unknown`. */
+  static of(fields: { code?: unknown; text?: unknown; effect?: unknown }): OrreryError {
+    const effect = EFFECTS.includes(fields.effect as string) ? (fields.effect as Effect) : "unknown";
+    return new OrreryError(String(fields.code ?? "internal"), String(fields.text ?? ""), effect);
+  }
+}
+
+/**
+ * Thrown by a handler: its caller gets this error, and the process lives on as it was before the message. Changes to the state and
+ * effects of that message are dropped. `effect` need only be given where something was done elsewhere that cannot be taken back.
+ */
+export class Refused extends Error {
+  override readonly name = "Refused";
+  readonly code: Code;
+  readonly text: string;
+  readonly effect: Effect;
+
+  constructor(code: Code, text: string = code, effect: Effect = "not_executed") {
+    super(`${code}: ${text}`);
+    if (!CODES.includes(code)) throw new RangeError(`'${code}' is no code; use one of ${[...CODES].sort().join(", ")}`);
+    if (!EFFECTS.includes(effect)) throw new RangeError(`an effect is one of ${EFFECTS.join(", ")}, not '${effect}'`);
+    this.code = code;
+    this.text = text;
+    this.effect = effect;
+  }
+}
+
+export function unavailable(text: string, effect: Effect = "not_executed"): OrreryError {
+  return new OrreryError("unavailable", text, effect);
+}
+
+export function invalid(text: string): OrreryError {
+  return new OrreryError("invalid_argument", text, "not_executed");
+}

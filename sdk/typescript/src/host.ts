@@ -1,0 +1,267 @@
+/** Hosting: registers process classes with the sidecar, and does the work that it hands over. */
+import { Backoff, pause } from "./backoff.js";
+import type { Client } from "./client.js";
+import type { Connection } from "./connection.js";
+import type { Runtime } from "./context.js";
+import { type Definition, definitionsOf } from "./definition.js";
+import { OrreryError } from "./errors.js";
+import { type Frame, encodeFrame } from "./frames.js";
+import type { Logger, Metrics } from "./hooks.js";
+import { LagWatch } from "./lag.js";
+import type { Link, Listener } from "./link.js";
+import type { NameLike } from "./names.js";
+import type { ProcessClass } from "./process.js";
+import { VALUE_BYTES_MAX, type Value } from "./values.js";
+import { type Done, type Work, crash, handle, workOf } from "./work.js";
+
+const REGISTER_MS = 10_000;
+const DRAIN_MS = 20_000;
+
+export interface HostOptions {
+  /** Names this app and its version to people. */
+  readonly app?: string | undefined;
+  /** Overrides that of the classes: how much of each is handled here at once. */
+  readonly concurrency?: number | undefined;
+  /** Gives registering up. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** `ready`, `undeclared` (no such `ProcessClass` yet) or `other` (it is not app-hosted any more). */
+export type ClassState = "ready" | "undeclared" | "other";
+
+interface AtWork {
+  readonly work: Work;
+  readonly abort: AbortController;
+  /** Nobody is to hear of it: its connection has ended, or is about to. */
+  abandoned: boolean;
+}
+
+/**
+ * Hosts classes over a client's connection; made by {@link Client.host}. Registers again by itself on every new connection. When a connection is
+ * lost, handlers at work see their signal aborted: the sidecar has ended exactly the processes that they worked for.
+ */
+export class Host implements Listener, Runtime, AsyncDisposable {
+  /** By class. */
+  readonly states = new Map<string, ClassState>();
+  readonly logger: Logger;
+  valueBytes = VALUE_BYTES_MAX;
+  private readonly definitions: Map<string, Definition>;
+  private readonly atWork = new Set<AtWork>();
+  private readonly lag: LagWatch;
+  private connection: Connection | undefined;
+  private draining = false;
+  private registeredOnce!: () => void;
+  private fail!: (problem: Error) => void;
+  private readonly registered = new Promise<void>((resolve) => (this.registeredOnce = resolve));
+  private readonly failure = new Promise<never>((_, reject) => (this.fail = reject));
+
+  constructor(
+    private readonly link: Link,
+    private readonly client: Client,
+    classes: readonly ProcessClass[],
+    private readonly options: HostOptions,
+    private readonly metrics: Required<Metrics>,
+  ) {
+    this.definitions = definitionsOf(classes);
+    this.logger = link.logger;
+    this.lag = new LagWatch(() => this.describeWork(), this.logger);
+    this.failure.catch(() => {}); // whoever waits for it hears it; else it was logged
+  }
+
+  // ---- its life ----
+
+  /** Registers. Rejects with an {@link OrreryError} where the sidecar refuses a class for good. */
+  async open(): Promise<void> {
+    this.link.listeners.unshift(this); // work is most of what comes
+    this.lag.start();
+    const { signal } = this.options;
+    const aborted = () => this.fail(signal?.reason as Error);
+    signal?.addEventListener("abort", aborted);
+    try {
+      this.opened(await this.link.connection(undefined, signal));
+      await Promise.race([this.registered, this.failure]);
+    } catch (problem) {
+      this.close();
+      throw problem;
+    } finally {
+      signal?.removeEventListener("abort", aborted);
+    }
+  }
+
+  /** Takes no more work and finishes what is here. Whether that was done in time. */
+  async drain(timeoutMs = DRAIN_MS): Promise<boolean> {
+    this.draining = true;
+    if (!this.connection?.isOpen) return true;
+    const id = this.connection.nextId();
+    try {
+      const drained = this.connection.request(id, { type: "drain" }, "not_executed");
+      this.connection.limit(id, timeoutMs);
+      await drained;
+      return true;
+    } catch (problem) {
+      this.logger.warn(`draining did not end in time, with ${this.atWork.size} handlers at work: ${(problem as Error).message}`);
+      return false;
+    }
+  }
+
+  /** Hosts no more. Handlers at work see their signal aborted, and what they still say is for nobody; {@link drain} first lets them finish. */
+  close(): void {
+    this.link.remove(this);
+    this.connection = undefined;
+    this.abandon("the host has ended");
+    this.lag.stop();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.drain();
+    this.close();
+  }
+
+  /** Rejects when hosting cannot go on, with the reason: a class that the sidecar does not take, or a closed client. */
+  failed(): Promise<never> {
+    return this.failure;
+  }
+
+  // ---- registering ----
+
+  opened(connection: Connection): void {
+    if (this.connection === connection || this.draining) return;
+    this.connection = connection;
+    this.valueBytes = connection.welcome.valueBytes;
+    void this.registerAll(connection);
+  }
+
+  private async registerAll(connection: Connection): Promise<void> {
+    if (!connection.welcome.features.has("host")) {
+      this.fail(new OrreryError("protocol", "this sidecar hosts no classes of apps", "not_executed"));
+      return;
+    }
+    const backoff = new Backoff(200, 5000);
+    let waiting = [...this.definitions.values()];
+    while (waiting.length > 0 && connection === this.connection && connection.isOpen) {
+      const refused: Definition[] = [];
+      for (const definition of waiting) if (!(await this.registerOne(connection, definition))) refused.push(definition);
+      waiting = refused;
+      if (waiting.length > 0) await pause(backoff.next());
+    }
+    if (waiting.length === 0) this.registeredOnce();
+  }
+
+  /** Whether the sidecar knows the class now; errors that time cannot heal end the host. */
+  private async registerOne(connection: Connection, definition: Definition): Promise<boolean> {
+    const { className } = definition;
+    const { app = "", concurrency } = this.options;
+    const id = connection.nextId();
+    try {
+      const answer = connection.request(id, { type: "register", ...definition.registration(app, concurrency) }, "not_executed");
+      connection.limit(id, REGISTER_MS);
+      const { state = "ready" } = ((await answer) ?? {}) as { state?: ClassState };
+      this.setState(className, state);
+      return true;
+    } catch (problem) {
+      const { code } = problem as OrreryError;
+      this.logger.error(`class '${className}' is not registered: ${(problem as Error).message}`);
+      const forGood = code === "invalid_argument" || code === "already_exists" || (code === "conflict" && !this.states.has(className));
+      if (forGood) this.fail(problem as OrreryError);
+      return false;
+    } finally {
+      connection.cancel(id);
+    }
+  }
+
+  private setState(className: string, state: ClassState): void {
+    if (this.states.get(className) !== state) {
+      const text = `class '${className}' is ${{ ready: "ready", undeclared: "not declared yet", other: "not app-hosted" }[state] ?? state}`;
+      if (state === "ready") this.logger.info(text);
+      else this.logger.warn(text);
+    }
+    this.states.set(className, state);
+  }
+
+  // ---- Listener ----
+
+  received(connection: Connection, frame: Frame, state: Uint8Array | undefined): boolean {
+    switch (frame.type) {
+      case "work":
+        this.start(connection, frame, state);
+        return true;
+      case "cancel":
+        if (frame["work"] === undefined) return false;
+        this.cancel(connection, frame["work"], frame["text"] ?? "");
+        return true;
+      case "class":
+        this.setState(frame["class"], frame["state"] ?? "ready");
+        return true;
+      case "refused":
+        this.logger.error(`the sidecar refused what a handler did: ${frame["error"]?.code}: ${frame["error"]?.text}`);
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  lost(): void {
+    this.abandon("the connection was lost");
+  }
+
+  ended(problem: OrreryError): void {
+    this.fail(problem);
+  }
+
+  // ---- work ----
+
+  private start(connection: Connection, frame: Frame, state: Uint8Array | undefined): void {
+    const abort = new AbortController();
+    const one: AtWork = { work: workOf(frame, state, abort.signal, connection), abort, abandoned: false };
+    this.atWork.add(one);
+    void this.do(one);
+  }
+
+  private async do(one: AtWork): Promise<void> {
+    const { work } = one;
+    const started = performance.now();
+    const definition = this.definitions.get(work.className);
+    const done = definition ? await handle(definition, work, this) : crash(`this app does not host class '${work.className}'`);
+    this.atWork.delete(one);
+    if (!one.abandoned) this.sendDone(work, work.signal.aborted ? { fields: {}, outcome: "cancelled" } : done);
+    const outcome = work.signal.aborted ? "cancelled" : done.outcome;
+    this.metrics.handled(work.className, work.callback, work.method, outcome, performance.now() - started);
+  }
+
+  private sendDone(work: Work, done: Done): void {
+    const connection = work.connection as Connection;
+    if (!connection.isOpen) return;
+    let bytes = encodeFrame({ type: "done", work: work.id, ...done.fields });
+    if (bytes.length > connection.welcome.frameBytes) {
+      const text = `state, reply and effects together have ${bytes.length} bytes; a frame has at most ${connection.welcome.frameBytes}`;
+      this.logger.error(`${work.className}/${work.key}: ${text}`);
+      bytes = encodeFrame({ type: "done", work: work.id, ...crash(text).fields });
+    }
+    connection.send(bytes);
+  }
+
+  private cancel(connection: Connection, id: number, text: string): void {
+    for (const { work, abort } of this.atWork) {
+      if (work.connection !== connection || work.id !== id) continue;
+      this.logger.warn(`${work.className}/${work.key}: nobody waits for ${work.callback} ${work.method} any more: ${text}`);
+      abort.abort(new OrreryError("cancelled", text, "unknown"));
+    }
+  }
+
+  private abandon(reason: string): void {
+    for (const one of this.atWork) {
+      one.abandoned = true;
+      one.abort.abort(new OrreryError("cancelled", reason, "unknown"));
+    }
+  }
+
+  private describeWork(): string {
+    return [...this.atWork].slice(0, 5).map(({ work }) => `${work.className}/${work.key} ${work.method || work.callback}`).join(", ");
+  }
+
+  // ---- Runtime ----
+
+  callFrom(work: Work, to: NameLike, method: string, argument: unknown, options: { timeoutMs?: number | undefined }): Promise<any> {
+    return this.client.call(to, method, argument as Value, { ...options, signal: work.signal });
+  }
+}

@@ -1,0 +1,149 @@
+/** A connection to the sidecar that is there again after it was lost. */
+import { Backoff, pause } from "./backoff.js";
+import { Connection } from "./connection.js";
+import { type Endpoint, endpointText } from "./endpoints.js";
+import { OrreryError, unavailable } from "./errors.js";
+import type { Frame } from "./frames.js";
+import type { Logger, Metrics } from "./hooks.js";
+
+/** A connection that lasted as long begins the pauses anew; one that is refused at once over and over does not. */
+const STEADY_MS = 5000;
+
+/** Who is told of connections, and gets the frames that are no answers. */
+export interface Listener {
+  /** A new connection stands; nothing of an earlier one holds any more. */
+  opened?(connection: Connection): void;
+  /** Whether the frame was for this listener. */
+  received?(connection: Connection, frame: Frame, state: Uint8Array | undefined): boolean;
+  /** The connection has ended, and all requests on it have. */
+  lost?(connection: Connection, reason: string): void;
+  /** There will be no more connections. */
+  ended?(problem: OrreryError): void;
+}
+
+/** Dials until {@link close}, with pauses that double from 50 ms to 2 s. */
+export class Link {
+  current: Connection | undefined;
+  readonly listeners: Listener[] = [];
+  private readonly closing = new AbortController();
+  private running: Promise<void> | undefined;
+  private waiting: (() => void)[] = [];
+  private problem: Error = unavailable("not connected yet");
+
+  constructor(
+    private readonly endpoints: readonly Endpoint[],
+    private readonly metrics: Required<Metrics>,
+    readonly logger: Logger,
+  ) {}
+
+  start(): void {
+    this.running ??= this.keepConnected();
+  }
+
+  async close(reason = "the client is closed"): Promise<void> {
+    if (this.closing.signal.aborted) return;
+    this.closing.abort();
+    this.current?.close();
+    await this.running;
+    this.problem = unavailable(reason);
+    this.wake();
+    for (const listener of [...this.listeners]) listener.ended?.(unavailable(reason));
+  }
+
+  remove(listener: Listener): void {
+    const index = this.listeners.indexOf(listener);
+    if (index >= 0) this.listeners.splice(index, 1);
+  }
+
+  /** The connection, or the next one. Rejects with `unavailable` after a time (undefined: never) without, or the signal's reason. */
+  async connection(patienceMs?: number, signal?: AbortSignal): Promise<Connection> {
+    const end = patienceMs === undefined ? undefined : performance.now() + patienceMs;
+    for (;;) {
+      if (this.current?.isOpen) return this.current;
+      if (this.closing.signal.aborted || !this.running) throw unavailable(`no connection to the sidecar: ${this.problem.message}`);
+      const left = end === undefined ? undefined : end - performance.now();
+      if (left !== undefined && left <= 0) throw this.inVain(patienceMs ?? 0);
+      await this.change(left, signal);
+      signal?.throwIfAborted();
+    }
+  }
+
+  private inVain(patienceMs: number): OrreryError {
+    const where = this.endpoints.map(endpointText).join(" or ");
+    return unavailable(`no connection to a sidecar at ${where} within ${patienceMs / 1000} s: ${this.problem.message}`);
+  }
+
+  /** Resolves when the connection changes, after a time, or when the signal is aborted. */
+  private change(ms: number | undefined, signal: AbortSignal | undefined): Promise<void> {
+    return new Promise((resolve) => {
+      const end = () => {
+        clearTimeout(timer);
+        signal?.removeEventListener("abort", end);
+        this.waiting = this.waiting.filter((each) => each !== end);
+        resolve();
+      };
+      const timer = ms === undefined ? undefined : setTimeout(end, ms);
+      signal?.addEventListener("abort", end);
+      this.waiting.push(end);
+    });
+  }
+
+  private wake(): void {
+    for (const end of [...this.waiting]) end();
+  }
+
+  private async keepConnected(): Promise<void> {
+    const backoff = new Backoff();
+    const { signal } = this.closing;
+    while (!signal.aborted) {
+      const connection = await this.dial();
+      if (connection) {
+        const since = performance.now();
+        await this.untilLost(connection);
+        if (performance.now() - since >= STEADY_MS) backoff.reset();
+      }
+      await pause(backoff.next(), signal);
+    }
+  }
+
+  private async dial(): Promise<Connection | undefined> {
+    for (const endpoint of this.endpoints) {
+      try {
+        const connection = await Connection.open(endpoint, (...frame) => this.received(...frame), this.logger);
+        this.logger.info(`connected to the sidecar of ${connection.welcome.node} at ${endpointText(endpoint)}`);
+        return connection;
+      } catch (problem) {
+        this.failed(endpoint, problem as Error);
+      }
+    }
+    return undefined;
+  }
+
+  private received(connection: Connection, frame: Frame, state: Uint8Array | undefined): void {
+    if (this.listeners.some((listener) => listener.received?.(connection, frame, state))) return;
+    this.logger.debug(`a frame of type '${frame.type}' is passed over`);
+  }
+
+  private failed(endpoint: Endpoint, problem: Error): void {
+    if (problem.message !== this.problem.message) {
+      const text = `no connection to the sidecar at ${endpointText(endpoint)}: ${problem.message}`; // once a reason, not once a try
+      if (problem instanceof OrreryError && problem.code === "protocol") this.logger.error(text);
+      else this.logger.info(text);
+    }
+    this.problem = problem;
+  }
+
+  private async untilLost(connection: Connection): Promise<void> {
+    if (this.closing.signal.aborted) connection.close();
+    this.current = connection;
+    this.metrics.connected(connection.welcome.node);
+    for (const listener of [...this.listeners]) listener.opened?.(connection);
+    this.wake();
+    const reason = await connection.closed;
+    this.current = undefined;
+    if (!this.closing.signal.aborted) this.logger.warn(`the connection to the sidecar ended: ${reason}`);
+    this.problem = unavailable(`the connection ended: ${reason}`);
+    this.metrics.disconnected(reason);
+    for (const listener of [...this.listeners]) listener.lost?.(connection, reason);
+  }
+}

@@ -1,0 +1,149 @@
+/** The base class of processes that this app hosts. */
+import type { Context, StopKind } from "./context.js";
+import { TIMER_NAME_BYTES_MAX, castEffect, refusalEffect, replyEffect, timerEffect } from "./effects.js";
+import type { Refused } from "./errors.js";
+import { type Name, type NameLike, checkMethod, parseName } from "./names.js";
+import type { Value } from "./values.js";
+
+/** Why a process terminates. */
+export interface Reason {
+  readonly kind: string;
+  readonly text: string;
+}
+
+/** A subclass of {@link Process}, as it is hosted. */
+export interface ProcessClass {
+  new (context: Context): Process<any>;
+  readonly prototype: Process<any>;
+  readonly name: string;
+  readonly className: string;
+  readonly stateVersion: number;
+  readonly concurrency: number;
+}
+
+/**
+ * One kind of process. Each of its processes has a key, a state and a mailbox, and handles one message at a time.
+ *
+ * ```ts
+ * class Cart extends Process<{ items: string[] }> {
+ *   static override className = "cart";
+ *
+ *   init() {
+ *     this.state = { items: [] };
+ *   }
+ *
+ *   @call
+ *   async add(item: string) {
+ *     this.state.items.push(item);
+ *     return this.state.items.length;
+ *   }
+ * }
+ * ```
+ *
+ * The sidecar keeps the state between messages, so that any app that hosts the class can handle the next one. An instance lives for one
+ * message: what must last is in {@link state}, which is plain data. A handler that ends well has its reply, its changes and its effects
+ * taken together; one that throws crashes its process, and nothing of it is taken.
+ */
+export abstract class Process<State = any> {
+  /** The name of the `ProcessClass`. */
+  static className = "";
+  /** The version of the state's shape; raise it with {@link codeChange}. */
+  static stateVersion = 0;
+  /** How many processes of this class may be handled here at once. */
+  static concurrency = 64;
+
+  /** What the process remembers; null before {@link init}. Change it in place or assign it anew. */
+  declare state: State;
+  readonly #context: Context;
+
+  constructor(context: Context) {
+    this.#context = context;
+  }
+
+  // ---- callbacks, all optional ----
+
+  /** Sets the first state. What it throws keeps the process from starting. */
+  init?(key: string): void | Promise<void>;
+  /** Brings a state of another `stateVersion` to this one; `fromVersion` is the higher one after a rollback. */
+  codeChange?(fromVersion: number): void | Promise<void>;
+  /** Gets what {@link continue} was given, before any other message. */
+  handleContinue?(value: any): void | Promise<void>;
+  /** The last words of a process that ends in order. Only casts leave it. */
+  terminate?(reason: Reason): void | Promise<void>;
+
+  // ---- about the message at hand ----
+
+  get name(): Name {
+    return this.#context.name;
+  }
+
+  get key(): string {
+    return this.#context.name.key;
+  }
+
+  /** Names this life of the process: another after every restart. */
+  get pid(): string {
+    return this.#context.work.pid;
+  }
+
+  /** The method, or the timer's whole name. */
+  get message(): string {
+    return this.#context.work.method;
+  }
+
+  /** Aborted when nobody waits for this message any more: it ran over its time, its process was killed, the connection was lost. */
+  get signal(): AbortSignal {
+    return this.#context.work.signal;
+  }
+
+  // ---- effects ----
+
+  /** Sends a message that nobody answers, once this one is done. */
+  cast(to: NameLike, method: string, argument?: Value): void {
+    const encoded = this.#context.encode(argument, "argument");
+    this.#context.add(castEffect(parseName(to), checkMethod(method), encoded));
+  }
+
+  /** Sets the timer `name`, or sets it anew: `@info` with that name gets `argument`. It ends with the process. */
+  after(ms: number, name: string, argument?: Value): void {
+    const size = Buffer.byteLength(name);
+    if (size < 1 || size > TIMER_NAME_BYTES_MAX) throw new RangeError(`a timer's name has 1 to ${TIMER_NAME_BYTES_MAX} bytes`);
+    if (!(ms >= 0 && ms <= Number.MAX_SAFE_INTEGER)) throw new RangeError(`a timer is some milliseconds ahead, not ${ms}`);
+    this.#context.add(timerEffect(name, Math.max(1, Math.ceil(ms)), this.#context.encode(argument, "argument")));
+  }
+
+  /** Whether it is set or not. */
+  cancelTimer(name: string): void {
+    this.#context.add({ cancelTimer: name });
+  }
+
+  /** Leaves the caller waiting and returns its token, plain data to keep in the state until {@link reply} or {@link refuse}. */
+  replyLater(): number {
+    return this.#context.leaveWaiting();
+  }
+
+  /** Answers a caller that {@link replyLater} left waiting. */
+  reply(to: number, value?: Value): void {
+    this.#context.answer(to, replyEffect(to, this.#context.encode(value, "reply")));
+  }
+
+  /** Answers such a caller with an error. */
+  refuse(to: number, error: Refused): void {
+    this.#context.answer(to, refusalEffect(to, error));
+  }
+
+  /** Calls {@link handleContinue} next, before the messages that wait. */
+  continue(value?: Value): void {
+    this.#context.setNext(value);
+  }
+
+  /** Ends the process after this message. */
+  stop(kind: StopKind = "normal", text = ""): void {
+    this.#context.setStop(kind, text);
+  }
+
+  /** Asks another process and waits. A call to itself is refused at once. */
+  call<T = any>(to: NameLike, method: string, argument?: Value, options: { timeoutMs?: number } = {}): Promise<T> {
+    return this.#context.call(to, method, argument, options);
+  }
+}

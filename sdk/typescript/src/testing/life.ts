@@ -1,0 +1,35 @@
+/** What the test kit keeps of a process, as a sidecar would. */
+import { encode } from "../cbor.js";
+import type { Callback } from "../definition.js";
+import type { Name } from "../names.js";
+import type { Alarm } from "./clock.js";
+
+/** A message, and who waits for its answer. */
+export interface Message {
+  readonly callback: Callback;
+  readonly method: string;
+  readonly argument: unknown;
+  readonly trace?: string | undefined;
+  readonly answer?: { resolve(value: unknown): void; reject(problem: Error): void };
+}
+
+/** One life of a process, from its start to its exit. */
+export class Life {
+  begun = false;
+  restarted = false;
+  state: Uint8Array = encode(null);
+  stateVersion = 0;
+  mailbox: Message[] = [];
+  next: Message | undefined;
+  handling: { message: Message; abort: AbortController } | undefined;
+  /** Calls to others that its handler waits for. */
+  waitsInside = 0;
+  readonly timers = new Map<string, Alarm>();
+  readonly kept = new Map<number, Message>();
+  callers = 0;
+
+  constructor(
+    readonly name: Name,
+    readonly number: number,
+  ) {}
+}

@@ -1,0 +1,25 @@
+/** Values: arguments, replies and states, encoded and measured before they go anywhere. */
+import { CborError, Encoded, encode } from "./cbor.js";
+import { OrreryError, invalid } from "./errors.js";
+
+export const VALUE_BYTES_MAX = 1024 * 1024;
+
+/** Plain data: what JSON could express, and byte strings. Integers beyond 2^53 are bigints. */
+export type Value =
+  | null | undefined | boolean | number | bigint | string | Uint8Array
+  | readonly Value[] | { readonly [key: string]: Value };
+
+/** Throws `invalid_argument` for what is not plain data, `too_large` for what is over the limit. */
+export function encodeValue(value: unknown, what: string, bytesMax: number = VALUE_BYTES_MAX): Encoded {
+  let bytes: Uint8Array;
+  try {
+    bytes = encode(value);
+  } catch (problem) {
+    if (!(problem instanceof CborError)) throw problem;
+    throw invalid(`the ${what} cannot be sent: ${problem.message}`);
+  }
+  if (bytes.length > bytesMax) {
+    throw new OrreryError("too_large", `the ${what} has ${bytes.length} bytes; at most ${bytesMax} can be sent`, "not_executed");
+  }
+  return new Encoded(bytes);
+}

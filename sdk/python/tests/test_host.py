@@ -410,7 +410,7 @@ class Programs(SidecarCase):
         client = await self.connect()
         source = PROGRAM.format(src=str(pathlib.Path(orrery.__file__).parents[1]), address=self.sidecar.address)
         program = await asyncio.create_subprocess_exec(sys.executable, "-c", source, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        asking = asyncio.ensure_future(client.call("desk/a", "sleep", 0.3))
+        asking = asyncio.ensure_future(client.call("desk/a", "sleep", 2))
         await until(lambda: self.sidecar.mesh.apps.works, 60)  # an interpreter starts slowly on a busy machine
         program.send_signal(signal.SIGTERM)
         await until(lambda: self.sidecar.count("drain"))

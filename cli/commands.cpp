@@ -88,7 +88,13 @@ exit_code complain(const error& why, const session* with) {
 
 exit_code nodes(session& with) { return show(with, "/v1/nodes", show_nodes); }
 exit_code classes(session& with) { return show(with, "/v1/classes", show_classes); }
-exit_code tree(session& with, bool local) { return show(with, local ? "/v1/tree?node=local" : "/v1/tree", show_tree); }
+exit_code tree(session& with, const tree_options& options) {
+  const bool children = options.depth > 1 || !options.klass.empty();
+  auto target = fmt::format("/v1/tree?children={}", children ? options.limit : 0);
+  if (!options.klass.empty()) target += "&class=" + kube::percent_encode(options.klass);
+  if (options.local) target += "&node=local";
+  return show(with, target, options.depth == 0 ? show_tree_nodes : show_tree);
+}
 
 exit_code processes(session& with, const std::string& klass, std::size_t limit, bool local) {
   auto target = fmt::format("/v1/processes?limit={}", limit);

@@ -28,7 +28,13 @@ struct session {
 [[nodiscard]] exit_code nodes(session& with);
 [[nodiscard]] exit_code processes(session& with, const std::string& klass, std::size_t limit, bool local);
 [[nodiscard]] exit_code classes(session& with);
-[[nodiscard]] exit_code tree(session& with, bool local);
+struct tree_options {
+  std::size_t depth = 1;   ///< 0: nodes, 1: supervisors, 2: their processes
+  std::string klass;       ///< only this one's supervisor, with its processes
+  std::size_t limit = 20;  ///< processes of each supervisor
+  bool local = false;
+};
+[[nodiscard]] exit_code tree(session& with, const tree_options& options);
 [[nodiscard]] exit_code inspect(session& with, const std::string& name);
 /// `argument` is JSON text; empty: null; "-": standard input.
 [[nodiscard]] exit_code call(session& with, const std::string& name, const std::string& method, std::string argument);
@@ -42,6 +48,24 @@ struct session {
                                   const std::string& version);
 [[nodiscard]] exit_code suspend(session& with, const std::string& name);
 [[nodiscard]] exit_code resume(session& with, const std::string& name);
+struct crashes_options {
+  std::string name;   ///< of one process; empty: of all
+  std::string klass;  ///< of one class
+  std::size_t limit = 20;
+  bool local = false;
+};
+[[nodiscard]] exit_code crashes(session& with, const crashes_options& options);
+/// What one process receives and answers, until there were `limit` messages, `seconds` have passed, or SIGINT.
+[[nodiscard]] exit_code trace(session& with, const std::string& name, std::size_t limit, std::size_t seconds);
+struct top_options {
+  std::string by = "mailbox";
+  std::size_t limit = 50;
+  bool local = false;
+  bool once = false;
+  std::chrono::milliseconds interval{2000};
+};
+/// On a terminal again and again, sorted anew at the touch of a key; else, or with `once`, a table.
+[[nodiscard]] exit_code top(session& with, top_options options);
 /// Of one node, until SIGINT or SIGTERM; connects again when the connection is lost.
 [[nodiscard]] exit_code events(session& with);
 

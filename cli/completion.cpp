@@ -15,11 +15,14 @@ struct command {
   std::string_view options;  ///< its own; those of every command are added
 };
 
-constexpr std::array<command, 16> commands{{
+constexpr std::array<command, 19> commands{{
     {"nodes", "Nodes of the mesh", ""},
     {"processes", "Processes of the mesh", "--class --limit --local"},
     {"classes", "Classes, and what is wrong with them", ""},
-    {"tree", "Supervisors of each node", "--local"},
+    {"tree", "Supervisors of each node, and their processes", "--depth --class --limit --local"},
+    {"top", "The greatest processes of the mesh", "--by --limit --interval --once --local"},
+    {"crashes", "Processes that crashed", "--class --limit --local"},
+    {"trace", "Follow what a process receives and answers", "--limit --seconds"},
     {"call", "Call a process and print its reply", ""},
     {"cast", "Send a message without waiting", ""},
     {"inspect", "One process in detail", ""},
@@ -73,7 +76,7 @@ _orrery_read() {
       --sidecar|--mesh) (( $# > 1 )) && given+=("$1" "$2") && shift;;
       --kubeconfig|--context) (( $# > 1 )) && given+=("$1" "$2") && reach+=("$1" "$2") && shift;;
       -n|--namespace) (( $# > 1 )) && given+=("$1" "$2") && space=("$1" "$2") && shift;;
-      -o|--output|--timeout|--class|--limit|--reason|--if-version|--keys|--interval-ms) (( $# > 1 )) && shift;;
+      -o|--output|--timeout|--class|--limit|--reason|--if-version|--by|--depth|--seconds|--interval|--keys|--interval-ms) (( $# > 1 )) && shift;;
       -*) ;;
       *) if [[ -z $command ]]; then command=$1; else operands=$((operands + 1)); fi;;
     esac
@@ -89,7 +92,9 @@ _orrery_candidates() {
     --context) _orrery_contexts; return;;
     --timeout) echo 500ms 1s 5s 30s; return;;
     --class) _orrery_classes; return;;
-    --sidecar|--limit|--reason|--if-version|--keys|--interval-ms) return;;
+    --by) echo mailbox age memory reductions messages; return;;
+    --depth) echo 0 1 2; return;;
+    --sidecar|--limit|--reason|--if-version|--seconds|--interval|--keys|--interval-ms) return;;
   esac
   local own=''
   case $command in
@@ -102,7 +107,7 @@ _orrery_candidates() {
   case $command in
     '') echo "@names@";;
     completion) (( operands )) || echo bash zsh fish;;
-    call|cast|inspect|kill|stop|suspend|resume) (( operands )) || _orrery_processes;;
+    call|cast|inspect|kill|stop|suspend|resume|trace|crashes) (( operands )) || _orrery_processes;;
     state) case $operands in 0) echo get set;; 1) _orrery_processes;; esac;;
   esac
 }
@@ -203,11 +208,16 @@ complete -c orrery -l timeout -x -a '500ms 1s 5s 30s' -d 'Give up after this'
 complete -c orrery -s h -l help -d 'Help'
 complete -c orrery -n __orrery_no_command -l version -d 'The version'
 complete -c orrery -n '__fish_seen_subcommand_from state; and not __fish_seen_subcommand_from get set' -a 'get set'
-complete -c orrery -n '__fish_seen_subcommand_from call cast inspect kill stop suspend resume get set; and not string match -q -- "*/*" (commandline -opc)' -a '(__orrery_processes)'
+complete -c orrery -n '__fish_seen_subcommand_from call cast inspect kill stop suspend resume trace crashes get set; and not string match -q -- "*/*" (commandline -opc)' -a '(__orrery_processes)'
 complete -c orrery -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'
-complete -c orrery -n '__fish_seen_subcommand_from processes app' -l class -x -a '(__orrery_classes)' -d 'Only of this class'
-complete -c orrery -n '__fish_seen_subcommand_from processes' -l limit -x -d 'At most so many'
-complete -c orrery -n '__fish_seen_subcommand_from processes tree' -l local -d 'Only of the own node'
+complete -c orrery -n '__fish_seen_subcommand_from processes tree crashes app' -l class -x -a '(__orrery_classes)' -d 'Only of this class'
+complete -c orrery -n '__fish_seen_subcommand_from processes tree top crashes trace' -l limit -x -d 'At most so many'
+complete -c orrery -n '__fish_seen_subcommand_from processes tree top crashes' -l local -d 'Only of the own node'
+complete -c orrery -n '__fish_seen_subcommand_from tree' -l depth -x -a '0 1 2' -d 'Nodes, supervisors, processes'
+complete -c orrery -n '__fish_seen_subcommand_from top' -l by -x -a 'mailbox age memory reductions messages' -d 'How to sort'
+complete -c orrery -n '__fish_seen_subcommand_from top' -l interval -x -d 'Seconds between two looks'
+complete -c orrery -n '__fish_seen_subcommand_from top' -l once -d 'A table, once'
+complete -c orrery -n '__fish_seen_subcommand_from trace' -l seconds -x -d 'For so long'
 complete -c orrery -n '__fish_seen_subcommand_from kill' -l reason -x -d 'What its exit reason says'
 complete -c orrery -n '__fish_seen_subcommand_from set' -l if-version -x -d 'Only at this version'
 complete -c orrery -n '__fish_seen_subcommand_from app' -l keys -x -d 'How many processes'

@@ -31,8 +31,8 @@ failures=0
 # What is typed (the last word is the one that TAB is pressed in) | what is offered.
 cat >"$work/table" <<'TXT'
 orrery ca|call cast
-orrery |nodes processes classes tree call cast inspect kill stop state suspend resume events app completion version
-orrery --mesh demo c|classes call cast completion
+orrery |nodes processes classes tree top crashes trace call cast inspect kill stop state suspend resume events app completion version
+orrery --mesh demo c|classes crashes call cast completion
 orrery -o |table wide json
 orrery nodes --output w|wide
 orrery --mesh |demo
@@ -45,6 +45,10 @@ orrery completion |bash zsh fish
 orrery call |counter/near
 orrery --mesh demo -n shop kill |counter/far
 orrery call counter/near |
+orrery trace |counter/near
+orrery crashes |counter/near
+orrery top --by |mailbox age memory reductions messages
+orrery tree --depth |0 1 2
 orrery state |get set
 orrery state get |counter/near
 orrery state set counter/near --if|--if-version

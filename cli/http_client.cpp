@@ -12,6 +12,7 @@
 
 #include <array>
 #include <charconv>
+#include <limits>
 #include <optional>
 #include <utility>
 
@@ -168,7 +169,7 @@ result<http_reply> http_client::stream(const http_question& asked, milliseconds 
   if (auto done = self.connect(idle); !done) return fail(done.error());
   if (auto done = self.write(asked, idle); !done) return fail(done.error());
   http::response_parser<http::buffer_body> parser;
-  parser.body_limit(boost::none);
+  parser.body_limit(std::numeric_limits<std::uint64_t>::max());  // Beast 1.74 takes none for 0
   self.stream->expires_after(idle);
   auto ec = self.wait([&](auto told) { http::async_read_header(*self.stream, self.buffer, parser, std::move(told)); });
   if (ec) return fail(self.broken(ec, "lost the connection to", took_effect::not_executed));

@@ -46,6 +46,12 @@ struct choices {
   bool local = false;
   bool sets = false;     ///< state set, not state get
   bool follows = false;  ///< the command is one that follows all nodes of a mesh
+  tree_options tree;
+  crashes_options crashes;
+  top_options top;
+  double top_seconds = 2;
+  std::size_t trace_limit = 1000;
+  std::size_t trace_seconds = 60;
   app_options demo;
   std::size_t demo_interval_ms = 10;
 };
@@ -57,6 +63,45 @@ void declare_introspection(const auto& command, const auto& process, choices& gi
   process(command("suspend", "Let a process' messages wait until it is resumed",
                   [&given](session& s) { return suspend(s, given.name); }));
   process(command("resume", "Let a suspended process go on", [&given](session& s) { return resume(s, given.name); }));
+  auto* tree = command("tree", "Supervisors of each node, and their processes",
+                       [&given](session& s) { return cli::tree(s, given.tree); });
+  tree->add_option("--depth", given.tree.depth, "0: nodes, 1: supervisors, 2: processes")
+      ->check(CLI::Range(0, 2))
+      ->capture_default_str();
+  tree->add_option("--class", given.tree.klass, "Only of this class, with its processes");
+  tree->add_option("--limit", given.tree.limit, "Of each supervisor at most so many processes")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  tree->add_flag("--local", given.tree.local, "Only of the sidecar's own node");
+  auto* top = command("top", "The greatest processes of the mesh; on a terminal again and again", [&given](session& s) {
+    given.top.interval = std::chrono::milliseconds{static_cast<int>(given.top_seconds * 1000)};
+    return cli::top(s, given.top);
+  });
+  top->add_option("--by", given.top.by, "mailbox, age, memory, reductions or messages")
+      ->check(CLI::IsMember({"mailbox", "age", "memory", "reductions", "messages"}))
+      ->capture_default_str();
+  top->add_option("--limit", given.top.limit, "At most so many")->check(CLI::Range(1, 100))->capture_default_str();
+  top->add_option("--interval", given.top_seconds, "Seconds between two looks")
+      ->check(CLI::Range(0.5, 3600.0))
+      ->capture_default_str();
+  top->add_flag("--once", given.top.once, "A table, once");
+  top->add_flag("--local", given.top.local, "Only of the sidecar's own node");
+  auto* crashes = command("crashes", "Processes that crashed: what they did, and what followed",
+                          [&given](session& s) { return cli::crashes(s, given.crashes); });
+  crashes->add_option("CLASS/KEY", given.crashes.name, "Only of this process");
+  crashes->add_option("--class", given.crashes.klass, "Only of this class");
+  crashes->add_option("--limit", given.crashes.limit, "At most so many")
+      ->check(CLI::Range(1, 200))
+      ->capture_default_str();
+  crashes->add_flag("--local", given.crashes.local, "Only of the sidecar's own node");
+  auto* trace = command("trace", "Follow what a process receives and answers", [&given](session& s) {
+    return cli::trace(s, given.name, given.trace_limit, given.trace_seconds);
+  });
+  process(trace);
+  trace->add_option("--limit", given.trace_limit, "Until it has received so much")
+      ->check(CLI::Range(1, 100000))
+      ->capture_default_str();
+  trace->add_option("--seconds", given.trace_seconds, "For so long")->check(CLI::Range(1, 3600))->capture_default_str();
   auto* state = command("state", "A process' state: get it, or set another", [&given](session& s) {
     return given.sets ? state_set(s, given.name, given.argument, given.version) : state_get(s, given.name);
   });
@@ -94,9 +139,6 @@ void declare(CLI::App& app, choices& given, action& chosen) {
   list->add_option("--limit", given.limit, "At most so many")->check(CLI::Range(1, 10000))->capture_default_str();
   list->add_flag("--local", given.local, "Only of the sidecar's own node");
   command("classes", "Classes, and what is wrong with them", [](session& s) { return classes(s); });
-  command("tree", "Supervisors of each node", [&given](session& s) {
-    return tree(s, given.local);
-  })->add_flag("--local", given.local, "Only of the sidecar's own node");
   message(command("call", "Call a process and print its reply",
                   [&given](session& s) { return call(s, given.name, given.method, given.argument); }));
   message(command("cast", "Send a message without waiting for an answer",

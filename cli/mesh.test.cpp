@@ -12,6 +12,7 @@
 #include <fstream>
 #include <sstream>
 #include <sys/wait.h>
+#include <thread>
 #include <unistd.h>
 
 namespace orrery::cli {
@@ -133,6 +134,43 @@ TEST_F(orrery_program, a_suspended_process_answers_when_it_is_resumed) {
   orrery("cast counter/asleep add 4");
   EXPECT_EQ(orrery("resume counter/asleep").out, "resumed counter/asleep\n");
   EXPECT_EQ(orrery("call counter/asleep get").out, "5\n");
+}
+
+TEST_F(orrery_program, the_greatest_processes_and_crashes_are_tables_when_piped) {
+  orrery("call counter/great add 1");
+  EXPECT_THAT(orrery("top --by memory").out,
+              AllOf(StartsWith("NAME"), HasSubstr("counter/great"), Not(HasSubstr("\x1b"))));
+  EXPECT_EQ(nlohmann::json::parse(orrery("top --by memory -o json").out)["by"], "memory");
+  EXPECT_EQ(orrery("top --by beauty").code, 2);
+  orrery("kill counter/great --reason 'for the list'");
+  EXPECT_THAT(orrery("crashes counter/great").out, AllOf(StartsWith("AGO  NAME"), HasSubstr("killed: for the list")));
+  EXPECT_THAT(orrery("crashes --class counter -o wide").out, HasSubstr("Decision:      restarted\n"));
+  EXPECT_EQ(orrery("crashes counter/never").out, "No crashes are remembered.\n");
+  EXPECT_EQ(orrery("crashes counter/great --class counter").code, 2);
+}
+
+TEST_F(orrery_program, a_trace_prints_a_line_for_each_message_and_ends_by_itself) {
+  const auto out_path = std::filesystem::temp_directory_path() / ("orrery-cli-trace-" + std::to_string(getpid()));
+  orrery("call counter/t add 0");
+  std::thread tracing([&] { orrery("trace counter/t --limit 2 --seconds 20 > " + out_path.string()); });
+  EXPECT_TRUE(local_mesh::eventually(10s, [&] {
+    orrery("call counter/t add 1");
+    return slurp(out_path).find("call add 1 → reply") != std::string::npos;
+  }));
+  orrery("call counter/t add 1");
+  tracing.join();
+  EXPECT_THAT(slurp(out_path), Not(HasSubstr("ended")));
+  std::filesystem::remove(out_path);
+  EXPECT_THAT(orrery("trace nope/x").err, HasSubstr("no class 'nope'"));
+}
+
+TEST_F(orrery_program, the_tree_goes_as_deep_as_is_asked_for) {
+  orrery("call counter/leaf add 1");
+  EXPECT_THAT(orrery("tree").out, AllOf(HasSubstr("└─ kv"), Not(HasSubstr("leaf"))));
+  EXPECT_THAT(orrery("tree --depth 2").out, HasSubstr("leaf  running"));
+  EXPECT_THAT(orrery("tree --class counter").out, AllOf(HasSubstr("leaf"), Not(HasSubstr("kv"))));
+  EXPECT_THAT(orrery("tree --depth 0").out, AllOf(StartsWith("NODE"), Not(HasSubstr("counter"))));
+  EXPECT_EQ(orrery("tree --depth 3").code, 2);
 }
 
 TEST_F(orrery_program, a_class_that_there_is_not_is_said_so_with_those_that_there_are) {

@@ -1,5 +1,6 @@
 #include "cli/views.hpp"
 
+#include "cli/fields.hpp"
 #include "cli/format.hpp"
 
 #include <fmt/format.h>
@@ -14,46 +15,11 @@ namespace {
 using nlohmann::json;
 using align = table::align;
 
-std::string text_of(const json& object, const char* key) {
-  if (!object.is_object()) return "-";
-  const auto found = object.find(key);
-  if (found == object.end() || found->is_null()) return "-";
-  return found->is_string() ? found->get<std::string>() : found->dump();
-}
-
-std::optional<double> number_of(const json& object, const char* key) {
-  if (!object.is_object()) return std::nullopt;
-  const auto found = object.find(key);
-  if (found == object.end() || !found->is_number()) return std::nullopt;
-  return found->get<double>();
-}
-
-const json& list_of(const json& object, const char* key) {
-  static const json none = json::array();
-  if (!object.is_object()) return none;
-  const auto found = object.find(key);
-  return found != object.end() && found->is_array() ? *found : none;
-}
-
-const json& part_of(const json& object, const char* key) {
-  static const json none = json::object();
-  if (!object.is_object()) return none;
-  const auto found = object.find(key);
-  return found != object.end() && found->is_object() ? *found : none;
-}
-
 tone tone_of_state(const std::string& state) {
   if (state == "up" || state == "self" || state == "running") return tone::good;
   if (state == "down") return tone::bad;
   return tone::warning;
 }
-
-std::string time_or_dash(const json& object, const char* key, std::string (*show)(double)) {
-  const auto found = number_of(object, key);
-  return found ? show(*found) : "-";
-}
-
-std::string name_of(const json& process) { return text_of(process, "class") + "/" + text_of(process, "key"); }
 
 std::string last_exit_of(const json& process) {
   const auto& last = part_of(process, "lastExit");
@@ -171,6 +137,34 @@ std::string show_classes(const json& document, look how) {
   return out.render(how.colours);
 }
 
+namespace {
+
+/// "3 in 5s, 2 left"
+std::string budget_of(const json& supervisor) {
+  auto out = intensity_of(supervisor);
+  if (const auto left = number_of(supervisor, "budgetLeft")) out += fmt::format(" ({:.0f} left)", *left);
+  return out;
+}
+
+std::string supervisor_line(const json& supervisor, look how) {
+  const bool gave_up = number_of(supervisor, "gaveUp").value_or(0) > 0;
+  return fmt::format(
+      "{}  v{}, {}, {}, escalates to {}: {}, {}{}", text_of(supervisor, "class"), text_of(supervisor, "classVersion"),
+      text_of(supervisor, "strategy"), budget_of(supervisor), text_of(supervisor, "escalate"),
+      count_of(supervisor, "children", "process", "processes"), count_of(supervisor, "restarts", "restart", "restarts"),
+      gave_up ? painted(fmt::format(", gave up {} times", text_of(supervisor, "gaveUp")), tone::bad, how.colours) : "");
+}
+
+std::string child_line(const json& child, look how) {
+  const auto state = text_of(child, "state");
+  auto out = fmt::format("{}  {}", text_of(child, "key"), painted(state, tone_of_state(state), how.colours));
+  if (number_of(child, "mailbox").value_or(0) > 0) out += ", " + text_of(child, "mailbox") + " waiting";
+  if (number_of(child, "restarts").value_or(0) > 0) out += ", " + count_of(child, "restarts", "restart", "restarts");
+  return how.wide ? out + "  " + text_of(child, "pid") : out;
+}
+
+}  // namespace
+
 std::string show_tree(const json& document, look how) {
   std::string out;
   for (const auto& node : list_of(document, "nodes")) {
@@ -178,17 +172,38 @@ std::string show_tree(const json& document, look how) {
     const auto& supervisors = list_of(node, "supervisors");
     if (supervisors.empty()) out += "└─ (no supervisors: no process has run here)\n";
     for (std::size_t i = 0; i < supervisors.size(); ++i) {
-      const auto& each = supervisors[i];
-      const bool gave_up = number_of(each, "gaveUp").value_or(0) > 0;
-      out += fmt::format(
-          "{} {}  v{}, {}, {}, escalates to {}: {}, {}{}\n", i + 1 == supervisors.size() ? "└─" : "├─",
-          text_of(each, "class"), text_of(each, "classVersion"), text_of(each, "strategy"), intensity_of(each),
-          text_of(each, "escalate"), count_of(each, "children", "process", "processes"),
-          count_of(each, "restarts", "restart", "restarts"),
-          gave_up ? painted(fmt::format(", gave up {} times", text_of(each, "gaveUp")), tone::bad, how.colours) : "");
+      const bool last = i + 1 == supervisors.size();
+      out += (last ? "└─ " : "├─ ") + supervisor_line(supervisors[i], how) + "\n";
+      const auto& children = list_of(supervisors[i], "processes");
+      const auto count = number_of(supervisors[i], "children").value_or(0);
+      const auto more = children.empty() ? 0 : count - static_cast<double>(children.size());
+      const std::string indent = last ? "   " : "│  ";
+      for (std::size_t n = 0; n < children.size(); ++n) {
+        const bool end = n + 1 == children.size() && more <= 0;
+        out += indent + (end ? "└─ " : "├─ ") + child_line(children[n], how) + "\n";
+      }
+      if (more > 0) out += indent + fmt::format("└─ and {:.0f} more\n", more);
     }
   }
   return out.empty() ? "No nodes.\n" : out;
+}
+
+std::string show_tree_nodes(const json& document, look how) {
+  table all({{"NODE"}, {"SUPERVISORS", align::right}, {"PROCESSES", align::right}, {"RESTARTS", align::right}});
+  for (const auto& node : list_of(document, "nodes")) {
+    double processes = 0;
+    double restarts = 0;
+    const auto& supervisors = list_of(node, "supervisors");
+    for (const auto& each : supervisors) {
+      processes += number_of(each, "children").value_or(0);
+      restarts += number_of(each, "restarts").value_or(0);
+    }
+    all.add({{text_of(node, "node")},
+             {std::to_string(supervisors.size())},
+             {fmt::format("{:.0f}", processes)},
+             {fmt::format("{:.0f}", restarts), restarts > 0 ? tone::warning : tone::none}});
+  }
+  return all.empty() ? "No nodes.\n" : all.render(how.colours);
 }
 
 std::string show_process(const json& document, look how) {

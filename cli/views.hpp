@@ -16,6 +16,8 @@ struct look {
 [[nodiscard]] std::string show_processes(const nlohmann::json& document, look how);
 [[nodiscard]] std::string show_classes(const nlohmann::json& document, look how);
 [[nodiscard]] std::string show_tree(const nlohmann::json& document, look how);
+/// Only its nodes, with how much there is on each.
+[[nodiscard]] std::string show_tree_nodes(const nlohmann::json& document, look how);
 [[nodiscard]] std::string show_process(const nlohmann::json& document, look how);
 /// One line, without its end: time, type, what it is about.
 [[nodiscard]] std::string show_event(const std::string& type, const nlohmann::json& document, look how);

@@ -211,7 +211,7 @@ void http_connection::enqueue(std::string text) {
 }
 
 void http_connection::push(std::string_view type, std::string_view data) {
-  if (phase_ != phase::streaming) return;
+  if (phase_ != phase::streaming || finishing_) return;
   lingered_ = 0;
   if (queued_bytes_ + data.size() > options_.stream_bytes_max) {
     ++dropped_;
@@ -223,6 +223,13 @@ void http_connection::push(std::string_view type, std::string_view data) {
   }
   const auto text = fmt::format("event: {}\ndata: {}\n\n", type, data);
   enqueue(fmt::format("{:x}\r\n{}\r\n", text.size(), text));
+}
+
+void http_connection::finish() {
+  if (phase_ != phase::streaming || finishing_) return;
+  gone_ = nullptr;
+  finishing_ = true;
+  enqueue("0\r\n\r\n");
 }
 
 void http_connection::write_stream() {
@@ -238,7 +245,13 @@ void http_connection::write_stream() {
     if (ec) return self->close();
     self->queued_bytes_ -= n;
     self->stream_writing_ = false;
-    if (!self->queue_.empty()) self->write_stream();
+    if (!self->queue_.empty()) return self->write_stream();
+    if (!self->finishing_) return;
+    // The client's last words are still being read, as in any stream: its end closes the connection.
+    self->phase_ = phase::lingering;
+    self->set_deadline(linger_timeout);
+    error_code ignored;
+    self->socket_.shutdown(tcp::socket::shutdown_send, ignored);
   });
 }
 

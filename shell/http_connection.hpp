@@ -55,6 +55,7 @@ class http_connection final : public http_exchange, public std::enable_shared_fr
   void on_gone(std::function<void()> told) override { gone_ = std::move(told); }
   void stream() override;
   void push(std::string_view type, std::string_view data) override;
+  void finish() override;
 
  private:
   enum class phase : std::uint8_t { idle, reading, working, writing, streaming, lingering, closed };
@@ -94,6 +95,7 @@ class http_connection final : public http_exchange, public std::enable_shared_fr
   std::size_t queued_bytes_ = 0;
   std::uint64_t dropped_ = 0;
   bool stream_writing_ = false;
+  bool finishing_ = false;
   std::chrono::steady_clock::time_point next_keepalive_{};
 };
 

@@ -42,11 +42,13 @@ class http_exchange {
   virtual void answer(http_response response) = 0;
   /// Called once if the client goes away before the answer, or at all in a stream.
   virtual void on_gone(std::function<void()> told) = 0;
-  /// Answers with an endless text/event-stream. Comments keep it open.
+  /// Answers with a text/event-stream, which goes on until the client goes, or finish(). Comments keep it open.
   virtual void stream() = 0;
   /// Adds an event to the stream. If the client reads too slowly, the event is dropped, and the client is told how
   /// many were in an event of type `dropped`: {"count": N}.
   virtual void push(std::string_view type, std::string_view data) = 0;
+  /// Ends a stream after what was pushed. The client is not told about as gone any more.
+  virtual void finish() = 0;
 };
 
 struct http_server_options {

@@ -47,14 +47,34 @@ void ask_node(const serving& with, node_route asked, const std::shared_ptr<shell
   if (with.node.waits(id)) exchange->on_gone([node = &with.node, id] { node->abandon(id); });
 }
 
+/// A trace, as the events of a stream; a trace that is refused is answered as any request.
+void follow(const serving& with, node_route asked, const std::shared_ptr<shell::http_exchange>& exchange) {
+  auto told = [exchange, begun = false](const result<node::streamed>& what) mutable {
+    if (!what && !begun) return exchange->answer(shell::problem(what.error()));
+    if (!std::exchange(begun, true)) exchange->stream();
+    if (what) {
+      exchange->push(what->type, what->document.json_text());
+    } else {
+      exchange->push("ended", nlohmann::json{{"reason", to_string(what.error())}}.dump());
+    }
+    if (!what || what->last) exchange->finish();
+  };
+  const auto id = with.node.follow(std::move(asked.asked), std::move(told));
+  if (with.node.waits(id)) exchange->on_gone([node = &with.node, id] { node->abandon(id); });
+}
+
 void collect_metrics(const serving& with, std::function<void(std::string)> told) {
   auto with_nodes = [with, told = std::move(told)](result<value> nodes) {
-    with.node.ask(node::tree_op{.local = true}, [with, told, nodes = std::move(nodes)](const result<value>& tree) {
-      auto now = with.observe();
-      if (nodes) now.nodes = *nodes;
-      if (tree) now.tree = *tree;
-      told(with.counted.text(now));
-    });
+    auto with_tree = [with, told, nodes = std::move(nodes)](result<value> tree) {
+      with.node.ask(node::load_op{}, [with, told, nodes, tree = std::move(tree)](const result<value>& load) {
+        auto now = with.observe();
+        if (nodes) now.nodes = *nodes;
+        if (tree) now.tree = *tree;
+        if (load) now.load = *load;
+        told(with.counted.text(now));
+      });
+    };
+    with.node.ask(node::tree_op{.local = true}, std::move(with_tree));
   };
   with.node.ask(node::list_nodes_op{}, std::move(with_nodes));
 }
@@ -70,8 +90,10 @@ void serve_sdk(const serving& with, const shell::http_request& request,
     exchange->answer(std::move(answer));
   } else if (std::holds_alternative<events_route>(found)) {
     with.events.subscribe(exchange);
+  } else if (auto& asked = std::get<node_route>(found); std::holds_alternative<node::trace_op>(asked.asked)) {
+    follow(with, std::move(asked), exchange);
   } else {
-    ask_node(with, std::get<node_route>(std::move(found)), exchange);
+    ask_node(with, std::move(asked), exchange);
   }
 }
 

@@ -7,8 +7,12 @@
 
 namespace orrery::sidecar {
 
-/// Below /v1/processes/{class}/{key}: state, suspend, resume. Nothing if `segment` is none of them.
+/// Below /v1/processes/{class}/{key}: state, suspend, resume, trace. Nothing if `segment` is none of them.
 [[nodiscard]] std::optional<route> introspect_route(const shell::http_request& request, const process_name& name,
                                                     std::string_view segment, std::string_view query);
+
+/// /v1/crashes, /v1/top, /v1/tree. Nothing if `segment` is none of them.
+[[nodiscard]] std::optional<route> introspect_mesh_route(const shell::http_request& request, std::string_view segment,
+                                                         std::string_view query);
 
 }  // namespace orrery::sidecar

@@ -1,5 +1,8 @@
 #include "sidecar/metrics.hpp"
 
+#include "sidecar/load_metrics.hpp"
+#include "sidecar/metrics_snapshot.hpp"
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <prometheus/counter.h>
@@ -18,41 +21,11 @@ namespace orrery::sidecar {
 namespace {
 
 using prometheus::Histogram;
-using prometheus::MetricFamily;
-using prometheus::MetricType;
 
 const Histogram::BucketBoundaries call_buckets{50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3,
                                                50e-3, 100e-3, 250e-3, 500e-3, 1.0,  2.5,    5.0,  10.0};
 const Histogram::BucketBoundaries step_buckets{1e-6,   2.5e-6, 5e-6,   10e-6, 25e-6, 50e-6,
                                                100e-6, 250e-6, 500e-6, 1e-3,  10e-3, 100e-3};
-
-using labels = std::vector<std::pair<std::string, std::string>>;
-
-/// Families whose values are read at the moment, not kept.
-class snapshot {
- public:
-  void add(const std::string& name, const std::string& help, MetricType type, double number, labels with = {}) {
-    if (families_.empty() || families_.back().name != "orrery_" + name) {
-      families_.push_back({"orrery_" + name, help, type, {}});
-    }
-    prometheus::ClientMetric metric;
-    for (auto& [key, content] : with)
-      metric.label.push_back({key, content});
-    if (type == MetricType::Counter) metric.counter.value = number;
-    if (type == MetricType::Gauge) metric.gauge.value = number;
-    families_.back().metric.push_back(std::move(metric));
-  }
-  void gauge(const std::string& name, const std::string& help, double number, labels with = {}) {
-    add(name, help, MetricType::Gauge, number, std::move(with));
-  }
-  void counter(const std::string& name, const std::string& help, std::uint64_t number, labels with = {}) {
-    add(name, help, MetricType::Counter, static_cast<double>(number), std::move(with));
-  }
-  [[nodiscard]] std::vector<MetricFamily> take() { return std::move(families_); }
-
- private:
-  std::vector<MetricFamily> families_;
-};
 
 double resident_bytes() {
   std::ifstream in("/proc/self/statm");
@@ -62,7 +35,7 @@ double resident_bytes() {
   return static_cast<double>(resident) * static_cast<double>(sysconf(_SC_PAGESIZE));
 }
 
-void add_nodes(snapshot& out, const value& nodes) {
+void add_nodes(metrics_snapshot& out, const value& nodes) {
   const auto document = nodes.document();
   std::map<std::string, double> states{{"up", 0}, {"connecting", 0}, {"down", 0}, {"draining", 0}};
   double worst = 0;
@@ -81,7 +54,7 @@ void add_nodes(snapshot& out, const value& nodes) {
   out.gauge("peer_rtt_seconds_max", "The longest round trip to a peer, from heartbeats.", worst);
 }
 
-void add_tree(snapshot& out, const value& tree, const std::set<std::string>& known) {
+void add_tree(metrics_snapshot& out, const value& tree, const std::set<std::string>& known) {
   struct sums {
     double children = 0, gave_up = 0;
   };
@@ -107,7 +80,7 @@ void add_tree(snapshot& out, const value& tree, const std::set<std::string>& kno
   }
 }
 
-void add_status(snapshot& out, const observed& now) {
+void add_status(metrics_snapshot& out, const observed& now) {
   const auto& node = now.node;
   const auto& counted = node.counted;
   out.gauge("node_joined", "1 if connected to every expected peer that answers.", node.joined ? 1 : 0);
@@ -142,7 +115,7 @@ void add_status(snapshot& out, const observed& now) {
   out.counter("escalations_total", "Supervisors that escalated to the node or the pod.", counted.escalations);
 }
 
-void add_sidecar(snapshot& out, const observed& now) {
+void add_sidecar(metrics_snapshot& out, const observed& now) {
   out.gauge("cert_expiry_timestamp_seconds", "When this node's certificate expires.",
             static_cast<double>(now.certificate_expires_at));
   out.gauge("discovery_connected", "1 if the list of members is being followed.", now.discovery_connected ? 1 : 0);
@@ -198,6 +171,12 @@ struct metrics::impl {
           .Help(
               "One step of the node, from an event to its effects. A crashed process is restarted "
               "within the step that it crashed in, unless it was restarted often.")
+          .Register(registry)
+          .Add({}, step_buckets);
+  Histogram& turn_lag_seconds =
+      prometheus::BuildHistogram()
+          .Name("orrery_turn_lag_seconds")
+          .Help("How late the node had its turn: after a timer was due, or since it had work left.")
           .Register(registry)
           .Add({}, step_buckets);
   prometheus::Family<prometheus::Counter>& configs =
@@ -265,6 +244,10 @@ void metrics::count_step(std::chrono::nanoseconds took) {
   impl_->step_seconds.Observe(std::chrono::duration<double>(took).count());
 }
 
+void metrics::count_turn(std::chrono::nanoseconds late) {
+  impl_->turn_lag_seconds.Observe(std::chrono::duration<double>(late).count());
+}
+
 void metrics::count_config(bool accepted) {
   impl_->configs.Add({{"result", accepted ? "accepted" : "refused"}}).Increment();
 }
@@ -273,10 +256,11 @@ void metrics::count_certificate(bool accepted) {
 }
 
 std::string metrics::text(const observed& now) const {
-  snapshot out;
+  metrics_snapshot out;
   add_status(out, now);
   if (now.nodes) add_nodes(out, *now.nodes);
   if (now.tree) add_tree(out, *now.tree, impl_->classes);
+  if (now.load) add_load(out, *now.load, impl_->classes);
   add_sidecar(out, now);
   auto families = impl_->registry.Collect();
   for (auto& each : out.take())

@@ -27,6 +27,7 @@ struct observed {
   node::status node;
   std::optional<value> nodes;  ///< GET /v1/nodes
   std::optional<value> tree;   ///< GET /v1/tree?node=local
+  std::optional<value> load;   ///< node::load_op
   shell::http_server_stats sdk;
   sdk_stats streams;
   std::int64_t certificate_expires_at = 0;
@@ -53,6 +54,8 @@ class metrics {
   void count_event(const node::notify& told);
   /// One step of the node's core took so long: the bound of what any one message waited for another.
   void count_step(std::chrono::nanoseconds took);
+  /// The node had its turn so long after it was due.
+  void count_turn(std::chrono::nanoseconds late);
   void count_config(bool accepted);
   void count_certificate(bool accepted);
 

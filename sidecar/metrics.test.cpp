@@ -67,6 +67,27 @@ TEST(metrics, the_nodes_state_is_read_when_scraped) {
   EXPECT_THAT(text, HasSubstr(R"(orrery_processes{class="kv"} 3)"));
 }
 
+TEST(metrics, what_waits_is_told_of_known_classes_only) {
+  metrics counted;
+  counted.set_classes(only("kv"));
+  counted.count_turn(2us);
+  observed now;
+  now.load = document(
+      R"({"classes":[{"class":"kv","mailbox":7,"mailboxMax":5,"oldestSeconds":1.5,"suspended":1,"memoryBytes":900},
+                     {"class":"made-up","mailbox":1}],
+          "runQueue":3,"queuedBytes":40,"traces":2,"censusAgeSeconds":0.5,"crashes":{"restarted":4,"waits":0}})");
+  const auto text = counted.text(now);
+  EXPECT_THAT(text, HasSubstr(R"(orrery_mailbox_messages{class="kv"} 7)"));
+  EXPECT_THAT(text, HasSubstr(R"(orrery_mailbox_messages_max{class="kv"} 5)"));
+  EXPECT_THAT(text, HasSubstr(R"(orrery_mailbox_oldest_seconds{class="kv"} 1.5)"));
+  EXPECT_THAT(text, HasSubstr(R"(orrery_processes_suspended{class="kv"} 1)"));
+  EXPECT_THAT(text, HasSubstr("orrery_run_queue_length 3"));
+  EXPECT_THAT(text, HasSubstr("orrery_traces_active 2"));
+  EXPECT_THAT(text, HasSubstr(R"(orrery_crash_reports_total{decision="restarted"} 4)"));
+  EXPECT_THAT(text, HasSubstr(R"(orrery_turn_lag_seconds_bucket{le="2.5e-06"} 1)"));
+  EXPECT_THAT(text, Not(HasSubstr("made-up")));
+}
+
 TEST(metrics, exit_reasons_become_their_kind) {
   EXPECT_EQ(reason_label("error: line 3: boom"), "error");
   EXPECT_EQ(reason_label("killed"), "killed");

@@ -49,6 +49,7 @@ struct node_loop::impl {
   std::shared_ptr<bool> alive = std::make_shared<bool>(true);
   std::uint64_t last_request = 0;
   std::unordered_map<std::uint64_t, answer_handler> waiting;
+  std::unordered_map<std::uint64_t, event_handler> following;
   std::uint64_t inbound_refused = 0;
   std::chrono::steady_clock::time_point refusal_logged{};
 
@@ -87,6 +88,7 @@ struct node_loop::impl {
     for (; now < began + burst_max; now = clock_now()) {
       const auto wake = core->wake_at();
       if (wake > now) return arm(wake);
+      hooks.on_turn(now - wake);
       pending.emplace_back(node::woken{});
       run_pending();
     }
@@ -118,7 +120,11 @@ struct node_loop::impl {
     timer.async_wait([this, here = alive](boost::system::error_code ec) {
       if (ec || !*here) return;
       armed = never;
-      if (core->wake_at() <= clock_now()) return deliver(node::woken{});
+      const auto now = clock_now();
+      if (const auto due = core->wake_at(); due <= now) {
+        hooks.on_turn(now - due);
+        return deliver(node::woken{});
+      }
       keep_going();
     });
   }
@@ -129,17 +135,30 @@ struct node_loop::impl {
                    [&](node::hang_up& h) { transport->close(h.id.value); },
                    [&](node::transmit& t) { transport->send(t.id.value, std::move(t.encoded)); },
                    [&](node::respond& r) { respond(r.id, std::move(r.answer)); },
+                   [&](node::streamed& s) { tell(s); },
                    [&](node::check_control_plane&) { hooks.check_control_plane(); },
                    [&](node::escalate& e) { hooks.on_escalate(e); },
                    [&](node::drained&) { hooks.on_drained(); },
                    [&](node::notify& n) { hooks.on_notify(n); },
                    [&](node::to_app& a) { hooks.to_app(a.what); },
-                   [](node::streamed&) {},  // no client of this shell asks for traces
                },
                wanted);
   }
 
+  void tell(const node::streamed& what) {
+    const auto found = following.find(what.id.value);
+    if (found == following.end()) return;
+    const auto told = found->second;  // what it leads to may end the stream
+    if (what.last) following.erase(found);
+    told(what);
+  }
+
   void respond(node::request_id id, result<value> answer) {
+    if (const auto stream = following.find(id.value); stream != following.end() && !answer) {
+      const auto told = std::move(stream->second);
+      following.erase(stream);
+      return told(fail(std::move(answer.error())));
+    }
     const auto found = waiting.find(id.value);
     if (found == waiting.end()) return;
     const auto told = std::move(found->second);
@@ -193,11 +212,21 @@ node::request_id node_loop::ask(node::operation asked, answer_handler told) {
   return id;
 }
 
-void node_loop::abandon(node::request_id id) {
-  if (impl_->waiting.erase(id.value) > 0) impl_->deliver(node::client_gone{id});
+node::request_id node_loop::follow(node::operation asked, event_handler told) {
+  const node::request_id id{++impl_->last_request};
+  impl_->following.emplace(id.value, std::move(told));
+  impl_->deliver(node::client_request{id, std::move(asked)});
+  return id;
 }
 
-bool node_loop::waits(node::request_id id) const { return impl_->waiting.contains(id.value); }
+void node_loop::abandon(node::request_id id) {
+  const auto known = impl_->waiting.erase(id.value) + impl_->following.erase(id.value);
+  if (known > 0) impl_->deliver(node::client_gone{id});
+}
+
+bool node_loop::waits(node::request_id id) const {
+  return impl_->waiting.contains(id.value) || impl_->following.contains(id.value);
+}
 node::status node_loop::current() const { return impl_->core->current(); }
 net::transport& node_loop::mesh() { return *impl_->transport; }
 std::uint64_t node_loop::inbound_refused() const { return impl_->inbound_refused; }

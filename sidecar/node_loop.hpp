@@ -18,6 +18,7 @@ struct node_hooks {
   std::function<void()> check_control_plane;
   std::function<void(duration)> on_step;  ///< the core took so long over one event
   std::function<void(const process::app_effect&)> to_app;
+  std::function<void(duration)> on_turn;  ///< the core had its turn so long after it had asked for it
 };
 
 /// Lives on one io_context; every method is called on its thread.
@@ -37,6 +38,9 @@ class node_loop {
   void deliver(node::event happened);
   /// Asks the node; `told` is called exactly once, perhaps before this returns, unless it is abandoned.
   node::request_id ask(node::operation asked, answer_handler told);
+  /// Follows a stream: `told` sees its events, the last one marked, or once an error, which is the last word too.
+  using event_handler = std::function<void(const result<node::streamed>&)>;
+  node::request_id follow(node::operation asked, event_handler told);
   /// The client of this request has gone. Nothing if it was answered.
   void abandon(node::request_id id);
   [[nodiscard]] bool waits(node::request_id id) const;

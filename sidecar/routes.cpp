@@ -18,7 +18,7 @@ using namespace std::chrono_literals;
 
 constexpr std::string_view paths =
     "/v1/processes, /v1/processes/{class}/{key}, .../call/{method}, .../cast/{method}, .../kill, .../state, "
-    ".../suspend, .../resume, /v1/nodes, /v1/classes, /v1/tree, /v1/events";
+    ".../suspend, .../resume, .../trace, /v1/nodes, /v1/classes, /v1/tree, /v1/top, /v1/crashes, /v1/events";
 
 int hex(char c) {
   if (c >= '0' && c <= '9') return c - '0';
@@ -103,7 +103,7 @@ route process_route(const shell::http_request& request, const std::vector<std::s
   return refuse(
       error{errc::not_found,
             "no such path; after /v1/processes/{class}/{key} there may be call/{method}, cast/{method}, kill, "
-            "state, suspend or resume (slashes in a key are written %2F)",
+            "state, suspend, resume or trace (slashes in a key are written %2F)",
             took_effect::not_executed});
 }
 
@@ -174,9 +174,9 @@ route find_route(const shell::http_request& request) {
         return process_route(request, segments, query);
       }
     } else if (segments.size() == 2) {
+      if (auto found = introspect_mesh_route(request, what, query)) return *std::move(found);
       if (what == "nodes") return only_get(node::list_nodes_op{}, {});
       if (what == "classes") return only_get(node::list_classes_op{}, {});
-      if (what == "tree") return only_get(node::tree_op{}, {"node"});
       if (what == "events") {
         if (request.method != "GET") return refuse_method(request.method, "GET");
         return events_route{};

@@ -127,6 +127,7 @@ node_hooks service::make_hooks() {
   hooks.to_app = [this](const process::app_effect& what) {
     if (streams_) streams_->told(what);
   };
+  hooks.on_turn = [this](duration late) { metrics_.count_turn(late); };
   return hooks;
 }
 
@@ -144,6 +145,7 @@ result<void> service::open_node() {
   settings.down_after = config_.down_after;
   settings.drain_timeout = drain_timeout_;
   settings.seed = (std::uint64_t{std::random_device{}()} << 32U) ^ std::random_device{}();
+  settings.stopwatch = [] { return duration{std::chrono::steady_clock::now().time_since_epoch()}; };
   net::transport_options transport;
   transport.listen_address = join_endpoint(options_.listen_ip, config_.mesh_port);
   transport.tls_directory = options_.tls_directory;

@@ -10,6 +10,11 @@
 namespace orrery::node {
 namespace {
 
+error no_room() {
+  return {errc::overloaded,
+          std::to_string(trace_flows_max) + " traces pass through this node, as many as may; end one"};
+}
+
 bool wants_no_more(const std::string& why) { return why != "moved" && why != "lost"; }
 
 }  // namespace
@@ -21,7 +26,7 @@ void core::impl::trace_here(reply_token token) {
   const auto wanted = read_trace_request(std::get<ask_control>(asked.what).argument);
   if (!wanted) return refuse(wanted.error());
   if (traces_.size() >= trace_flows_max) {
-    return refuse({errc::overloaded, "as many traces pass through this node as may"});
+    return refuse(no_room());
   }
   if (auto begun = runtime_.begin_trace(process::trace_id{token.value}, asked.name, wanted->limit); !begun) {
     return refuse(begun.error());
@@ -38,8 +43,11 @@ void core::impl::trace_here(reply_token token) {
 void core::impl::trace_answered(reply_token token, pending asked, result<value> outcome) {
   if (!outcome) return answer(asked.from, std::move(outcome));
   const auto wanted = read_trace_request(std::get<ask_control>(asked.what).argument);
-  const bool heard = !std::holds_alternative<nobody>(asked.from) && wanted && traces_.size() < trace_flows_max;
-  if (!heard) return transmit_to(asked.peer, wire::untrace{token.value});
+  const bool room = wanted && traces_.size() < trace_flows_max;
+  if (!room || std::holds_alternative<nobody>(asked.from)) {
+    transmit_to(asked.peer, wire::untrace{token.value});
+    return answer(asked.from, fail(no_room()));
+  }
   auto& flow = traces_[token.value];
   flow = {.to = asked.from,
           .name = asked.name,

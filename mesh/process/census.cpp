@@ -12,17 +12,7 @@ bool greater(const great_process& a, const great_process& b) {
   return a.size != b.size ? a.size > b.size : a.slot < b.slot;
 }
 
-constexpr std::array<std::string_view, measures> names{"mailbox", "age", "memory", "reductions", "messages"};
-
 }  // namespace
-
-std::string_view to_string(measure by) noexcept { return names[static_cast<std::size_t>(by)]; }
-
-std::optional<measure> measure_from(std::string_view text) noexcept {
-  const auto found = std::find(names.begin(), names.end(), text);
-  if (found == names.end()) return {};
-  return static_cast<measure>(found - names.begin());
-}
 
 void census::begin(time_point now) {
   before_ = has_baseline() ? std::optional{began_} : std::nullopt;

@@ -21,8 +21,17 @@ inline constexpr duration baseline_kept = std::chrono::minutes{1};
 /// By what processes are compared; the last two are rates, per second since the walk before.
 enum class measure : std::uint8_t { mailbox, age, memory, reductions, messages };
 inline constexpr std::size_t measures = 5;
-[[nodiscard]] std::string_view to_string(measure by) noexcept;
-[[nodiscard]] std::optional<measure> measure_from(std::string_view text) noexcept;
+inline constexpr std::array<std::string_view, measures> measure_names{"mailbox", "age", "memory", "reductions",
+                                                                      "messages"};
+[[nodiscard]] constexpr std::string_view to_string(measure by) noexcept {
+  return measure_names[static_cast<std::size_t>(by)];
+}
+[[nodiscard]] constexpr std::optional<measure> measure_from(std::string_view text) noexcept {
+  for (std::size_t i = 0; i < measures; ++i) {
+    if (measure_names[i] == text) return static_cast<measure>(i);
+  }
+  return {};
+}
 [[nodiscard]] constexpr bool is_rate(measure by) noexcept { return by >= measure::reductions; }
 
 /// What there is of one class on a node.

@@ -271,12 +271,12 @@ TEST_F(censuses, go_in_slices_and_show_the_walk_before_until_they_have_ended) {
 }
 
 TEST_F(censuses, keep_no_more_than_the_greatest_and_drop_those_that_have_ended) {
-  for (std::size_t i = 0; i < top_max + 50; ++i) {
+  for (std::size_t i = 0; i < top_max + 50; ++i)
     w.ask("counter/" + std::to_string(i), "get");
-  }
   for (std::size_t i = 0; i < top_max + 50; ++i) {
+    const auto name = "counter/" + std::to_string(i);
     for (std::size_t n = 0; n <= i; ++n)
-      static_cast<void>(w.send("counter/" + std::to_string(i), "get"));
+      static_cast<void>(w.send(name, "get"));
   }
   take();
   EXPECT_THAT(top(measure::mailbox, 1000), SizeIs(top_max));

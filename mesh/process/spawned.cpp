@@ -41,6 +41,7 @@ void runtime::impl::spawned_ended(std::uint32_t name, const exit_reason& why) {
   if (names[name].role == named::role::supervised) return;  // its supervisor tells of it
   if (names[name].who == kernel::nobody) return;            // it never began: `spawn` sees to it
   emit(process_event::kind::exited, name, why);
+  if (is_crash(why)) report_crash(name, why, true);
   forget_spawned(name);
 }
 

@@ -26,7 +26,8 @@ def test_a_mesh_that_cannot_be(cluster, field, spec):
 
 @pytest.mark.parametrize("field, spec", [
     ("behaviour", {"behaviour": {"builtin": "counter", "lua": {"script": "return {}"}}}),
-    ("builtin", {"behaviour": {"builtin": "queue"}}),
+    ("builtin", {"behaviour": {"builtin": "cache"}}),
+    ("behaviour", {"behaviour": {"lua": {"script": "return {}"}, "options": {}}}),
     ("behaviour", {}),
     ("spec.behaviour in body should have at least 1 properties", {"behaviour": {}}),
     ("mailbox", {"behaviour": {"builtin": "counter"}, "limits": {"mailbox": 0}}),

@@ -26,20 +26,20 @@ process::app_hosted read_app(mapping& behaviour) {
   return spec;
 }
 
-process::behaviour_spec read_behaviour(mapping& klass) {
-  static constexpr std::array<std::string_view, 2> kinds{"counter", "kv"};
+/// `options`: of a built-in behaviour; whether it takes them is for the behaviour to say.
+process::behaviour_spec read_behaviour(mapping& klass, value& options) {
   const auto node = klass.child("behaviour", true);
   mapping behaviour(klass.reporting(), node, klass.path_of("behaviour"));
   if (behaviour.has("builtin") + behaviour.has("lua") + behaviour.has("app") != 1) {
     if (node.IsDefined()) klass.fault("behaviour", "must have exactly one of builtin, lua, app");
-    for (const char* kind : {"builtin", "lua", "app"})
+    for (const char* kind : {"builtin", "lua", "app", "options"})
       static_cast<void>(behaviour.child(kind));
     return process::builtin_kind::counter;
   }
   if (behaviour.has("app")) return read_app(behaviour);
   if (behaviour.has("builtin")) {
-    return behaviour.choice("builtin", kinds, std::nullopt) == 1 ? process::builtin_kind::kv
-                                                                 : process::builtin_kind::counter;
+    options = behaviour.plain("options");
+    return static_cast<process::builtin_kind>(behaviour.choice("builtin", process::builtin_names, std::nullopt));
   }
   mapping lua(klass.reporting(), behaviour.child("lua"), behaviour.path_of("lua"));
   return process::lua_source{lua.text("script")};
@@ -83,7 +83,7 @@ void read_classes(mapping& root, config& out) {
       klass.fault("name", fmt::format("class '{}' is defined twice", spec.name.value));
     }
     spec.version = klass.number("version", 1, 0, ~0ULL);
-    spec.behaviour = read_behaviour(klass);
+    spec.behaviour = read_behaviour(klass, spec.options);
     spec.supervision = read_supervision(klass);
     spec.limits = read_limits(klass);
     spec.call_timeout = klass.span("callTimeout", spec.call_timeout, 1ms, 1h);

@@ -29,6 +29,8 @@ classes:
     supervision: {strategy: OneForOne, restart: Transient, intensity: 7, period: 9s, escalate: Node}
     limits: {mailbox: 10, instructions: 2000, memoryBytes: 8192, stateBytes: 64}
     callTimeout: 250ms
+  - name: jobs
+    behaviour: {builtin: queue, options: {visibilitySeconds: 1.5, maxReceives: 3, note: "7", flags: [true, null]}}
   - name: script
     behaviour: {lua: {script: "return {}"}}
 )";
@@ -43,7 +45,7 @@ TEST(config, reads_every_field_of_the_documented_form) {
   EXPECT_EQ(read->heartbeat_interval, 200ms);
   EXPECT_EQ(read->drain_timeout, 90s);
   EXPECT_EQ(read->level, shell::log_level::debug);
-  ASSERT_EQ(read->classes.size(), 2U);
+  ASSERT_EQ(read->classes.size(), 3U);
   const auto& counter = read->classes[0];
   EXPECT_EQ(counter.version, 3U);
   EXPECT_EQ(counter.supervision.restart, process::restart_type::transient);
@@ -51,7 +53,11 @@ TEST(config, reads_every_field_of_the_documented_form) {
   EXPECT_EQ(counter.supervision.escalate, process::escalation::node);
   EXPECT_EQ(counter.limits.state_bytes_max, 64U);
   EXPECT_EQ(counter.call_timeout, 250ms);
-  EXPECT_EQ(std::get<process::lua_source>(read->classes[1].behaviour).script, "return {}");
+  EXPECT_EQ(counter.options, value{});
+  EXPECT_EQ(std::get<process::builtin_kind>(read->classes[1].behaviour), process::builtin_kind::queue);
+  EXPECT_EQ(read->classes[1].options.json_text(),
+            R"({"flags":[true,null],"maxReceives":3,"note":"7","visibilitySeconds":1.5})");
+  EXPECT_EQ(std::get<process::lua_source>(read->classes[2].behaviour).script, "return {}");
   EXPECT_THAT(read->warnings, IsEmpty());
 }
 
@@ -118,7 +124,11 @@ INSTANTIATE_TEST_SUITE_P(
                "classes[1].name: class 'a' is defined twice"},
         broken{"no_behaviour", HEAD "classes: [{name: a}]", "classes[0].behaviour: is required"},
         broken{"both", HEAD "classes: [{name: a, behaviour: {builtin: kv, lua: {script: x}}}]", "exactly one of"},
-        broken{"builtin", HEAD "classes: [{name: a, behaviour: {builtin: queue}}]", "not one of counter, kv"},
+        broken{"builtin", HEAD "classes: [{name: a, behaviour: {builtin: cache}}]",
+               "'cache' is not one of counter, kv, queue, lock, semaphore, limiter, timer, log"},
+        broken{"deep_options",
+               HEAD "classes: [{name: a, behaviour: {builtin: kv, options: {a: [[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]}}}]",
+               "classes[0].behaviour.options: nests deeper than 16 levels"},
         broken{"strategy", HEAD "classes: [{name: a, behaviour: {builtin: kv}, supervision: {strategy: All}}]",
                "'All' is not one of OneForOne"},
         broken{"intensity", HEAD "classes: [{name: a, behaviour: {builtin: kv}, supervision: {intensity: -1}}]",

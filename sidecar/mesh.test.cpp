@@ -6,6 +6,7 @@
 
 #include <csignal>
 #include <fstream>
+#include <future>
 
 namespace orrery::sidecar {
 namespace {
@@ -85,6 +86,28 @@ TEST_F(sidecar_mesh, a_process_is_the_same_from_every_node) {
   EXPECT_EQ(processes["unreachable"].size(), 0U);
   EXPECT_EQ(get(0, "/v1/classes")["classes"][0]["name"], "counter");
   EXPECT_EQ(get(0, "/v1/tree")["nodes"].size(), 3U);
+}
+
+TEST_F(sidecar_mesh, a_receiver_that_waits_at_one_node_gets_what_another_node_puts_into_the_queue) {
+  form(3, "  - {name: jobs, behaviour: {builtin: queue, options: {visibilitySeconds: 60}}}\n");
+  EXPECT_EQ(get(0, "/v1/classes")["classes"][0]["options"]["visibilitySeconds"], 60);
+  auto waiting = std::async(std::launch::async, [&] {
+    return mesh_->ask(0, "POST", "/v1/processes/jobs/mails/call/receive", R"({"waitSeconds": 4})").body;
+  });
+  EXPECT_TRUE(local_mesh::eventually(4s, [&] { return call(1, "jobs/mails", "stats")["waiting"] == 1; }));
+  EXPECT_EQ(call(2, "jobs/mails", "enqueue", R"({"value": "hello"})")["id"], 1);
+  const auto received = json::parse(waiting.get(), nullptr, false);
+  ASSERT_EQ(received.size(), 1U) << received;
+  EXPECT_EQ(received[0]["value"], "hello");
+  EXPECT_EQ(call(1, "jobs/mails", "ack", received[0]["receipt"].dump()), true);
+}
+
+TEST_F(sidecar_mesh, the_time_of_day_is_known_to_processes) {
+  form(1, "  - {name: schedule, behaviour: {builtin: timer}}\n");
+  const auto set = call(0, "schedule/a", "cron", R"({"name": "n", "schedule": "@yearly", "to": "c/k", "method": "m"})");
+  const std::chrono::year_month_day today{std::chrono::floor<std::chrono::days>(std::chrono::system_clock::now())};
+  const auto year = std::to_string(static_cast<int>(today.year()) + 1);
+  EXPECT_EQ(set["next"].get<std::string>().substr(0, 4), year) << set;
 }
 
 TEST_F(sidecar_mesh, a_killed_process_is_restarted_and_its_siblings_never_notice) {

@@ -35,6 +35,7 @@ constexpr auto flush_time = 200ms;         ///< for the last answers and goodbye
 constexpr auto escalation_drain_max = 5s;  ///< a node that is to be restarted does not linger
 /// The greatest value, and what JSON may need beyond its CBOR.
 constexpr std::size_t sdk_body_bytes_max = value_bytes_max + (256U << 10U);
+constexpr duration wall_step_told = 5ms;    ///< less is not worth a word to the node
 constexpr auto settled_after = 5;           ///< ticks until what only the start needed is given back
 constexpr auto control_plane_patience = 5;  ///< ticks without a connection before it is said to be lost
 
@@ -46,6 +47,12 @@ shell::log_level level_of(std::string_view type) {
     if (type == loud) return shell::log_level::warn;
   }
   return shell::log_level::info;
+}
+
+/// What the time of day is ahead of the clock that the node lives by.
+duration read_wall_offset() {
+  const auto wall = std::chrono::duration_cast<duration>(std::chrono::system_clock::now().time_since_epoch());
+  return wall - std::chrono::duration_cast<duration>(std::chrono::steady_clock::now().time_since_epoch());
 }
 
 class service {
@@ -78,6 +85,7 @@ class service {
   void reload_config();
   void reload_certificates();
   void watch_control_plane();
+  void watch_clock();
   void wait_for_signal();
   void on_signal(int number);
   void drain(duration at_most);
@@ -95,6 +103,7 @@ class service {
   int ticks_ = 0;
   int out_of_contact_ = 0;
   bool control_plane_lost_ = false;
+  duration wall_offset_ = read_wall_offset();  ///< as the node was told
 
   metrics metrics_;
   event_hub events_{options_.pod_name};
@@ -146,6 +155,7 @@ result<void> service::open_node() {
   settings.drain_timeout = drain_timeout_;
   settings.seed = (std::uint64_t{std::random_device{}()} << 32U) ^ std::random_device{}();
   settings.stopwatch = [] { return duration{std::chrono::steady_clock::now().time_since_epoch()}; };
+  settings.wall_offset = wall_offset_;
   net::transport_options transport;
   transport.listen_address = join_endpoint(options_.listen_ip, config_.mesh_port);
   transport.tls_directory = options_.tls_directory;
@@ -295,6 +305,15 @@ void service::tick() {
   if (config_files_.changed()) reload_config();
   if (tls_files_.changed()) reload_certificates();
   if (discovery_) watch_control_plane();
+  watch_clock();
+}
+
+/// The clock of the world is set now and then, by NTP or by hand; the node's never is.
+void service::watch_clock() {
+  const auto offset = read_wall_offset();
+  if (std::chrono::abs(offset - wall_offset_) < wall_step_told) return;
+  wall_offset_ = offset;
+  node_->deliver(node::clock_read{offset});
 }
 
 void service::reload_config() {

@@ -5,8 +5,10 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <nlohmann/json.hpp>
 
 #include <charconv>
+#include <cmath>
 
 namespace orrery::sidecar::yaml {
 
@@ -16,6 +18,41 @@ std::string show(duration span) {
   const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(span).count();
   if (ms >= 1000 && ms % 1000 == 0) return fmt::format("{}s", ms / 1000);
   return fmt::format("{}ms", ms);
+}
+
+constexpr int depth_max = 16;
+
+nlohmann::json scalar_of(const YAML::Node& node) {
+  const auto& text = node.Scalar();
+  if (node.Tag() == "!") return text;  // quoted
+  if (text == "true") return true;
+  if (text == "false") return false;
+  const char* const end = text.data() + text.size();
+  std::int64_t whole = 0;
+  if (const auto read = std::from_chars(text.data(), end, whole); read.ec == std::errc{} && read.ptr == end)
+    return whole;
+  double number = 0;
+  const auto read = std::from_chars(text.data(), end, number);
+  if (read.ec == std::errc{} && read.ptr == end && std::isfinite(number)) return number;
+  return text;
+}
+
+/// Nothing where it nests too deep.
+std::optional<nlohmann::json> data_of(const YAML::Node& node, int levels) {
+  if (levels == 0) return {};
+  if (!node.IsDefined() || node.IsNull()) return nlohmann::json{};
+  if (node.IsScalar()) return scalar_of(node);
+  nlohmann::json all = node.IsMap() ? nlohmann::json::object() : nlohmann::json::array();
+  for (const auto& each : node) {
+    auto held = data_of(node.IsMap() ? each.second : static_cast<const YAML::Node&>(each), levels - 1);
+    if (!held) return {};
+    if (node.IsMap()) {
+      all[each.first.Scalar()] = std::move(*held);
+    } else {
+      all.push_back(std::move(*held));
+    }
+  }
+  return all;
 }
 
 }  // namespace
@@ -125,6 +162,15 @@ std::size_t mapping::choice(const char* key, std::span<const std::string_view> a
   }
   fault(key, fmt::format("'{}' is not one of {}", *found, fmt::join(accepted, ", ")));
   return otherwise.value_or(0);
+}
+
+value mapping::plain(const char* key) {
+  const auto data = data_of(child(key), depth_max);
+  if (!data) fault(key, fmt::format("nests deeper than {} levels", depth_max));
+  auto encoded = value::from_document(data.value_or(nlohmann::json{}));
+  if (encoded) return *std::move(encoded);
+  fault(key, encoded.error().context);
+  return {};
 }
 
 std::vector<YAML::Node> mapping::elements(const char* key, std::size_t most) {

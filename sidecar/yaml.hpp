@@ -3,6 +3,7 @@
 // Include in .cpp files only.
 #include "mesh/base/result.hpp"
 #include "mesh/base/time.hpp"
+#include "mesh/wire/value.hpp"
 
 #include <yaml-cpp/yaml.h>
 
@@ -50,6 +51,9 @@ class mapping {
                                    std::optional<std::size_t> otherwise);
   /// The field's node, undefined if missing; the caller reads it.
   [[nodiscard]] YAML::Node child(const char* key, bool required = false);
+  /// The field as data, in YAML's core schema: quoted texts are texts, others may be numbers, booleans or null. Null if
+  /// missing.
+  [[nodiscard]] value plain(const char* key);
   /// The elements of a sequence; none if missing.
   [[nodiscard]] std::vector<YAML::Node> elements(const char* key, std::size_t most);
   void fault(const char* key, const std::string& what);

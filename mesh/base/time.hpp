@@ -20,6 +20,10 @@ using duration = monotonic_clock::duration;
 /// Later than anything: "no deadline".
 inline constexpr time_point never = time_point::max();
 
+/// Time of day, UTC. Cores know it as `now` and an offset that the shell tells them; it may step in both directions, so
+/// it is for what people mean by a date. Whatever measures a span uses time_point.
+using wall_time = std::chrono::sys_time<duration>;
+
 /// now + delay, or `never` where the sum would overflow.
 [[nodiscard]] constexpr time_point after(time_point now, duration delay) noexcept {
   return delay > never - now ? never : now + delay;

@@ -72,6 +72,8 @@ class context {
   /// Lets nothing but the reply to `asked` through until it comes. REQUIRES: a call of this process.
   void await(reference asked);
   void reply(const caller& to, result<value> answer);
+  /// Is this call of ours still to be answered? Not once its deadline has passed or its caller has ended.
+  [[nodiscard]] bool waits(const caller& asked) const;
   /// The next message is a `resume` with this, before any that waits.
   void resume(value payload = {});
   /// After this callback it handles nothing until core::unpause or core::take_turn; exit signals still end it. For

@@ -90,14 +90,32 @@ void core::mark_taken(reference call) {
 }
 
 void core::answer(time_point now, const caller& to, result<value> with) {
-  const bool waited_for = relations_.alive(to.ref.slot, to.ref.generation) &&
-                          relations_[to.ref.slot].what == relation::kind::call &&
-                          relations_[to.ref.slot].ends[0].who == to.from;
-  if (!waited_for) {
+  if (!waited_for(to)) {
     ++counted_.late;
     return;
   }
   conclude(now, to.ref.slot, std::move(with));
+}
+
+bool core::waited_for(const caller& asked) const {
+  return relations_.alive(asked.ref.slot, asked.ref.generation) &&
+         relations_[asked.ref.slot].what == relation::kind::call &&
+         relations_[asked.ref.slot].ends[0].who == asked.from;
+}
+
+std::optional<withdrawn> core::take_back(const caller& kept) {
+  if (kept.from.node != handle::outside || !waited_for(kept)) return {};
+  return withdraw_call(kept.ref.slot);
+}
+
+withdrawn core::withdraw_call(std::uint32_t relation_slot) {
+  relation& tie = relations_[relation_slot];
+  withdrawn taken{.what = message::kind::call, .token = call_token{tie.note}};
+  if (tie.deadline != no_reference) {
+    if (const auto held = timers_.cancel(std::exchange(tie.deadline, no_reference))) taken.deadline = held->second;
+  }
+  unrelate(relation_slot);
+  return taken;
 }
 
 void core::conclude(time_point now, std::uint32_t relation_slot, result<value> with) {

@@ -36,6 +36,8 @@ void context::await(reference asked) {
 
 void context::reply(const caller& to, result<value> answer) { core_.answer(now_, to, std::move(answer)); }
 
+bool context::waits(const caller& asked) const { return core_.waited_for(asked); }
+
 void context::resume(value payload) {
   message* posted = core_.post(now_, self_.slot, message::kind::resume);
   if (posted == nullptr) return;

@@ -152,6 +152,9 @@ class core {
   /// Takes a process out between two messages, to go on elsewhere: it ends as `moved`, `ended` does not run, and what
   /// waited is handed out. Calls from outside are then the taker's to answer; those of processes fail, not_executed.
   [[nodiscard]] std::vector<withdrawn> withdraw(time_point now, handle who);
+  /// A call from outside that its process has begun and not answered, to be asked again elsewhere: its token and its
+  /// deadline. Nothing where nobody waits for it, or where a process asked.
+  [[nodiscard]] std::optional<withdrawn> take_back(const caller& kept);
 
   /// Handles due timers and waiting messages, at most `budget`. Returns true if work is left.
   bool run(time_point now, std::uint32_t budget);
@@ -296,6 +299,9 @@ class core {
   /// Puts the request of a call relation into the mailbox of a process of ours.
   void post_call(time_point now, std::uint32_t relation_slot, std::uint32_t receiver, atom word, value payload);
   void answer(time_point now, const caller& to, result<value> with);
+  [[nodiscard]] bool waited_for(const caller& asked) const;
+  /// Ends the relation of a call from outside without an answer.
+  [[nodiscard]] withdrawn withdraw_call(std::uint32_t relation_slot);
   void mark_taken(reference call);
   /// The relation is gone, and whoever waited has heard.
   void conclude(time_point now, std::uint32_t relation_slot, result<value> with);

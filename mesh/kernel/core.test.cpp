@@ -77,6 +77,51 @@ TEST(core, a_call_is_answered_once) {
   EXPECT_EQ(w.of.counted().late, 1U);
 }
 
+TEST(core, a_process_knows_whether_a_call_that_it_has_kept_is_still_to_be_answered) {
+  world w;
+  std::vector<caller> kept;
+  const auto server = w.spawn([&](context&, message& asked) { kept.push_back(caller_of(asked)); });
+  const auto client = w.spawn({});
+  w.of.call(w.now, server, w.word("get"), {}, w.now + 1s, call_token{7});
+  w.as(client, [&](context& self) { static_cast<void>(self.call(server, w.word("get"), {}, 5s)); });
+  w.run();
+  const auto waiting = [&] {
+    std::vector<bool> all;
+    w.as(server, [&](context& self) {
+      for (const auto& each : kept)
+        all.push_back(self.waits(each));
+    });
+    return all;
+  };
+  EXPECT_EQ(waiting(), (std::vector{true, true}));
+  w.pass(1s);
+  EXPECT_EQ(waiting(), (std::vector{false, true})) << "its deadline has passed";
+  w.of.exit(w.now, client, {exit_reason::kind::kill, {}});
+  w.run();
+  EXPECT_EQ(waiting(), (std::vector{false, false})) << "its caller has ended";
+}
+
+TEST(core, a_kept_call_from_outside_can_be_taken_back_and_is_then_the_takers_to_answer) {
+  world w;
+  std::vector<caller> kept;
+  const auto server = w.spawn([&](context&, message& asked) { kept.push_back(caller_of(asked)); });
+  const auto client = w.spawn({});
+  w.of.call(w.now, server, w.word("get"), {}, w.now + 3s, call_token{7});
+  w.of.call(w.now, server, w.word("get"), {}, never, call_token{8});
+  w.as(client, [&](context& self) { static_cast<void>(self.call(server, w.word("get"), {}, 5s)); });
+  w.run();
+  ASSERT_EQ(kept.size(), 3U);
+  const auto first = w.of.take_back(kept[0]);
+  ASSERT_TRUE(first);
+  EXPECT_EQ(*first->token, call_token{7});
+  EXPECT_EQ(first->deadline, w.now + 3s);
+  EXPECT_EQ(w.of.take_back(kept[1])->deadline, never);
+  EXPECT_FALSE(w.of.take_back(kept[0])) << "once";
+  EXPECT_FALSE(w.of.take_back(kept[2])) << "a process waits for it";
+  w.pass(10s);
+  EXPECT_TRUE(w.replies.empty());
+}
+
 TEST(core, a_process_that_waits_for_an_answer_handles_nothing_else) {
   world w;
   log seen;

@@ -64,21 +64,16 @@ std::vector<withdrawn> core::withdraw(time_point now, handle who) {
   for (auto at = mailbox.first(); at != no_slot;) {
     message& each = messages_[at];
     const auto next = each.place.next;
-    withdrawn taken{.what = each.what, .word = each.word};
+    withdrawn taken;
     const bool called = each.what == message::kind::call;
     const bool from_outside =
         called && each.from.node == handle::outside && relations_.alive(each.ref.slot, each.ref.generation);
-    if (from_outside) {
-      relation& tie = relations_[each.ref.slot];
-      taken.token = call_token{tie.note};
-      if (tie.deadline != no_reference) {
-        if (const auto held = timers_.cancel(std::exchange(tie.deadline, no_reference))) taken.deadline = held->second;
-      }
-      unrelate(each.ref.slot);
-    }
+    if (from_outside) taken = withdraw_call(each.ref.slot);
     const bool fired = each.what == message::kind::timer;
     if (fired) taken.deadline = now;
     if (from_outside || fired || each.what == message::kind::cast || each.what == message::kind::plain) {
+      taken.what = each.what;
+      taken.word = each.word;
       taken.payload = std::move(each.payload);
       waiting.push_back(std::move(taken));
       mailbox.remove(messages_, at);

@@ -33,7 +33,9 @@ core::impl::impl(settings chosen)
     : settings_(std::move(chosen)),
       members_(membership_settings(settings_)),
       runtime_(process::runtime::options{
-          .node = settings_.self, .seed = settings_.seed, .make = settings_.make, .stopwatch = settings_.stopwatch}) {}
+          .node = settings_.self, .seed = settings_.seed, .make = settings_.make, .stopwatch = settings_.stopwatch}) {
+  runtime_.set_wall_offset(settings_.wall_offset);
+}
 
 void core::impl::step(time_point now, event happened, effects& out) {
   ORRERY_ASSERT(now >= now_);
@@ -218,6 +220,8 @@ void core::impl::take(const frame_received& seen) {
 }
 
 void core::impl::take(const classes_changed& seen) { define_classes(seen.classes); }
+
+void core::impl::take(const clock_read& seen) { runtime_.set_wall_offset(seen.wall_offset); }
 
 void core::impl::take(const drain_requested&) {
   if (left_ || drain_wanted_) return;

@@ -73,11 +73,10 @@ const char* restart_name(process::restart_type restart) {
   return "Permanent";
 }
 
-const char* behaviour_name(const process::class_spec& spec) {
+std::string_view behaviour_name(const process::class_spec& spec) {
   if (std::holds_alternative<process::app_hosted>(spec.behaviour)) return "app";
   const auto* builtin = std::get_if<process::builtin_kind>(&spec.behaviour);
-  if (builtin == nullptr) return "lua";
-  return *builtin == process::builtin_kind::kv ? "kv" : "counter";
+  return builtin == nullptr ? "lua" : to_string(*builtin);
 }
 
 /// Keeps what fits, by count and by size. A process document is at most its encoded size plus a comma.
@@ -278,6 +277,7 @@ result<value> class_list(const std::vector<declared_class>& classes) {
     all.push_back({{"name", spec.name.value},
                    {"version", spec.version},
                    {"behaviour", behaviour_name(spec)},
+                   {"options", spec.options.document()},
                    {"supervision",
                     {{"strategy", strategy_name(spec.supervision.kind)},
                      {"restart", restart_name(spec.supervision.restart)},

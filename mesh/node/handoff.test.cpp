@@ -59,6 +59,33 @@ TEST_F(handing_over, a_process_goes_to_the_newcomer_that_owns_it_and_done_is_sai
   EXPECT_THAT(sent<wire::handoff_done>()[0].held, IsEmpty());
 }
 
+TEST_F(handing_over, a_call_that_its_process_had_kept_goes_along_and_its_client_hears_the_answer_from_there) {
+  process::class_spec queue;
+  queue.name = class_name{"counter"};
+  queue.behaviour = process::builtin_kind::queue;
+  step(classes_changed{{queue}});
+  const auto theirs = owned_by("a", pair);
+  expect({"b"});
+  const value wait = value::from_json(R"({"waitSeconds":20})").value();
+  step(client_request{request_id{1}, call_op{theirs, "receive", wait, seconds{30}}});
+  pass(seconds{1}, {});
+  EXPECT_THAT(all<respond>(), IsEmpty());
+  done.clear();
+  expect_both();
+  connect();
+  const auto moved = sent<wire::handoff>();
+  ASSERT_EQ(moved.size(), 1U);
+  ASSERT_EQ(moved[0].mailbox.size(), 1U);
+  EXPECT_EQ(moved[0].mailbox[0].method, "receive");
+  EXPECT_EQ(moved[0].mailbox[0].argument, wait);
+  EXPECT_EQ(*moved[0].mailbox[0].remaining, seconds{29});
+  receive(wire::handoff_ack{moved[0].id, {}, false});
+  receive(wire::reply{*moved[0].mailbox[0].reply_to, value::from_json("[]").value()});
+  ASSERT_EQ(all<respond>().size(), 1U);
+  EXPECT_EQ(all<respond>()[0].id, request_id{1});
+  EXPECT_EQ(all<respond>()[0].answer.value().json_text(), "[]");
+}
+
 TEST_F(handing_over, a_refused_process_is_named_in_done_served_here_and_offered_again) {
   const auto theirs = owned_by("a", pair);
   run_alone({theirs});

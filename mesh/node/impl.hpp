@@ -78,6 +78,7 @@ struct core::impl {
   void take(const connection_closed& seen);
   void take(const frame_received& seen);
   void take(const classes_changed& seen);
+  void take(const clock_read& seen);
   void take(const drain_requested& seen);
   void take(const woken& seen);
   void take(client_request& seen);

@@ -45,6 +45,7 @@ struct settings {
   /// Makes the behaviours of a class; empty: process::make_type.
   std::function<result<std::unique_ptr<process::behaviour_type>>(const process::class_spec&)> make{};
   duration (*stopwatch)() = nullptr;  ///< see process::runtime::options
+  duration wall_offset{};             ///< see clock_read
 };
 
 /// A pod that Kubernetes (or a static list) says belongs to the mesh.
@@ -85,6 +86,10 @@ struct frame_received {
 /// The mesh's classes, whole. Classes not in it are undefined.
 struct classes_changed {
   std::vector<process::class_spec> classes;
+};
+/// The time of day is `now` and this much more; told at the start (settings) and whenever that clock was set.
+struct clock_read {
+  duration wall_offset{};
 };
 /// SIGTERM: hand over, say goodbye, then `drained`.
 struct drain_requested {};
@@ -196,7 +201,7 @@ struct from_app {
 };
 
 using event = std::variant<members_changed, control_plane_checked, connection_opened, connection_closed, frame_received,
-                           classes_changed, drain_requested, woken, client_request, client_gone, from_app>;
+                           classes_changed, clock_read, drain_requested, woken, client_request, client_gone, from_app>;
 
 // ---- effects ----
 

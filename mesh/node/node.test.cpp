@@ -219,6 +219,25 @@ TEST_F(core_b, a_cast_to_a_class_that_is_not_known_is_refused_wherever_its_name_
   EXPECT_TRUE(sent<wire::cast>().empty());
 }
 
+TEST_F(core_b, processes_know_the_time_of_day_that_the_shell_told_last) {
+  process::class_spec timers;
+  timers.name = class_name{"counter"};
+  timers.behaviour = process::builtin_kind::timer;
+  step(classes_changed{{timers}});
+  expect({"b"});
+  now += milliseconds{100};
+  step(woken{});
+  const auto next = [&] {
+    done.clear();
+    const auto set = R"({"name":"n","schedule":"@yearly","to":"c/k","method":"m"})";
+    step(client_request{request_id{1}, call_op{named("x"), "cron", value::from_json(set).value(), {}}});
+    return all<respond>().at(0).answer.value().document().at("next").get<std::string>();
+  };
+  EXPECT_EQ(next(), "1971-01-01T00:00:00Z");
+  step(clock_read{std::chrono::sys_days{std::chrono::year{2026} / 6 / 1}.time_since_epoch()});
+  EXPECT_EQ(next(), "2027-01-01T00:00:00Z");
+}
+
 TEST_F(core_b, a_start_has_no_reason_and_an_exit_has) {
   expect({"b"});
   now += milliseconds{100};

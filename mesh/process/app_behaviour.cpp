@@ -195,7 +195,7 @@ void app_behaviour::terminate(const scope& where, const exit_reason& reason) {
 }
 
 /// [begun, state version, numbers given, state]
-result<value> app_behaviour::snapshot() { return pack(begun_, state_); }
+result<value> app_behaviour::snapshot(const moment&) { return pack(begun_, state_); }
 
 value app_behaviour::pack(bool begun, const value& state) const {
   auto out = array_of(4);

@@ -22,7 +22,7 @@ class app_behaviour final : public behaviour {
   outcome cast(const scope& where, std::string_view method, const value& argument) override;
   outcome info(const scope& where, const kernel::message& arrived) override;
   void terminate(const scope& where, const exit_reason& reason) override;
-  result<value> snapshot() override;
+  result<value> snapshot(const moment& at) override;
   result<void> restore(const scope& where, std::uint64_t seed, const value& state, std::uint64_t version) override;
   void timer_restored(const value& payload, kernel::reference set) override;
   std::size_t state_bytes() const noexcept override { return state_.cbor().size(); }

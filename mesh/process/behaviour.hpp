@@ -13,10 +13,19 @@
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 namespace orrery::process {
 
 class caller_seal;
+
+/// A moment on this node's monotonic clock and in the world. Without a shell that told the time of day (in tests), they
+/// are the same.
+struct moment {
+  time_point now;
+  duration wall_offset{};  ///< runtime::set_wall_offset
+  [[nodiscard]] wall_time wall() const noexcept { return wall_time{now.time_since_epoch() + wall_offset}; }
+};
 
 /// What a callback may know and do. Valid during the callback only.
 struct scope {
@@ -31,6 +40,16 @@ struct scope {
   const value* given = nullptr;          ///< of init: what the process was spawned with
   const caller_seal* callers = nullptr;  ///< for callers that are kept as data
   std::size_t queued_bytes_max = SIZE_MAX;  ///< what may wait in all mailboxes of the kernel, for those who add to it
+  duration wall_offset{};                   ///< of this node, see moment
+
+  [[nodiscard]] moment when() const noexcept { return {now, wall_offset}; }
+};
+
+/// A call that a behaviour has kept to answer later, as it was asked.
+struct unanswered {
+  kernel::caller from;
+  std::string method;
+  value argument;
 };
 
 /// The callback did its work. `reply` goes to the caller of a call and is ignored after a cast.
@@ -74,9 +93,17 @@ class behaviour {
   virtual void terminate(const scope& where, const exit_reason& reason) = 0;
   /// The state as data, for another node or a checkpoint. Errors: unavailable, in the middle of a message (it waits for
   /// a reply); internal, where it cannot be expressed.
-  [[nodiscard]] virtual result<value> snapshot() = 0;
+  /// `at`: so that the state can say how long something still lasts, which `restore` goes on from.
+  [[nodiscard]] virtual result<value> snapshot(const moment& at) = 0;
   /// About what a snapshot would have, without making one. For people who look for what takes the memory.
   [[nodiscard]] virtual std::size_t state_bytes() const noexcept { return 0; }
+  /// After a snapshot that was taken to go on elsewhere, in place of terminate: cancels its timers, as far as the
+  /// snapshot speaks of what they are for, and gives back the calls that it has kept. Those from outside are asked
+  /// again where it goes, before anything else that waits there.
+  [[nodiscard]] virtual std::vector<unanswered> leave(const scope& where) {
+    static_cast<void>(where);
+    return {};
+  }
   /// In place of init: goes on from a snapshot that this version of the class made. Errors: invalid_argument, where it
   /// is no state of this behaviour.
   [[nodiscard]] virtual result<void> restore(const scope& where, std::uint64_t seed, const value& state,
@@ -127,7 +154,9 @@ class behaviour_type {
   [[nodiscard]] virtual std::uint64_t work() const noexcept { return 0; }
 };
 
-/// Errors: invalid_argument ("line N: ...") or limit_exceeded for a script that cannot be used.
+/// Errors: those of check_options (builtin/kinds.hpp).
+[[nodiscard]] result<std::unique_ptr<behaviour_type>> make_builtin_type(builtin_kind kind, const class_spec& spec);
+/// Errors: those of make_builtin_type; invalid_argument ("line N: ...") or limit_exceeded for a script that cannot be used.
 [[nodiscard]] result<std::unique_ptr<behaviour_type>> make_type(const class_spec& spec);
 
 }  // namespace orrery::process

@@ -261,6 +261,15 @@ result<handoff> runtime::take(time_point now, const process_name& name, effects&
                  .facts = of.facts_of(who)};
   of.core.enter(now, of.names[slot].klass->supervised_by,
                 [&](kernel::body& what, kernel::context& self) { static_cast<supervisor&>(what).release(self, who); });
+  std::vector<unanswered> kept;
+  of.core.enter(now, who,
+                [&](kernel::body& what, kernel::context& self) { kept = static_cast<hosted&>(what).leave(self); });
+  for (auto& each : kept) {
+    const auto call = of.core.take_back(each.from);
+    if (!call) continue;  // its deadline has passed
+    packed.mailbox.push_back(
+        {std::move(each.method), std::move(each.argument), reply_token{call->token->value}, call->deadline});
+  }
   for (auto& waiting : of.core.withdraw(now, who)) {
     if (waiting.what == kernel::message::kind::plain) continue;
     packed.mailbox.push_back({std::string{of.core.atoms().text(waiting.word)}, std::move(waiting.payload),

@@ -59,7 +59,20 @@ scope hosted::where(kernel::context& self, const kernel::message* handled) const
           .around = runtime,
           .handled = handled,
           .callers = &runtime.callers,
-          .queued_bytes_max = runtime.settings.queued_bytes_max};
+          .queued_bytes_max = runtime.settings.queued_bytes_max,
+          .wall_offset = runtime.wall_offset};
+}
+
+result<value> hosted::snapshot() { return inner_->snapshot({klass_.owner.now, klass_.owner.wall_offset}); }
+
+std::vector<unanswered> hosted::leave(kernel::context& self) {
+  auto kept = inner_->leave(where(self));
+  std::erase_if(kept, [&](const unanswered& each) {
+    if (each.from.from.node == kernel::handle::outside) return false;
+    self.reply(each.from, fail(errc::unavailable, klass_.owner.describe(name_) + " moves to another node; retry"));
+    return true;
+  });
+  return kept;
 }
 
 std::uint64_t hosted::version() const { return inner_->version().value_or(klass_.spec.version); }
@@ -180,12 +193,21 @@ result<void> hosted::replace_state(kernel::context& self, const value& state) {
   if (inner_->busy()) return fail(errc::unavailable, "it is in the middle of a message; retry");
   const auto packed = inner_->packed(state);
   if (auto fits = fresh->restore(where(self), seed, packed, klass_.spec.version); !fits) return fits;
+  const auto kept = inner_->leave(where(self));
   fresh->take_over(*inner_);
   inner_ = std::move(fresh);
   for (const auto& [set, payload] : self.of().timers_of(self.self()))
     inner_->timer_restored(payload, set);
+  for (const auto& each : kept)
+    ask_again(self, each);
   ++replaced_;
   return {};
+}
+
+void hosted::ask_again(kernel::context& self, const unanswered& call) {
+  const kernel::message asked{
+      .what = kernel::message::kind::call, .from = call.from.from, .ref = call.from.ref, .payload = call.argument};
+  settle(self, asked, inner_->call(where(self, &asked), call.method, call.argument));
 }
 
 void hosted::ended(kernel::context& self, const exit_reason& why) { inner_->terminate(where(self), why); }

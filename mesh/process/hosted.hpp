@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <vector>
 
 namespace orrery::process {
 
@@ -23,7 +24,7 @@ class hosted final : public kernel::body {
   void received(kernel::context& self, kernel::message& arrived) override;
   void ended(kernel::context& self, const exit_reason& why) override;
 
-  [[nodiscard]] result<value> snapshot() { return inner_->snapshot(); }
+  [[nodiscard]] result<value> snapshot();
   [[nodiscard]] std::size_t state_bytes() const noexcept { return inner_->state_bytes(); }
   /// Another state for the process, as if it had always had it; what it has set (timers, links, monitors) stays.
   /// Between two messages. Errors: invalid_argument where it is no state of the behaviour, conflict where the class has
@@ -40,12 +41,15 @@ class hosted final : public kernel::body {
   [[nodiscard]] scope where(kernel::context& self, const kernel::message* handled = nullptr) const;
   /// Of the class, that its state is of.
   [[nodiscard]] std::uint64_t version() const;
+  /// See behaviour::leave. Callers that are processes have heard that it moved.
+  [[nodiscard]] std::vector<unanswered> leave(kernel::context& self);
 
  private:
   void take(shared_type& type);
   [[nodiscard]] std::optional<exit_reason> begin(kernel::context& self);
   /// The class has another behaviour: this process starts afresh with it. False where it did not start.
   bool renew(kernel::context& self);
+  void ask_again(kernel::context& self, const unanswered& call);
   void settle(kernel::context& self, const kernel::message& handled, outcome led_to);
 
   supervised_class& klass_;

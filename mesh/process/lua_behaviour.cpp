@@ -21,7 +21,7 @@ class lua_behaviour final : public behaviour {
   }
   outcome info(const scope& where, const kernel::message&) override { return engine_.arrived(process_, where); }
   void terminate(const scope& where, const exit_reason& reason) override { engine_.terminate(process_, where, reason); }
-  result<value> snapshot() override { return engine_.snapshot(process_); }
+  result<value> snapshot(const moment&) override { return engine_.snapshot(process_); }
   std::size_t state_bytes() const noexcept override { return process_.state_size; }
   result<void> restore(const scope&, std::uint64_t seed, const value& state, std::uint64_t version) override {
     process_.random = seeded_random(seed);

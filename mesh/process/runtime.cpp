@@ -97,6 +97,8 @@ const class_spec* runtime::find_class(const class_name& name) const {
 
 error runtime::no_class(const class_name& name) const { return impl_->no_class(name); }
 
+void runtime::set_wall_offset(duration offset) noexcept { impl_->wall_offset = offset; }
+
 void runtime::call(time_point now, call_request request, effects& out) {
   const impl::sink into(*impl_, now, out);
   if (request.deadline <= now) {

@@ -203,6 +203,10 @@ class runtime {
   /// "not_found: no class 'x'; known classes: counter, kv"
   [[nodiscard]] error no_class(const class_name& name) const;
 
+  /// What is to be added to `now` for the time of day (wall_time); 0 until it is told. Tell it again when that clock
+  /// was set: processes go on with it from their next message.
+  void set_wall_offset(duration offset) noexcept;
+
   /// Puts a call into the process' mailbox, starting the process if there is none. Refusals are answered through
   /// `out` like any reply: not_found (class, method), overloaded (mailbox, queued_bytes_max, processes_max),
   /// deadline_exceeded.

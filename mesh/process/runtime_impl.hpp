@@ -284,6 +284,7 @@ struct runtime::impl final : kernel::surroundings, directory {
   time_point now{};
   caller_seal callers{settings.seed, to_string(settings.node)};
   value giving;                       ///< what the process that starts next is spawned with
+  duration wall_offset{};
   std::optional<error> not_restored;  ///< why the process that is being installed was not
   std::optional<value> installing;    ///< what the process that starts next goes on from, in place of init
   std::uint64_t installing_version = 0;

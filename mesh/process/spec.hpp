@@ -5,10 +5,12 @@
 #include "mesh/kernel/body.hpp"
 #include "mesh/wire/value.hpp"
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -21,7 +23,13 @@ enum class restart_type : std::uint8_t { permanent, transient, temporary };
 /// What a supervisor that went over its intensity does: exit to its parent supervisor, have the node restarted, or
 /// have the pod replaced.
 enum class escalation : std::uint8_t { parent, node, pod };
-enum class builtin_kind : std::uint8_t { counter, kv };
+enum class builtin_kind : std::uint8_t { counter, kv, queue, lock, semaphore, limiter, timer, log };
+/// As spec.behaviour.builtin has them, in the order of builtin_kind.
+inline constexpr std::array<std::string_view, 8> builtin_names{"counter",   "kv",      "queue", "lock",
+                                                               "semaphore", "limiter", "timer", "log"};
+[[nodiscard]] constexpr std::string_view to_string(builtin_kind kind) noexcept {
+  return builtin_names[static_cast<std::size_t>(kind)];
+}
 
 /// The user's own program handles the messages, over a connection to the sidecar (docs/sdk-protocol.md).
 struct app_hosted {
@@ -98,6 +106,7 @@ struct class_spec {
   class_name name;
   std::uint64_t version = 1;  ///< the ProcessClass' generation
   behaviour_spec behaviour = builtin_kind::counter;
+  value options;  ///< an object, for a built-in behaviour; null: its defaults
   supervision_spec supervision;
   limits_spec limits;
   duration call_timeout = std::chrono::seconds{5};

@@ -30,6 +30,13 @@ inline class_spec kv_class(std::string name = "kv") {
   spec.behaviour = builtin_kind::kv;
   return spec;
 }
+/// A class of the kind's own name.
+inline class_spec builtin_class(builtin_kind kind, std::string_view options = "null") {
+  class_spec spec = counter_class(std::string{to_string(kind)});
+  spec.behaviour = kind;
+  spec.options = json(options);
+  return spec;
+}
 inline class_spec lua_class(std::string script, std::string name = "lua") {
   class_spec spec = counter_class(std::move(name));
   spec.behaviour = lua_source{std::move(script)};
@@ -134,6 +141,35 @@ struct world {
     const bool stopped = rt.stop(now, named(name), out);
     collect();
     return stopped;
+  }
+  void pass(duration span) {
+    now += span;
+    run();
+  }
+  /// A call that waits for its answer.
+  std::uint64_t ask_later(std::string_view name, std::string method, std::string_view argument,
+                          time_point deadline = never) {
+    const auto token = send(name, std::move(method), json(argument), deadline);
+    run();
+    return token;
+  }
+  /// The answer as JSON text, an error as text, or "waits".
+  std::string answer(std::uint64_t token) {
+    const auto found = replies.find(token);
+    if (found == replies.end()) return "waits";
+    return found->second ? found->second->json_text() : to_string(found->second.error());
+  }
+  /// Takes a process out of this world and installs it in another, with its callers; `took` goes by on the way.
+  void move(std::string_view name, world& to, duration took = 0ms) {
+    auto packed = rt.take(now, named(name), out);
+    ASSERT_TRUE(packed) << to_string(packed.error());
+    ASSERT_TRUE(value::from_cbor(packed->state.cbor())) << "the state is no value";
+    collect();
+    to.now = now + took;
+    to.next_token = std::max(to.next_token, next_token);
+    const auto installed = to.rt.install(to.now, std::move(*packed), to.out);
+    EXPECT_TRUE(installed) << to_string(installed.error());
+    to.run();
   }
   std::vector<process_event::kind> kinds_of(std::string_view name) const {
     std::vector<process_event::kind> kinds;

@@ -1,8 +1,11 @@
+#include "mesh/process/builtin/kinds.hpp"
 #include "operator/plan/concerns.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <chrono>
 
 namespace orrery::plan {
@@ -50,6 +53,34 @@ std::optional<verdict> check_app(const json& klass) {
                         std::chrono::hours{1}, ignored);
 }
 
+/// What is wrong with spec.behaviour, scripts aside.
+std::optional<verdict> check_behaviour(const json& klass) {
+  const auto wrong = [](std::string why) { return verdict{"InvalidField", "spec.behaviour" + std::move(why)}; };
+  const auto* behaviour = kube::find(klass, {"spec", "behaviour"});
+  if (behaviour == nullptr || !behaviour->is_object()) return wrong(": is missing: give builtin, lua or app");
+  const bool builtin = behaviour->contains("builtin");
+  const int kinds = builtin + behaviour->contains("lua") + behaviour->contains("app");
+  if (kinds == 0) return wrong(": is empty: give builtin, lua or app");
+  if (kinds > 1) return wrong(": has more than one of builtin, lua and app");
+  const auto options = behaviour->find("options");
+  if (!builtin) {
+    if (options != behaviour->end()) return wrong(".options: are for builtin, not for lua or app");
+    return check_app(klass);
+  }
+  const auto name = kube::text_at(*behaviour, {"builtin"});
+  const auto known = std::find(process::builtin_names.begin(), process::builtin_names.end(), name);
+  if (known == process::builtin_names.end()) {
+    return wrong(fmt::format(".builtin: '{}' is not one of {}", name, fmt::join(process::builtin_names, ", ")));
+  }
+  if (options == behaviour->end()) return std::nullopt;
+  const auto given = value::from_document(*options);
+  if (!given) return wrong(".options: " + given.error().context);
+  const auto kind = static_cast<process::builtin_kind>(known - process::builtin_names.begin());
+  const auto checked = process::check_options(kind, *given);
+  if (checked) return std::nullopt;
+  return verdict{"InvalidField", "spec." + checked.error().context};
+}
+
 /// The class as config.yaml has it, or what is wrong with it.
 std::optional<verdict> build_entry(const class_view& one, json& entry) {
   const auto& klass = *one.object;
@@ -71,17 +102,10 @@ std::optional<verdict> build_entry(const class_view& one, json& entry) {
   const auto limit = [&](std::string_view field, std::int64_t otherwise) {
     return kube::integer_at(klass, {"spec", "limits", field}, otherwise);
   };
-  const auto* behaviour = kube::find(klass, {"spec", "behaviour"});
-  if (behaviour == nullptr || !behaviour->is_object()) {
-    return verdict{"InvalidField", "spec.behaviour: is missing: give builtin, lua or app"};
-  }
-  const int kinds = behaviour->contains("builtin") + behaviour->contains("lua") + behaviour->contains("app");
-  if (kinds == 0) return verdict{"InvalidField", "spec.behaviour: is empty: give builtin, lua or app"};
-  if (kinds > 1) return verdict{"InvalidField", "spec.behaviour: has more than one of builtin, lua and app"};
-  if (auto bad = check_app(klass)) return bad;
+  if (auto bad = check_behaviour(klass)) return bad;
   entry = {{"name", kube::name_of(klass)},
            {"version", kube::generation_of(klass)},
-           {"behaviour", *behaviour},
+           {"behaviour", *kube::find(klass, {"spec", "behaviour"})},
            {"supervision",
             {{"strategy", text("strategy", "OneForOne")},
              {"restart", text("restart", "Permanent")},

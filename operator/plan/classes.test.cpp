@@ -161,13 +161,43 @@ TEST(classes, one_with_no_behaviour_or_two_is_refused_with_what_to_give) {
       {{{"durability", "Memory"}}, "spec.behaviour: is missing: give builtin, lua or app"},
       {{{"behaviour", json::object()}}, "spec.behaviour: is empty: give builtin, lua or app"},
       {{{"behaviour", {{"builtin", "counter"}, {"lua", {{"script", "return {}"}}}}}},
-       "spec.behaviour: has more than one of builtin, lua and app"}};
+       "spec.behaviour: has more than one of builtin, lua and app"},
+      {{{"behaviour", {{"builtin", "cache"}}}},
+       "spec.behaviour.builtin: 'cache' is not one of counter, kv, queue, lock, semaphore, limiter, timer, log"},
+      {{{"behaviour", {{"lua", {{"script", "return {}"}}}, {"options", json::object()}}}},
+       "spec.behaviour.options: are for builtin, not for lua or app"}};
   for (const auto& [spec, why] : table) {
     world w;
     w.add_class("odd", spec);
     const auto condition = w.think().class_statuses[0].status["conditions"][0];
     EXPECT_EQ(condition["reason"], "InvalidField");
     EXPECT_EQ(condition["message"], std::string(why) + "; mesh demo does not have the class");
+  }
+}
+
+TEST(classes, options_of_a_builtin_are_delivered_with_it) {
+  world w;
+  w.add_class("jobs",
+              {{"behaviour", {{"builtin", "queue"}, {"options", {{"maxReceives", 3}, {"visibilitySeconds", 1.5}}}}}});
+  w.settle();
+  const auto options = config_of(w)["classes"][0]["behaviour"]["options"];
+  EXPECT_EQ(options["maxReceives"].as<int>(), 3);
+  EXPECT_EQ(options["visibilitySeconds"].as<double>(), 1.5);
+}
+
+TEST(classes, options_that_a_builtin_does_not_take_are_refused_with_their_field) {
+  const std::vector<std::pair<json, const char*>> table{
+      {{{"maxReceives", "3"}}, "not a maxReceives that is a string"},
+      {{{"maxReceives", -1}}, "maxReceives is -1, and has to be 0 to 1000000"},
+      {{{"maxRetries", 3}}, "not an object with the field 'maxRetries'"},
+      {json::array(), "spec.behaviour.options takes {\"visibilitySeconds\": 30"}};
+  for (const auto& [options, why] : table) {
+    world w;
+    w.add_class("jobs", {{"behaviour", {{"builtin", "queue"}, {"options", options}}}});
+    const auto condition = w.think().class_statuses[0].status["conditions"][0];
+    EXPECT_EQ(condition["reason"], "InvalidField");
+    EXPECT_NE(condition["message"].get<std::string>().find("spec.behaviour.options"), std::string::npos);
+    EXPECT_NE(condition["message"].get<std::string>().find(why), std::string::npos) << condition["message"];
   }
 }
 

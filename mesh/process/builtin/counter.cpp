@@ -1,5 +1,6 @@
-#include "mesh/process/counter.hpp"
+#include "mesh/process/builtin/counter.hpp"
 
+#include "mesh/process/builtin/builtin.hpp"
 #include "mesh/wire/cbor.hpp"
 
 #include <optional>
@@ -34,7 +35,7 @@ class counter final : public behaviour {
   }
   void terminate(const scope&, const exit_reason&) override {}
 
-  result<value> snapshot() override { return cbor::integer_value(count_); }
+  result<value> snapshot(const moment&) override { return cbor::integer_value(count_); }
   std::size_t state_bytes() const noexcept override { return sizeof count_; }
   result<void> restore(const scope&, std::uint64_t, const value& state, std::uint64_t) override {
     const auto number = integer_of("restore", state, {});
@@ -84,7 +85,9 @@ class counter_type final : public behaviour_type {
   std::unique_ptr<behaviour> make() override { return std::make_unique<counter>(); }
   result<bool> upgrade(const class_spec& spec) override {
     const auto* kind = std::get_if<builtin_kind>(&spec.behaviour);
-    return kind != nullptr && *kind == builtin_kind::counter;
+    if (kind == nullptr || *kind != builtin_kind::counter) return false;
+    if (const auto none = read_no_options(spec.options); !none) return fail(none.error());
+    return true;
   }
 };
 

@@ -102,13 +102,27 @@ TEST(views, show_a_process_with_what_waits_and_whom_it_is_tied_to) {
   EXPECT_THAT(text, HasSubstr("Monitors:      -\n"));
 }
 
+TEST(views, show_groups_their_members_and_the_registry) {
+  const json one{{"groups", {{{"name", "chat/1"}, {"members", 3}, {"here", 1}}}}};
+  EXPECT_THAT(show_groups(one, {}), HasSubstr("chat/1"));
+  EXPECT_THAT(show_groups({{"groups", json::array()}}, {}), HasSubstr("No such group"));
+  const json members{{"group", "chat/1"}, {"members", {{{"pid", "demo-a@1.2.3"}, {"node", "demo-a"}}}}};
+  EXPECT_THAT(show_group(members, {}), HasSubstr("demo-a@1.2.3"));
+  const json entry{
+      {"key", "user/1"}, {"unique", true}, {"pid", "demo-a@1.2.3"}, {"node", "demo-a"}, {"value", {{"a", 1}}}};
+  const auto text = show_registry({{"entries", {entry}}}, {});
+  EXPECT_THAT(text, HasSubstr("user/1"));
+  EXPECT_THAT(text, HasSubstr("unique"));
+  EXPECT_THAT(text, HasSubstr(R"({"a":1})"));
+}
+
 TEST(views, survive_documents_of_any_shape) {
   for (const auto& odd : {json(), json(3), json::array({1}), json{{"nodes", {1, "x", nullptr}}},
                           json{{"nodes", {{{"name", 5}, {"rttSeconds", "x"}}}}}, json{{"classes", {json::object()}}},
                           json{{"processes", {{{"lastExit", {{"reason", 1}}}}}}}}) {
     const auto all = show_nodes(odd, {.wide = true}) + show_processes(odd, {.wide = true}) +
                      show_classes(odd, {.wide = true}) + show_tree(odd, {}) + show_process(odd, {}) +
-                     show_event("x", odd, {});
+                     show_event("x", odd, {}) + show_groups(odd, {}) + show_group(odd, {}) + show_registry(odd, {});
     EXPECT_FALSE(all.empty());
   }
 }

@@ -28,11 +28,7 @@ exit_code message(session& with, const char* kind, const std::string& name, cons
     complain(parsed.error());
     return exit_code::usage;
   }
-  if (argument == "-") argument.assign(std::istreambuf_iterator<char>(std::cin), {});
-  if (const auto fault = json_fault(argument)) {
-    complain(error{errc::invalid_argument, *fault, took_effect::not_executed});
-    return exit_code::usage;
-  }
+  if (!read_argument(argument)) return exit_code::usage;
   http_question asked{.method = "POST",
                       .target = fmt::format("{}/{}/{}", path_of(*parsed), kind, kube::percent_encode(method)),
                       .body = std::move(argument),
@@ -72,6 +68,13 @@ std::optional<std::string> json_fault(const std::string& argument) {
                      simple ? fmt::format("a string needs its own quotes: '{}'",
                                           json(argument).dump(-1, ' ', false, json::error_handler_t::replace))
                             : R"(put it into single quotes, as '{"key": "colour", "value": "blue"}')");
+}
+
+bool read_argument(std::string& argument) {
+  if (argument == "-") argument.assign(std::istreambuf_iterator<char>(std::cin), {});
+  const auto fault = json_fault(argument);
+  if (fault) complain(error{errc::invalid_argument, *fault, took_effect::not_executed});
+  return !fault;
 }
 
 exit_code complain(const error& why, const session* with) {

@@ -35,6 +35,11 @@ struct tree_options {
   bool local = false;
 };
 [[nodiscard]] exit_code tree(session& with, const tree_options& options);
+/// All groups whose names begin with `prefix`, or the members of one.
+[[nodiscard]] exit_code groups(session& with, const std::string& group, const std::string& prefix, std::size_t limit);
+[[nodiscard]] exit_code registry(session& with, const std::string& prefix, std::size_t limit);
+/// `payload` as a call's argument.
+[[nodiscard]] exit_code publish(session& with, const std::string& group, const std::string& word, std::string payload);
 [[nodiscard]] exit_code inspect(session& with, const std::string& name);
 /// `argument` is JSON text; empty: null; "-": standard input.
 [[nodiscard]] exit_code call(session& with, const std::string& name, const std::string& method, std::string argument);
@@ -86,5 +91,7 @@ exit_code complain(const error& why, const session* with = nullptr);
 [[nodiscard]] error problem_of(const http_reply& reply);
 /// Nothing if it is JSON, else what to tell the user: how to quote a string.
 [[nodiscard]] std::optional<std::string> json_fault(const std::string& argument);
+/// JSON text, of standard input where it is "-". False, and the user is told, where it is no JSON.
+[[nodiscard]] bool read_argument(std::string& argument);
 
 }  // namespace orrery::cli

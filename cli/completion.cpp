@@ -15,7 +15,7 @@ struct command {
   std::string_view options;  ///< its own; those of every command are added
 };
 
-constexpr std::array<command, 19> commands{{
+constexpr std::array<command, 22> commands{{
     {"nodes", "Nodes of the mesh", ""},
     {"processes", "Processes of the mesh", "--class --limit --local"},
     {"classes", "Classes, and what is wrong with them", ""},
@@ -23,6 +23,9 @@ constexpr std::array<command, 19> commands{{
     {"top", "The greatest processes of the mesh", "--by --limit --interval --once --local"},
     {"crashes", "Processes that crashed", "--class --limit --local"},
     {"trace", "Follow what a process receives and answers", "--limit --seconds"},
+    {"groups", "Groups of processes, or the members of one", "--prefix --limit"},
+    {"registry", "Keys that processes hold in the mesh", "--limit"},
+    {"publish", "Send a message to every member of a group", ""},
     {"call", "Call a process and print its reply", ""},
     {"cast", "Send a message without waiting", ""},
     {"inspect", "One process in detail", ""},
@@ -211,13 +214,14 @@ complete -c orrery -n '__fish_seen_subcommand_from state; and not __fish_seen_su
 complete -c orrery -n '__fish_seen_subcommand_from call cast inspect kill stop suspend resume trace crashes get set; and not string match -q -- "*/*" (commandline -opc)' -a '(__orrery_processes)'
 complete -c orrery -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'
 complete -c orrery -n '__fish_seen_subcommand_from processes tree crashes app' -l class -x -a '(__orrery_classes)' -d 'Only of this class'
-complete -c orrery -n '__fish_seen_subcommand_from processes tree top crashes trace' -l limit -x -d 'At most so many'
+complete -c orrery -n '__fish_seen_subcommand_from processes tree top crashes trace groups registry' -l limit -x -d 'At most so many'
 complete -c orrery -n '__fish_seen_subcommand_from processes tree top crashes' -l local -d 'Only of the own node'
 complete -c orrery -n '__fish_seen_subcommand_from tree' -l depth -x -a '0 1 2' -d 'Nodes, supervisors, processes'
 complete -c orrery -n '__fish_seen_subcommand_from top' -l by -x -a 'mailbox age memory reductions messages' -d 'How to sort'
 complete -c orrery -n '__fish_seen_subcommand_from top' -l interval -x -d 'Seconds between two looks'
 complete -c orrery -n '__fish_seen_subcommand_from top' -l once -d 'A table, once'
 complete -c orrery -n '__fish_seen_subcommand_from trace' -l seconds -x -d 'For so long'
+complete -c orrery -n '__fish_seen_subcommand_from groups' -l prefix -x -d 'Only what begins with this'
 complete -c orrery -n '__fish_seen_subcommand_from kill' -l reason -x -d 'What its exit reason says'
 complete -c orrery -n '__fish_seen_subcommand_from set' -l if-version -x -d 'Only at this version'
 complete -c orrery -n '__fish_seen_subcommand_from app' -l keys -x -d 'How many processes'

@@ -41,7 +41,7 @@ struct choices {
   target_options target;
   std::string form = "table";
   std::string timeout;
-  std::string name, method, argument, klass, reason, shell, version;
+  std::string name, method, argument, klass, reason, shell, version, group, prefix;
   std::size_t limit = 1000;
   bool local = false;
   bool sets = false;     ///< state set, not state get
@@ -139,6 +139,20 @@ void declare(CLI::App& app, choices& given, action& chosen) {
   list->add_option("--limit", given.limit, "At most so many")->check(CLI::Range(1, 10000))->capture_default_str();
   list->add_flag("--local", given.local, "Only of the sidecar's own node");
   command("classes", "Classes, and what is wrong with them", [](session& s) { return classes(s); });
+  auto* grouped = command("groups", "Groups of processes, or the members of one",
+                          [&given](session& s) { return groups(s, given.group, given.prefix, given.limit); });
+  grouped->add_option("GROUP", given.group, "Members of this one");
+  grouped->add_option("--prefix", given.prefix, "Only groups whose names begin with this");
+  grouped->add_option("--limit", given.limit, "At most so many")->check(CLI::Range(1, 10000))->capture_default_str();
+  auto* keys = command("registry", "Keys that processes hold in the mesh",
+                       [&given](session& s) { return registry(s, given.prefix, given.limit); });
+  keys->add_option("PREFIX", given.prefix, "Only keys that begin with this");
+  keys->add_option("--limit", given.limit, "At most so many")->check(CLI::Range(1, 10000))->capture_default_str();
+  auto* publishing = command("publish", "Send a message to every member of a group",
+                             [&given](session& s) { return publish(s, given.group, given.method, given.argument); });
+  publishing->add_option("GROUP", given.group, "The group")->required();
+  publishing->add_option("WORD", given.method, "What the message is about")->required();
+  publishing->add_option("JSON", given.argument, "Its payload; - reads standard input; null if left out");
   message(command("call", "Call a process and print its reply",
                   [&given](session& s) { return call(s, given.name, given.method, given.argument); }));
   message(command("cast", "Send a message without waiting for an answer",

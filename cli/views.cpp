@@ -113,6 +113,36 @@ std::string show_processes(const json& document, look how) {
   return out.render(how.colours);
 }
 
+std::string show_groups(const json& document, look how) {
+  table out({{"GROUP"}, {"MEMBERS", align::right}, {"HERE", align::right}});
+  for (const auto& group : list_of(document, "groups"))
+    out.add({{text_of(group, "name")}, {text_of(group, "members")}, {text_of(group, "here")}});
+  if (out.empty()) return "No such group has members.\n";
+  return out.render(how.colours);
+}
+
+std::string show_group(const json& document, look how) {
+  table out({{"PID"}, {"NODE"}});
+  for (const auto& member : list_of(document, "members"))
+    out.add({{text_of(member, "pid")}, {text_of(member, "node")}});
+  if (out.empty()) return "The group has no members.\n";
+  return out.render(how.colours);
+}
+
+std::string show_registry(const json& document, look how) {
+  table out({{"KEY"}, {"KIND"}, {"PID"}, {"NODE"}, {"VALUE"}});
+  for (const auto& entry : list_of(document, "entries")) {
+    const bool unique = text_of(entry, "unique") == "true";
+    out.add({{text_of(entry, "key")},
+             {unique ? "unique" : "duplicate"},
+             {text_of(entry, "pid")},
+             {text_of(entry, "node")},
+             {text_of(entry, "value")}});
+  }
+  if (out.empty()) return "No process holds such a key.\n";
+  return out.render(how.colours);
+}
+
 std::string show_classes(const json& document, look how) {
   std::vector<table::column> columns{
       {"NAME"},     {"VERSION", align::right},      {"BEHAVIOUR"}, {"RESTART"}, {"INTENSITY"},

@@ -19,6 +19,9 @@ struct look {
 /// Only its nodes, with how much there is on each.
 [[nodiscard]] std::string show_tree_nodes(const nlohmann::json& document, look how);
 [[nodiscard]] std::string show_process(const nlohmann::json& document, look how);
+[[nodiscard]] std::string show_groups(const nlohmann::json& document, look how);
+[[nodiscard]] std::string show_group(const nlohmann::json& document, look how);
+[[nodiscard]] std::string show_registry(const nlohmann::json& document, look how);
 /// One line, without its end: time, type, what it is about.
 [[nodiscard]] std::string show_event(const std::string& type, const nlohmann::json& document, look how);
 /// What a list could not tell: nodes that did not answer, or a limit. Empty if it is whole.

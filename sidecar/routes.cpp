@@ -2,6 +2,7 @@
 
 #include "mesh/base/duration_text.hpp"
 #include "mesh/base/ids.hpp"
+#include "sidecar/group_routes.hpp"
 #include "sidecar/introspect_routes.hpp"
 #include "sidecar/query.hpp"
 
@@ -18,7 +19,8 @@ using namespace std::chrono_literals;
 
 constexpr std::string_view paths =
     "/v1/processes, /v1/processes/{class}/{key}, .../call/{method}, .../cast/{method}, .../kill, .../state, "
-    ".../suspend, .../resume, .../trace, /v1/nodes, /v1/classes, /v1/tree, /v1/top, /v1/crashes, /v1/events";
+    ".../suspend, .../resume, .../trace, /v1/nodes, /v1/classes, /v1/tree, /v1/top, /v1/crashes, /v1/groups, "
+    "/v1/groups/{group}, .../publish/{word}, /v1/registry, /v1/events";
 
 int hex(char c) {
   if (c >= '0' && c <= '9') return c - '0';
@@ -167,6 +169,7 @@ route find_route(const shell::http_request& request) {
   };
   if (segments.size() >= 2 && segments[0] == "v1") {
     const auto what = segments[1];
+    if (auto found = find_group_route(request, segments, query)) return *std::move(found);
     if (what == "processes") {
       if (segments.size() == 2) return list_route(request, query);
       if (segments.size() >= 4) {

@@ -71,6 +71,17 @@ TEST(routes, lists_take_their_query) {
   EXPECT_TRUE(std::holds_alternative<events_route>(ask("GET", "/v1/events")));
 }
 
+TEST(routes, lead_to_groups_and_the_registry) {
+  EXPECT_EQ(op<node::list_groups_op>(ask("GET", "/v1/groups?prefix=chat%2F&limit=5")).prefix, "chat/");
+  EXPECT_EQ(op<node::list_registry_op>(ask("GET", "/v1/registry?prefix=user&limit=5")).limit, 5U);
+  EXPECT_EQ(op<node::group_op>(ask("GET", "/v1/groups/chat%2F1")).group, "chat/1");
+  const auto sent = ask("POST", "/v1/groups/chat%2F1/publish/news", R"({"a":1})");
+  EXPECT_EQ(op<node::publish_op>(sent).group, "chat/1");
+  EXPECT_EQ(op<node::publish_op>(sent).word, "news");
+  EXPECT_EQ(op<node::publish_op>(sent).payload.json_text(), R"({"a":1})");
+  EXPECT_EQ(std::get<node_route>(sent).success, 202);
+}
+
 struct wrong {
   const char* method;
   std::string target;
@@ -110,6 +121,13 @@ TEST(routes, what_is_wrong_is_refused_with_what_is_accepted) {
       {"GET", "/v1/processes?class=a&class=b", "", "", 400, "twice"},
       {"GET", "/v1/processes?node=demo-1", "", "", 400, "node=local"},
       {"GET", "/v1/nodes?x=1", "", "", 400, "none is accepted"},
+      {"POST", "/v1/groups", "", "", 405, "GET"},
+      {"GET", "/v1/registry?limit=0", "", "", 400, "1 to 10000"},
+      {"GET", "/v1/registry?key=a", "", "", 400, "accepted: prefix, limit"},
+      {"GET", "/v1/groups/a/publish/w", "", "", 405, "POST"},
+      {"POST", "/v1/groups/a/publish", "", "", 404, "publish/{word}"},
+      {"POST", "/v1/groups/a/publish/w", "{oops", "", 400, "the body must be JSON"},
+      {"DELETE", "/v1/groups/a", "", "", 405, "GET"},
   };
   for (const auto& each : table) {
     const auto r = refused(ask(each.method, each.target, each.body, each.timeout));

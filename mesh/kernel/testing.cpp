@@ -58,7 +58,11 @@ void cluster::carry(std::size_t from, std::size_t count) {
     sent.erase(sent.begin());
     auto& to = *worlds_[next.to.node - 1];
     const bool says_errc = next.what == signal::kind::reply;
-    if (!says_errc) next.word = to.word(worlds_[from]->of.atoms().text(next.word));
+    if (across) {
+      next = across(worlds_[from]->of, to.of, std::move(next));
+    } else if (!says_errc) {
+      next.word = to.word(worlds_[from]->of.atoms().text(next.word));
+    }
     next.to.node = handle::here;
     next.from.node = static_cast<std::uint32_t>(from + 1);
     to.of.receive(to.now, std::move(next));

@@ -91,6 +91,9 @@ class cluster {
   void cut(std::size_t a, std::size_t b);
   void mend(std::size_t a, std::size_t b);
   void pass(duration length);
+  /// How a signal gets from one kernel to another, which is all in this process; empty: as it is. For the room that
+  /// knows how signals travel.
+  static inline std::function<signal(core& from, core& to, signal what)> across;
 
  private:
   std::vector<std::unique_ptr<world>> worlds_;

@@ -37,7 +37,7 @@ void core::impl::begin_claim(process::key_claimed& asked) {
 void core::impl::send_claim(wire::correlation id) {
   auto& claim = *key_claims_.find(id);
   claim.asked.reset();
-  claim.retry_at = never;
+  key_claims_.wake_at(id);
   if (isolation_.isolated()) {
     return end_claim(id, fail(errc::isolated, "this node reaches neither a majority of the mesh nor the API server"));
   }
@@ -48,8 +48,7 @@ void core::impl::send_claim(wire::correlation id) {
   }
   const auto peer = members_.find(*owner);
   if (!peer || members_.quiet(now_, peer->link)) {
-    claim.retry_at = now_ + claim_retry;
-    return;
+    return key_claims_.wake_at(id, now_ + claim_retry);
   }
   if (!speaks(*peer)) {
     return end_claim(id, fail(errc::unavailable, "node " + owner->name.value + ", which owns the key, has a version " +
@@ -65,7 +64,7 @@ void core::impl::end_claim(wire::correlation id, const result<value>& outcome) {
   const auto claim = *key_claims_.find(id);
   // What its owner may still grant is to be given back.
   if (claim.asked) {
-    key_claims_.find(id)->given_up = true;
+    key_claims_.give_up(id);
   } else {
     key_claims_.erase(id);
   }
@@ -110,8 +109,7 @@ void core::impl::claim_refused(wire::correlation id, const error& why) {
   const bool doubtful = why.code == errc::already_exists &&
                         (claim.handed_over || (!runtime_.key_holder(claim.key) && claim.doubts++ < claim_doubts_max));
   if ((doubtful || worth_a_retry(why)) && now_ + claim_retry < claim.deadline) {
-    claim.retry_at = now_ + claim_retry;
-    return;
+    return key_claims_.wake_at(id, now_ + claim_retry);
   }
   end_claim(id, fail(why));
 }
@@ -124,7 +122,7 @@ void core::impl::expire_claims() {
       send_claim(id);
     }
   }
-  if (!may_grant()) return;
+  if (!key_grants_.any_parked() || !may_grant()) return;
   for (auto& each : key_grants_.take_parked())
     take_claim(std::move(each));
 }
@@ -136,7 +134,7 @@ void core::impl::lose_claims(link_id link) {
     if (claim.given_up) {
       key_claims_.erase(id);
     } else {
-      claim.retry_at = now_;
+      key_claims_.wake_at(id, now_);
     }
   }
 }

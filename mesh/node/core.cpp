@@ -146,7 +146,7 @@ time_point core::impl::wake_at() const {
   time_point next =
       std::min({members_wake_, takeover_.next_deadline(), isolation_.wake_at(), pending_.next_deadline(),
                 runtime_.next_deadline(), forming_until_, rescan_at_, drain_until_, key_claims_.next_deadline(),
-                key_grants_.next_deadline(), census_wake_at(), traces_wake_at()});
+                key_grants_.next_deadline(now_), census_wake_at(), traces_wake_at()});
   for (const auto& [id, each] : gathers_)
     next = std::min(next, each.deadline);
   if (!joined_ || drain_wanted_) next = std::min(next, after(now_, joining_poll));

@@ -87,18 +87,34 @@ std::vector<wire::correlation> key_claims::asked_of(membership::link_id peer) co
 
 std::vector<wire::correlation> key_claims::due(time_point now) const {
   std::vector<wire::correlation> out;
-  for (const auto& [id, each] : claims_) {
-    if (!each.given_up && (each.deadline <= now || each.retry_at <= now)) out.push_back(id);
-  }
+  for (auto each = wakes_.begin(); each != wakes_.end() && each->first <= now; ++each)
+    out.push_back(each->second);
   return out;
 }
 
-time_point key_claims::next_deadline() const {
-  time_point next = never;
-  for (const auto& [id, each] : claims_) {
-    if (!each.given_up) next = std::min({next, each.deadline, each.retry_at});
-  }
-  return next;
+void key_claims::add(wire::correlation id, claim asked) {
+  claims_.emplace(id, std::move(asked));
+  wake_at(id);
+}
+
+void key_claims::erase(wire::correlation id) {
+  const auto found = claims_.find(id);
+  if (found == claims_.end()) return;
+  wakes_.erase({found->second.wake, id});
+  claims_.erase(found);
+}
+
+void key_claims::wake_at(wire::correlation id, time_point retry) {
+  claim& of = claims_.at(id);
+  wakes_.erase({of.wake, id});
+  of.wake = std::min(retry, of.deadline);
+  wakes_.emplace(of.wake, id);
+}
+
+void key_claims::give_up(wire::correlation id) {
+  claim& of = claims_.at(id);
+  of.given_up = true;
+  wakes_.erase({of.wake, id});
 }
 
 }  // namespace orrery::node

@@ -11,8 +11,10 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace orrery::node {
@@ -62,8 +64,11 @@ class key_grants {
   // ---- claims that wait ----
   [[nodiscard]] bool park(claim asked);
   [[nodiscard]] std::vector<claim> take_parked();
-  /// When parked claims must be looked at again.
-  [[nodiscard]] time_point next_deadline() const { return parked_.empty() ? never : until_; }
+  [[nodiscard]] bool any_parked() const noexcept { return !parked_.empty(); }
+  /// When parked claims must be looked at again, if only because time passes.
+  [[nodiscard]] time_point next_deadline(time_point now) const {
+    return parked_.empty() || until_ <= now ? never : until_;
+  }
 
  private:
   std::uint64_t digest_ = 0;
@@ -83,21 +88,25 @@ class key_claims {
     time_point deadline = never;
     bool handed_over = false;
     std::optional<membership::link_id> asked{};  ///< the peer that is to answer
-    time_point retry_at = never;
     std::uint32_t doubts = 0;
-    bool given_up = false;  ///< answered here; what its owner still grants is given back
+    bool given_up = false;    ///< answered here; what its owner still grants is given back
+    time_point wake = never;  ///< set by the table: its deadline, or when it is to be tried again
   };
 
   [[nodiscard]] bool full() const noexcept { return claims_.size() >= claims_waiting_max; }
-  void add(wire::correlation id, claim asked) { claims_.emplace(id, std::move(asked)); }
+  void add(wire::correlation id, claim asked);
   [[nodiscard]] claim* find(wire::correlation id);
-  void erase(wire::correlation id) { claims_.erase(id); }
+  void erase(wire::correlation id);
+  /// At its deadline, or before if it is to be tried again.
+  void wake_at(wire::correlation id, time_point retry = never);
+  void give_up(wire::correlation id);
   [[nodiscard]] std::vector<wire::correlation> asked_of(membership::link_id peer) const;
   [[nodiscard]] std::vector<wire::correlation> due(time_point now) const;
-  [[nodiscard]] time_point next_deadline() const;
+  [[nodiscard]] time_point next_deadline() const { return wakes_.empty() ? never : wakes_.begin()->first; }
 
  private:
   std::map<wire::correlation, claim> claims_;
+  std::set<std::pair<time_point, wire::correlation>> wakes_;
 };
 
 }  // namespace orrery::node

@@ -35,6 +35,11 @@ void core::impl::end_signals(const membership::peer_down& seen) {
   key_grants_.forget_node(seen.node);
   lose_claims(seen.link);
   work_left_ = true;
+  // What was meant for this connection must not go on another one.
+  std::erase_if(ran_, [&](const process::effect& each) {
+    const auto* sent = std::get_if<process::signal_sent>(&each);
+    return sent != nullptr && sent->to == seen.node;
+  });
   runtime_.node_down(now_, seen.node, ran_);
 }
 

@@ -49,7 +49,8 @@ class core_b : public ::testing::Test {
   void expect_both() { expect({"a", "b"}); }
   void connect(const std::string& name = "a", std::uint64_t connection = 1, std::uint64_t attempt = 2) {
     step(connection_opened{connection_id{connection}, {"ns", "demo", name}, false});
-    receive(wire::hello{.mesh_id = "id",
+    receive(wire::hello{.features = features,
+                        .mesh_id = "id",
                         .node = {node_name{name}, boot_number{1}},
                         .uid = "uid-" + name,
                         .address = "10.0.0.9:3601",
@@ -121,6 +122,7 @@ class core_b : public ::testing::Test {
   }
 
   core b;
+  std::uint64_t features = 0;  ///< of peers that connect
   time_point now = start;
   effects done;
 };

@@ -1,77 +1,11 @@
 // Signals to and from processes of other nodes, and what goes through a name.
 #include "mesh/process/runtime_impl.hpp"
-#include "mesh/wire/cbor.hpp"
-#include "mesh/wire/messages.hpp"
+#include "mesh/process/signals.hpp"
 
 #include <algorithm>
 #include <utility>
 
 namespace orrery::process {
-namespace {
-
-using kernel::atom_table;
-using out_kind = wire::signal::kind;
-using in_kind = kernel::signal::kind;
-using std::chrono::duration_cast;
-using std::chrono::microseconds;
-
-static_assert(static_cast<int>(out_kind::plain) == static_cast<int>(in_kind::plain) &&
-              static_cast<int>(out_kind::down) == static_cast<int>(in_kind::down));
-
-bool has_message(in_kind what) noexcept {
-  return what == in_kind::plain || what == in_kind::cast || what == in_kind::call;
-}
-bool has_reason(in_kind what) noexcept {
-  return what == in_kind::exit || what == in_kind::link_broke || what == in_kind::down;
-}
-bool has_reference(const kernel::signal& what) noexcept {
-  return what.what == in_kind::unlink || what.what == in_kind::unlinked || what.ref != kernel::no_reference;
-}
-
-wire::signal to_wire(kernel::signal what, const atom_table& atoms) {
-  wire::signal out;
-  out.what = static_cast<out_kind>(what.what);
-  if (what.from.slot != kernel::no_slot) out.from = {what.from.slot, what.from.generation};
-  out.to = {what.to.slot, what.to.generation};
-  if (has_reference(what)) out.ref = packed(what.ref);
-  if (what.what == in_kind::call && what.timeout != duration::max()) {
-    out.remaining = duration_cast<microseconds>(what.timeout);
-  }
-  if (has_reason(what.what)) {
-    const auto why = kernel::reason_of(what);
-    out.reason = to_string(why.why);
-    out.detail = why.detail;
-  } else if (what.failed) {
-    out.failed = error{static_cast<errc>(what.word.value),
-                       std::string{cbor::text_of(what.payload).value_or(std::string_view{})}, what.effect};
-  } else {
-    if (has_message(what.what)) out.word = atoms.text(what.word);
-    out.payload = std::move(what.payload);
-  }
-  return out;
-}
-
-/// But for the word, which only the runtime can make.
-kernel::signal from_wire(wire::signal what, std::uint32_t from) {
-  kernel::signal in;
-  in.what = static_cast<in_kind>(what.what);
-  in.from = {from, kernel::no_slot, 0};
-  if (what.from) in.from = {from, what.from->slot, what.from->generation};
-  in.to = {kernel::handle::here, what.to.slot, what.to.generation};
-  if (what.ref) in.ref = kernel::unpacked(*what.ref);
-  if (what.remaining) in.timeout = *what.remaining;
-  if (has_reason(in.what)) {
-    in.why = kernel::exit_kind_from(what.reason);
-    if (!what.detail.empty()) in.payload = cbor::text_value(what.detail);
-  } else if (in.what == in_kind::reply) {
-    kernel::put_outcome(in, what.failed ? result<value>{fail(std::move(*what.failed))} : std::move(what.payload));
-  } else {
-    in.payload = std::move(what.payload);
-  }
-  return in;
-}
-
-}  // namespace
 
 // ---- nodes ----
 
@@ -145,8 +79,8 @@ void runtime::impl::take_signal(std::uint32_t from, wire::signal what) {
     const bool full = core.queued_bytes() >= settings.queued_bytes_max;
     if (!known || full) {
       ++counted.casts_dropped;
-      if (in.what != in_kind::call) return;
-      kernel::signal refused{.what = in_kind::reply, .from = in.to, .to = in.from, .ref = in.ref};
+      if (in.what != kernel::signal::kind::call) return;
+      kernel::signal refused{.what = kernel::signal::kind::reply, .from = in.to, .to = in.from, .ref = in.ref};
       kernel::put_outcome(refused, fail(errc::overloaded, full ? "what waits in the node's mailboxes holds as much as "
                                                                  "it may; retry later"
                                                                : "the node has met as many words as it may"));
@@ -164,11 +98,13 @@ void runtime::impl::take_signal(std::uint32_t from, wire::signal what) {
 void runtime::impl::to_name(kernel::signal what) {
   if (what.to.slot == kernel::no_slot) return;  // of a claim: its answer comes as if from there
   stand_ins::entry* to = stand_ins_.find(what.to);
-  const bool over = what.what == in_kind::demonitor || what.what == in_kind::link_broke;  // it ties nothing any more
+  const bool over = what.what == kernel::signal::kind::demonitor ||
+                    what.what == kernel::signal::kind::link_broke;  // it ties nothing any more
   if (over && to != nullptr) return;
-  if (to == nullptr || (stand_ins_.full(*to) && what.what != in_kind::unlink)) return lost_.push_back(std::move(what));
+  if (to == nullptr || (stand_ins_.full(*to) && what.what != kernel::signal::kind::unlink))
+    return lost_.push_back(std::move(what));
   stand_ins_.touch(what.to);
-  const bool asks = what.what == in_kind::call || what.what == in_kind::cast;
+  const bool asks = what.what == kernel::signal::kind::call || what.what == kernel::signal::kind::cast;
   const auto deadline = after(now, std::min(what.timeout, named_call_max));
   if (asks && to->queue.empty()) return pass_on(*to, std::move(what), deadline);
   const kernel::handle stand_in = what.to;
@@ -184,7 +120,7 @@ void runtime::impl::seek(kernel::handle stand_in, stand_ins::entry& of) {
 
 void runtime::impl::pass_on(stand_ins::entry& to, kernel::signal what, time_point deadline) {
   std::string method{core.atoms().text(what.word)};
-  if (what.what == in_kind::cast) {
+  if (what.what == kernel::signal::kind::cast) {
     out().emplace_back(cast_sent{to.name, std::move(method), std::move(what.payload)});
     return;
   }
@@ -207,7 +143,7 @@ void runtime::impl::release_queue(kernel::handle stand_in, const result<pid>& fo
   bool known = true;
   while (!of->queue.empty()) {
     auto& next = of->queue.front();
-    const bool asks = next.what.what == in_kind::call || next.what.what == in_kind::cast;
+    const bool asks = next.what.what == kernel::signal::kind::call || next.what.what == kernel::signal::kind::cast;
     if (!asks && !known) return seek(stand_in, *of);  // what was asked may have started it, or ended it
     auto taken = std::move(next);
     of->queue.pop_front();
@@ -237,7 +173,7 @@ void runtime::name_answered(time_point now, const asker& by, result<value> answe
 
 void runtime::impl::answer_through(kernel::handle stand_in, kernel::handle to, kernel::reference ref,
                                    result<value> answer) {
-  kernel::signal back{.what = in_kind::reply, .from = stand_in, .to = to, .ref = ref};
+  kernel::signal back{.what = kernel::signal::kind::reply, .from = stand_in, .to = to, .ref = ref};
   kernel::put_outcome(back, std::move(answer));
   core.receive(now, std::move(back));
 }

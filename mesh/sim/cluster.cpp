@@ -87,6 +87,7 @@ void cluster::start(const std::string& name) {
   chosen.uid = starting.member.uid;
   chosen.address = starting.member.address;
   chosen.seed = mix64(seed_ + starting.boot);
+  chosen.make = make_;
   starting.core = std::make_unique<node::core>(std::move(chosen));
   net.listen({name, starting.boot}, starting.member.address);
   note("node " + name + " starts, boot " + std::to_string(starting.boot));

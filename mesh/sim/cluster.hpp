@@ -39,6 +39,8 @@ class cluster {
   void set_clock(std::uint64_t boots) { clock_ = boots; }
   void set_control_plane(bool reachable) { control_plane_ = reachable; }
   void define(std::vector<process::class_spec> classes) { classes_ = std::move(classes); }
+  /// As node::settings::make: of the nodes that start from now on.
+  void make_behaviours_with(decltype(node::settings::make) make) { make_ = std::move(make); }
 
   [[nodiscard]] bool alive(const std::string& pod) const;
   [[nodiscard]] bool leaving(const std::string& pod) const;
@@ -76,6 +78,7 @@ class cluster {
 
   std::map<std::string, pod_state> nodes_;
   std::vector<process::class_spec> classes_;
+  decltype(node::settings::make) make_;
   std::uint64_t seed_;
   std::uint64_t next_pod_ = 0;
   std::uint64_t next_boot_ = 0;

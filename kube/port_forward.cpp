@@ -228,7 +228,7 @@ class session : public std::enable_shared_from_this<session<Layer>> {
   }
 
   std::shared_ptr<shared_parts> shared_;
-  websocket::stream<Layer> socket_;
+  websocket::stream<Layer, false> socket_;  // without permessage-deflate: nobody asks for it
   tcp::resolver resolver_;
   std::optional<tcp::socket> local_;
   established then_;

@@ -88,7 +88,7 @@ class fake_kubelet {
       beast::http::write(peer, refusal, wrong);
       return;
     }
-    websocket::stream<tcp::socket> socket{std::move(peer)};
+    websocket::stream<tcp::socket, false> socket{std::move(peer)};
     socket.set_option(websocket::stream_base::decorator(
         [](websocket::response_type& answer) { answer.set("Sec-WebSocket-Protocol", "v4.channel.k8s.io"); }));
     socket.accept(upgrade, wrong);

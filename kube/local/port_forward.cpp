@@ -149,7 +149,7 @@ class relay {
     });
   }
 
-  websocket::stream<stream&> socket_;
+  websocket::stream<stream&, false> socket_;  // without permessage-deflate: nobody asks for it
   asio::io_context& io_;
   asio::steady_timer timer_;
   const std::function<bool()>& stopping_;

@@ -208,7 +208,7 @@ value app_behaviour::pack(bool begun, const value& state) const {
 
 value app_behaviour::packed(value state) const { return pack(true, state); }
 
-value app_behaviour::shown(value snapshot) const {
+value app_behaviour::unpacked(value snapshot) const {
   cbor::reader in(snapshot.cbor());
   static_cast<void>(in.next());
   for (int i = 0; i < 3; ++i)

@@ -26,7 +26,7 @@ class app_behaviour final : public behaviour {
   result<void> restore(const scope& where, std::uint64_t seed, const value& state, std::uint64_t version) override;
   void timer_restored(const value& payload, kernel::reference set) override;
   std::size_t state_bytes() const noexcept override { return state_.cbor().size(); }
-  value shown(value snapshot) const override;
+  value unpacked(value snapshot) const override;
   value packed(value state) const override;
   void take_over(behaviour& before) override;
 

@@ -109,7 +109,7 @@ class behaviour {
   [[nodiscard]] virtual result<void> restore(const scope& where, std::uint64_t seed, const value& state,
                                              std::uint64_t version) = 0;
   /// What people see of a snapshot, and the snapshot that would be of this process if it had what they give instead.
-  [[nodiscard]] virtual value shown(value snapshot) const { return snapshot; }
+  [[nodiscard]] virtual value unpacked(value snapshot) const { return snapshot; }
   [[nodiscard]] virtual value packed(value state) const { return state; }
   /// After a `restore` in place of `before`, which is no longer asked: what is no state, as callers who wait.
   virtual void take_over(behaviour& before) { static_cast<void>(before); }

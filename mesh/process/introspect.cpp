@@ -90,7 +90,7 @@ result<state_copy> runtime::read_state(const process_name& name) {
   auto& body = impl_->body_of(*slot);
   auto state = body.snapshot();
   if (!state) return fail(errc::internal, "the state of " + to_string(name) + ": " + state.error().context);
-  return state_copy{impl_->version_of(*slot), body.inner().shown(std::move(*state))};
+  return state_copy{impl_->version_of(*slot), body.inner().unpacked(std::move(*state))};
 }
 
 result<std::string> runtime::replace_state(time_point now, const process_name& name, const value& state,

@@ -25,7 +25,7 @@ void runtime::impl::note_scene(std::uint32_t name, const kernel::message* handle
     now_seen.state_bytes = inner->state_bytes();
     if (now_seen.state_bytes <= crash_state_encoded_max && crash_reports.may_take_state(now)) {
       if (auto state = inner->snapshot({now, wall_offset})) {
-        now_seen.state = excerpt(inner->shown(std::move(*state)), crash_state_bytes_max);
+        now_seen.state = excerpt(inner->unpacked(std::move(*state)), crash_state_bytes_max);
       }
     }
   }

@@ -1,71 +1,114 @@
-// Whatever a client sends, a session answers or ends, and never says the wrong thing to the node.
-// Input: 0 and bytes of the connection as they are; 1 and the payload of one frame after a hello in CBOR; 2: the same
-// in JSON.
+// Whatever a client says, a session answers each of its requests once, ends at most once and says nothing after it; and
+// it makes no difference in which pieces the bytes arrive. Input: payloads, a line each; or, after a zero byte, a
+// stream.
 #include "mesh/sdk/session.hpp"
 
 #include "mesh/base/assert.hpp"
 
+#include <nlohmann/json.hpp>
+
 #include <algorithm>
+#include <set>
 #include <string>
 
 namespace orrery::sdk {
 namespace {
 
+using namespace std::chrono_literals;
+
 bytes framed(byte_view payload) {
   bytes out;
-  for (unsigned shift = 32; shift > 0;) {
-    shift -= 8;
-    out.push_back(static_cast<std::uint8_t>(payload.size() >> shift));
-  }
+  for (unsigned shift = 32; shift > 0; shift -= 8)
+    out.push_back(static_cast<std::uint8_t>(payload.size() >> (shift - 8)));
   out.insert(out.end(), payload.begin(), payload.end());
   return out;
 }
 
-/// Everything that a session may want, whatever its client said.
-void check(const outputs& all, bool& over) {
-  for (const auto& each : all) {
-    ORRERY_ASSERT(!over || std::holds_alternative<abandon>(each));
-    if (const auto* sent = std::get_if<send>(&each)) {
-      ORRERY_ASSERT(sent->frame.size() > length_bytes && sent->frame.size() <= frame_bytes_max + length_bytes);
-    }
-    if (const auto* told = std::get_if<tell_node>(&each)) {
-      ORRERY_ASSERT(std::visit([](const auto& what) { return what.app == process::app_id{1}; }, told->what));
-    }
-    over |= std::holds_alternative<close>(each);
+bytes stream_of(byte_view input) {
+  if (!input.empty() && input.front() == 0) return {input.begin() + 1, input.end()};
+  bytes stream;
+  while (!input.empty()) {
+    const auto end = std::find(input.begin(), input.end(), '\n');
+    const auto line = framed(input.first(static_cast<std::size_t>(end - input.begin())));
+    stream.insert(stream.end(), line.begin(), line.end());
+    input = input.subspan(std::min(line.size() - length_bytes + 1, input.size()));
   }
+  return stream;
 }
+
+/// A session, and a node that answers once all has been said.
+class talk {
+ public:
+  void hear(byte_view stream, std::size_t piece) {
+    while (!stream.empty() && !over_) {
+      const auto part = stream.first(std::min(piece, stream.size()));
+      stream = stream.subspan(part.size());
+      outputs out;
+      of_.received(now_, part, out);
+      perform(out);
+    }
+    for (const auto id : asked_)
+      answer(id);
+    outputs out;
+    if (!over_) of_.closed("the fuzzer is done", out);
+    for (const auto& each : out)
+      ORRERY_ASSERT(!std::holds_alternative<send>(each));  // there is nobody to hear it
+  }
+  [[nodiscard]] const std::string& account() const { return account_; }
+
+ private:
+  void perform(const outputs& wanted) {
+    for (const auto& each : wanted) {
+      ORRERY_ASSERT(!over_);
+      if (const auto* sent = std::get_if<send>(&each)) {
+        note(sent->frame);
+      } else if (const auto* asked = std::get_if<ask>(&each)) {
+        account_ += "ask " + std::to_string(asked->what.index()) + '\n';
+        if (asked->id) asked_.insert(*asked->id);
+      } else if (const auto* given_up = std::get_if<abandon>(&each)) {
+        ORRERY_ASSERT(asked_.erase(given_up->id) == 1);
+      } else if (const auto* told = std::get_if<tell_node>(&each)) {
+        account_ += "tell " + std::to_string(told->what.index()) + '\n';
+      } else if (const auto* ended = std::get_if<close>(&each)) {
+        account_ += "close " + to_string(ended->why) + '\n';
+        over_ = true;
+      }
+    }
+  }
+  void answer(request_number id) {
+    outputs out;
+    of_.answered(id, value::from_json("[1]").value(), out);
+    ORRERY_ASSERT(out.size() == (over_ ? 0U : 1U));  // each is answered once; nothing follows an end
+    perform(out);
+  }
+  void note(byte_view frame) {
+    ORRERY_ASSERT(frame.size() >= length_bytes);
+    const auto payload = frame.subspan(length_bytes);
+    ORRERY_ASSERT(std::ranges::equal(frame, framed(payload)));
+    const bool text = !payload.empty() && payload.front() == '{';
+    const auto said = text ? nlohmann::json::parse(payload.begin(), payload.end())
+                           : nlohmann::json::from_cbor(payload.begin(), payload.end());
+    ORRERY_ASSERT(said.at("type").is_string());
+    account_ += said.dump() + '\n';
+  }
+
+  session of_{greeting{}, process::app_id{1}, time_point{1s}};
+  const time_point now_{1s};
+  std::set<request_number> asked_;
+  std::string account_;
+  bool over_ = false;
+};
 
 }  // namespace
 }  // namespace orrery::sdk
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace orrery;
-  using namespace orrery::sdk;
-  if (size == 0) return 0;
-  const byte_view input{data + 1, size - 1};
-  constexpr std::string_view json_hello = R"({"type": "hello", "version": 1})";
-  constexpr std::uint8_t cbor_hello[] = {0xa2, 0x64, 't', 'y', 'p', 'e', 0x65, 'h', 'e', 'l', 'l',
-                                         'o',  0x67, 'v', 'e', 'r', 's', 'i',  'o', 'n', 1};
-  time_point now{std::chrono::seconds{1}};
-  session of({"0", "node", "mesh"}, process::app_id{1}, now);
-  outputs out;
-  bool over = false;
-  if (data[0] % 3 != 0) {
-    of.received(now, framed(data[0] % 3 == 1 ? byte_view{cbor_hello} : as_bytes(json_hello)), out);
-    ORRERY_ASSERT(of.greeted());
-    of.received(now, framed(input), out);
-  } else {
-    for (std::size_t at = 0; at < input.size(); at += 7)  // in pieces, which must not matter
-      of.received(now, input.subspan(at, std::min<std::size_t>(7, input.size() - at)), out);
-  }
-  check(out, over);
-  out.clear();
-  for (int second = 0; second < 70 && !over; ++second) {
-    now += std::chrono::seconds{1};
-    of.tick(now, out);
-    check(out, over);
-    out.clear();
-  }
-  ORRERY_ASSERT(over);  // a client that says nothing more is not kept
+  const auto stream = sdk::stream_of(byte_view(data, size));
+  sdk::talk whole;
+  whole.hear(stream, std::max<std::size_t>(stream.size(), 1));
+  sdk::talk pieces;
+  pieces.hear(stream, 7);
+  ORRERY_ASSERT(whole.account() == pieces.account());
   return 0;
 }

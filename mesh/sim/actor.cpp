@@ -42,7 +42,7 @@ class actor final : public process::behaviour {
     return done{};
   }
   void terminate(const scope&, const process::exit_reason&) override {}
-  result<value> snapshot() override { return of(json(seen_)); }
+  result<value> snapshot(const process::moment&) override { return of(json(seen_)); }
   result<void> restore(const scope&, std::uint64_t, const value& state, std::uint64_t) override {
     seen_ = state.document().get<std::vector<std::string>>();
     return {};
@@ -100,7 +100,7 @@ class actor final : public process::behaviour {
   outcome join(const scope& where, const value& argument) {
     return said(where.around.join(text_in(argument), where.self.self()));
   }
-  outcome leave(const scope& where, const value& argument) {
+  outcome quit(const scope& where, const value& argument) {
     return done{of(where.around.leave(text_in(argument), where.self.self()))};
   }
   outcome watch(const scope& where, const value& argument) {
@@ -133,7 +133,7 @@ class actor final : public process::behaviour {
         {"seen", &actor::tell_seen},  {"pid", &actor::tell_pid}, {"trap", &actor::trap},       {"boom", &actor::boom},
         {"monitor", &actor::monitor}, {"link", &actor::link},    {"unlink", &actor::unlink},   {"exit", &actor::exit},
         {"send", &actor::send},       {"cast", &actor::cast_to}, {"ask", &actor::ask},         {"join", &actor::join},
-        {"leave", &actor::leave},     {"watch", &actor::watch},  {"publish", &actor::publish}, {"claim", &actor::claim},
+        {"leave", &actor::quit},      {"watch", &actor::watch},  {"publish", &actor::publish}, {"claim", &actor::claim},
         {"enter", &actor::enter},     {"drop", &actor::drop},    {"keys", &actor::keys}};
     return all;
   }

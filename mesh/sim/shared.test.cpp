@@ -38,8 +38,9 @@ class shared_state : public actors_mesh {
         std::sort(first.begin(), first.end());
         EXPECT_EQ(here, first) << group << " on " << pod;
       }
-      EXPECT_EQ(unique_keys(pod), unique_keys(pods[0])) << pod;
-      for (const auto& [key, holders] : unique_keys(pod).items())
+      const auto keys = unique_keys(pod);
+      EXPECT_EQ(keys, unique_keys(pods[0])) << pod;
+      for (const auto& [key, holders] : keys.items())
         EXPECT_EQ(holders.size(), 1U) << key << " on " << pod;
     }
   }
@@ -263,7 +264,8 @@ TEST_F(shared_state, converges_whatever_happens) {
       ASSERT_TRUE(tell("actor/witness", "monitor", member["pid"]));
     }
   }
-  for (const auto& [key, holders] : unique_keys(world.living()[0]).items())
+  const auto keys = unique_keys(world.living()[0]);
+  for (const auto& [key, holders] : keys.items())
     ASSERT_TRUE(tell("actor/witness", "monitor", holders[0]));
   pass(seconds{1});
   EXPECT_THAT(seen("actor/witness"), IsEmpty());

@@ -125,35 +125,19 @@ void guard<Kind>::serve(const scope& where) {
 // ---- who asks ----
 
 template <builtin_kind Kind>
-std::string guard<Kind>::caller_name(const scope& where) {
-  const auto* handled = where.handled;
-  const bool process = handled != nullptr && handled->what == kernel::message::kind::call &&
-                       handled->from.node != kernel::handle::outside && handled->from != kernel::nobody;
-  return process ? where.around.text_of(handled->from) : std::string{};
-}
-
-template <builtin_kind Kind>
 result<permits::request> guard<Kind>::request_of(const scope& where, arguments& in) {
   permits::request asked;
   const auto owner = in.text("owner");
   const auto pid = in.text("pid", {1, class_name_bytes_max + process_key_bytes_max + 1});
   if constexpr (!is_lock) asked.count = in.integer("permits", {1, permits_.limit()}).value_or(1);
   const auto lease = in.seconds("ttlSeconds", lease_accepted);
-  const auto caller = caller_name(where);
-  if (!owner && !pid && caller.empty()) {
-    in.refuse(
-        "owner",
-        "is missing, and no process of this node calls: name the client, or give the pid of the process that asks");
-  }
+  if (!owner && !pid) in.refuse("owner", "is missing: name the client, or give the pid of the process that asks");
   if (auto fault = in.fault()) return fail(std::move(*fault));
   if (pid) {
     const auto process = where.around.find(*pid);
     if (!process) return fail(process.error().code, name_of("acquire") + ": pid: " + process.error().context);
     asked.process = *process;
     asked.pid = where.around.text_of(*process);
-  } else if (!caller.empty()) {
-    asked.process = where.handled->from;
-    asked.pid = caller;
   }
   asked.owner = owner ? std::string{*owner} : asked.pid;
   asked.lease = lease ? *lease : asked.pid.empty() ? settings_.chosen.lease : duration::max();
@@ -161,15 +145,14 @@ result<permits::request> guard<Kind>::request_of(const scope& where, arguments& 
 }
 
 template <builtin_kind Kind>
-result<permits::holders::iterator> guard<Kind>::held_by(const scope& where, arguments& in) {
+result<permits::holders::iterator> guard<Kind>::held_by(arguments& in) {
   const auto owner = in.text("owner");
   const auto token = in.integer("token", any_token);
   if (owner && token) in.refuse("token", "is given beside owner; one of them is enough");
-  const auto caller = caller_name(where);
-  if (!owner && !token && caller.empty()) in.refuse("owner", "is missing");
+  if (!owner && !token) in.refuse("owner", "is missing");
   if (auto fault = in.fault()) return fail(std::move(*fault));
   if (token) return permits_.find(*token);
-  return permits_.find(owner ? *owner : std::string_view{caller});
+  return permits_.find(*owner);
 }
 
 // ---- methods ----
@@ -199,7 +182,7 @@ outcome guard<Kind>::acquire(const scope& where, const value& argument) {
 template <builtin_kind Kind>
 outcome guard<Kind>::release(const scope& where, const value& argument) {
   arguments in(is_lock ? "lock.release" : "semaphore.release", release_form, argument, "owner");
-  const auto held = held_by(where, in);
+  const auto held = held_by(in);
   if (!held) return refused{held.error()};
   if (*held == permits_.none()) return done{cbor::bool_value(false)};
   permits_.release(where, *held);
@@ -211,7 +194,7 @@ template <builtin_kind Kind>
 outcome guard<Kind>::renew(const scope& where, const value& argument) {
   arguments in(is_lock ? "lock.renew" : "semaphore.renew", renew_form, argument, "owner");
   const auto lease = in.seconds("ttlSeconds", lease_accepted);
-  const auto held = held_by(where, in);
+  const auto held = held_by(in);
   if (!held) return refused{held.error()};
   if (*held == permits_.none()) {
     const bool free = permits_.all().empty();

@@ -57,9 +57,8 @@ class guard final : public builtin_process {
 
   [[nodiscard]] result<permits::request> request_of(const scope& where, arguments& in);
   /// Whom a call without an owner is of: its process, or nobody.
-  [[nodiscard]] static std::string caller_name(const scope& where);
   /// By token, or by owner; none where it does not hold.
-  [[nodiscard]] result<permits::holders::iterator> held_by(const scope& where, arguments& in);
+  [[nodiscard]] result<permits::holders::iterator> held_by(arguments& in);
   void serve(const scope& where);
   void follow_limit();
   [[nodiscard]] static std::string name_of(std::string_view method);

@@ -176,7 +176,7 @@ TEST_F(locks, watch_their_holder_on_when_their_state_is_replaced) {
 
 TEST_F(locks, are_held_by_scripts_until_these_end) {
   ASSERT_TRUE(w.rt.define(lua_class(R"(return {call = {
-      grab = function(state, argument) return orrery.call("lock/l", "acquire", argument).acquired end,
+      grab = function() return orrery.call("lock/l", "acquire", {pid = orrery.pid()}).acquired end,
       crash = function() error("on purpose") end}})")));
   EXPECT_EQ(w.ask("lua/a", "grab"), "true");
   EXPECT_EQ(holder(), "\"" + to_string(w.rt.find(named("lua/a"))->id) + "\"");
@@ -237,88 +237,6 @@ TEST_F(locks, keep_a_holder_whose_node_is_not_known_where_they_arrive_for_one_le
   EXPECT_EQ(acquire_in(other, R"({"owner":"b"})")["acquired"], true);
 }
 
-/// Two kernel processes: one runs a lock, the other does what the test says. No runtime in between.
-struct lock_between_processes : ::testing::Test, kernel::surroundings, directory {
-  struct host final : kernel::body {
-    host(lock_between_processes& of) : test(of), inside(of.settings) {}
-    scope where(kernel::context& self, const kernel::message* handled) {
-      return {self.now(), "lock", "l", test.out, self, test, handled};
-    }
-    void started(kernel::context& self) override { EXPECT_FALSE(inside.init(where(self, nullptr), 1)); }
-    void received(kernel::context& self, kernel::message& arrived) override {
-      if (arrived.what != kernel::message::kind::call) {
-        static_cast<void>(inside.info(where(self, &arrived), arrived));
-        return;
-      }
-      auto led_to = inside.call(where(self, &arrived), self.of().atoms().text(arrived.word), arrived.payload);
-      if (auto* fine = std::get_if<done>(&led_to)) self.reply(kernel::caller_of(arrived), std::move(fine->reply));
-      if (auto* no = std::get_if<refused>(&led_to)) self.reply(kernel::caller_of(arrived), fail(no->why));
-    }
-    lock_between_processes& test;
-    lock inside;
-  };
-  struct user final : kernel::body {
-    explicit user(lock_between_processes& of) : test(of) {}
-    void received(kernel::context&, kernel::message& arrived) override {
-      const auto answer = kernel::outcome_of(arrived);
-      test.answers.push_back(answer ? answer->json_text() : to_string(answer.error()));
-    }
-    lock_between_processes& test;
-  };
-
-  void replied(kernel::call_token, result<value>) override {}
-  void ended(kernel::handle, std::uint64_t, const exit_reason&) override {}
-  void transmit(kernel::signal) override {}
-  result<kernel::handle> find(std::string_view) override { return fail(errc::not_found, "nobody"); }
-  std::string text_of(kernel::handle who) const override { return "pid-" + std::to_string(who.slot); }
-
-  void call(kernel::handle by, const char* method, std::string_view argument) {
-    kernel.enter(now, by, [&](kernel::body&, kernel::context& self) {
-      static_cast<void>(self.call(lock_process, *kernel.atoms().intern(method), testing::json(argument), 60s));
-    });
-    run();
-  }
-  void run() {
-    while (kernel.run(now, 100)) {
-    }
-  }
-
-  builtin_settings<guard_options> settings{value_bytes_max, {}};
-  effects out;
-  time_point now{1s};
-  std::vector<std::string> answers;
-  kernel::core kernel{{}, *this};
-  kernel::handle lock_process = kernel.spawn(now, std::make_unique<host>(*this)).value();
-  kernel::handle one = kernel.spawn(now, std::make_unique<user>(*this)).value();
-  kernel::handle two = kernel.spawn(now, std::make_unique<user>(*this)).value();
-};
-
-TEST_F(lock_between_processes, knows_its_callers_and_passes_on_when_the_holder_ends) {
-  call(one, "acquire", "null");
-  ASSERT_EQ(answers.size(), 1U);
-  EXPECT_THAT(answers[0], HasSubstr(R"("acquired":true,"expiresInSeconds":null,"owner":"pid-1")"));
-  call(two, "acquire", R"({"waitSeconds":50})");
-  call(two, "release", "null");
-  ASSERT_EQ(answers.size(), 2U);
-  EXPECT_EQ(answers[1], "false");
-  kernel.exit(now, one, {exit_reason::kind::kill, "for the test"});
-  run();
-  ASSERT_EQ(answers.size(), 3U);
-  EXPECT_THAT(answers[2], HasSubstr(R"("acquired":true,"expiresInSeconds":null,"owner":"pid-2")"));
-  call(two, "release", "null");
-  EXPECT_EQ(answers.back(), "true");
-}
-
-TEST_F(lock_between_processes, forgets_a_process_that_ends_while_it_waits) {
-  call(one, "acquire", "null");
-  call(two, "acquire", R"({"waitSeconds":50})");
-  kernel.exit(now, two, {exit_reason::kind::kill, "for the test"});
-  run();
-  call(one, "release", "null");
-  call(one, "holder", "null");
-  EXPECT_EQ(answers.back(), "null");
-}
-
 // ---- bounds, shapes, moves ----
 
 TEST_F(locks, bound_the_number_of_callers_that_wait) {
@@ -339,7 +257,7 @@ TEST_F(locks, refuse_an_owner_that_the_state_cannot_hold) {
 }
 
 TEST_F(locks, refuse_arguments_of_another_shape_and_say_what_they_take) {
-  EXPECT_THAT(w.ask("lock/l", "acquire"), HasSubstr("owner is missing, and no process of this node calls"));
+  EXPECT_THAT(w.ask("lock/l", "acquire"), HasSubstr("owner is missing: name the client, or give the pid"));
   EXPECT_THAT(w.ask("lock/l", "acquire", "5"), HasSubstr("invalid_argument: lock.acquire takes {\"owner\""));
   EXPECT_THAT(w.ask("lock/l", "acquire", R"({"owner":"a","ttlSeconds":0})"),
               HasSubstr("ttlSeconds is 0, and has to be 0.001 to 604800"));

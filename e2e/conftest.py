@@ -131,7 +131,7 @@ def pytest_runtest_makereport(item, call):
     file = pathlib.Path(folder / f"{item.name}.{report.when}.txt")
     commands = [
         ["get", "pmesh,pclass,pods,nodes", "-A", "-o", "wide"], ["-n", NAMESPACE, "get", "events", "--sort-by=.lastTimestamp"],
-        ["-n", NAMESPACE, "get", "pmesh", "-o", "yaml"],
+        ["-n", NAMESPACE, "get", "pmesh,pods", "-o", "yaml"],
         ["-n", SYSTEM, "logs", "-l", "app.kubernetes.io/component=operator", "--tail=300"],
         ["-n", NAMESPACE, "logs", "-l", "orrery.dev/role=node", "-c", "orrery", "--tail=100", "--prefix"],
     ]

@@ -7,11 +7,11 @@ def test_nothing_is_left(cluster, own_mesh):
     mesh = own_mesh("leaving")
     assert mesh.everything()
     others = {m["metadata"]["name"] for m in cluster.items("processmeshes", NAMESPACE)} - {"leaving"}
-    mesh.delete(within=60)
+    mesh.delete(within=120)
 
     def left():
         return [f"{i['kind']}/{i['metadata']['name']}" for i in mesh.everything()]
-    eventually(lambda: left() == [], 60, "everything with the mesh's label is gone")
+    eventually(lambda: left() == [], 150, "everything with the mesh's label is gone")
     by_name = [i["metadata"]["name"] for i in cluster.items("pods,secrets,configmaps,services,roles,rolebindings,serviceaccounts,endpoints", NAMESPACE)
                if i["metadata"]["name"].startswith("leaving-") and not i["metadata"]["name"].startswith("leaving-counter")]
     assert by_name == [], "neither anything without the label"

@@ -10,6 +10,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 #include <boost/beast/ssl.hpp>
@@ -244,6 +245,7 @@ class session : public std::enable_shared_from_this<session<Layer>> {
 struct port_forward::state {
   asio::io_context io{1};
   tcp::acceptor acceptor{io};
+  asio::steady_timer pause{io};
   std::shared_ptr<shared_parts> shared = std::make_shared<shared_parts>();
   std::uint16_t port = 0;
   std::thread thread;
@@ -279,7 +281,14 @@ struct port_forward::state {
 
   void accept() {
     acceptor.async_accept([this](error_code wrong, tcp::socket local) {
-      if (wrong) return;
+      if (wrong == asio::error::operation_aborted) return;
+      if (wrong) {  // out of descriptors: wait for one instead of spinning
+        pause.expires_after(std::chrono::milliseconds{250});
+        pause.async_wait([this](error_code ended) {
+          if (!ended) accept();
+        });
+        return;
+      }
       if (shared->sessions < sessions_max) {
         begin(std::move(local), [this](const std::optional<error>& failure) {
           if (failure) shared->failed(failure->context);

@@ -284,6 +284,12 @@ void http_connection::tick(std::chrono::steady_clock::time_point now) {
   }
 }
 
+std::optional<http_connection::sparable> http_connection::spare() const {
+  const bool quiet = phase_ == phase::idle || phase_ == phase::lingering;
+  if (!quiet && phase_ != phase::reading) return std::nullopt;
+  return sparable{!quiet, deadline_};
+}
+
 void http_connection::close() {
   if (phase_ == phase::closed) return;
   phase_ = phase::closed;

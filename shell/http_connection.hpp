@@ -9,6 +9,7 @@
 #include <boost/beast/http/string_body.hpp>
 
 #include "shell/http_server.hpp"
+#include <compare>
 #include <deque>
 #include <optional>
 #include <unordered_set>
@@ -50,6 +51,15 @@ class http_connection final : public http_exchange, public std::enable_shared_fr
   void tick(std::chrono::steady_clock::time_point now);
   /// The server goes: close, and never call it again.
   void abandon();
+  /// How well it could be spared, the least first: it asks for nothing, or not yet. Nothing while it is answered.
+  struct sparable {
+    bool asking = false;  ///< a part of a request is there
+    std::chrono::steady_clock::time_point until;
+    friend auto operator<=>(const sparable&, const sparable&) = default;
+  };
+  [[nodiscard]] std::optional<sparable> spare() const;
+  /// Closes it for another one's sake.
+  void make_room() { close(); }
 
   void answer(http_response response) override;
   void on_gone(std::function<void()> told) override { gone_ = std::move(told); }

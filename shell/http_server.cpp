@@ -56,7 +56,7 @@ struct http_server::impl : http_owner, std::enable_shared_from_this<impl> {
   void welcome(tcp::socket socket) {
     boost::system::error_code ignored;
     socket.set_option(tcp::no_delay(true), ignored);
-    if (connections.size() >= options.connections_max) {
+    if (connections.size() >= options.connections_max && !make_room()) {
       ++counted.refused_full;
       socket.non_blocking(true, ignored);
       const auto text = http_refusal(
@@ -70,6 +70,22 @@ struct http_server::impl : http_owner, std::enable_shared_from_this<impl> {
     auto made = std::make_shared<http_connection>(std::move(socket), *this, options);
     connections.insert(made.get());
     made->start();
+  }
+
+  /// Whoever holds all places with connections that ask for nothing must not keep others out: the quietest goes.
+  bool make_room() {
+    std::optional<http_connection::sparable> least;
+    http_connection* goes = nullptr;
+    for (auto* each : connections) {
+      const auto spare = each->spare();
+      if (!spare || (least && *least <= *spare)) continue;
+      least = spare;
+      goes = each;
+    }
+    if (goes == nullptr) return false;
+    ++counted.made_room;
+    goes->shared_from_this()->make_room();
+    return true;
   }
 
   void handle(const http_request& request, const std::shared_ptr<http_exchange>& exchange) override {

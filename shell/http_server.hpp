@@ -52,8 +52,8 @@ class http_exchange {
 };
 
 struct http_server_options {
-  std::string listen_address;  ///< ip:port or [ip6]:port; port 0 chooses one
-  std::size_t connections_max = 1024;
+  std::string listen_address;          ///< ip:port or [ip6]:port; port 0 chooses one
+  std::size_t connections_max = 1024;  ///< over it, one that asks for nothing is closed for the next
   std::size_t header_bytes_max = 16U << 10U;
   std::size_t body_bytes_max = 4U << 20U;
   std::chrono::milliseconds idle_timeout{60'000};        ///< between requests
@@ -66,7 +66,8 @@ struct http_server_options {
 struct http_server_stats {
   std::size_t connections = 0;
   std::uint64_t accepted = 0;
-  std::uint64_t refused_full = 0;  ///< over connections_max
+  std::uint64_t refused_full = 0;  ///< over connections_max, with every one of them being answered
+  std::uint64_t made_room = 0;     ///< closed for others' sake
   std::uint64_t malformed = 0;     ///< garbage, too large, too slow
 };
 

@@ -179,14 +179,35 @@ TEST_F(http_server_test, sends_a_late_answer) {
   EXPECT_THAT(read_some(socket), HasSubstr("late"));
 }
 
-TEST_F(http_server_test, refuses_connections_over_the_maximum) {
-  serve({.listen_address = {}, .connections_max = 2});
+TEST_F(http_server_test, refuses_connections_over_the_maximum_while_all_are_being_answered) {
+  serve({.listen_address = {}, .connections_max = 1});
   auto one = connect();
+  asio::write(one, asio::buffer(std::string("GET /wait HTTP/1.1\r\nHost: x\r\n\r\n")));
+  waiting_.get_future().wait();
   auto two = connect();
-  asio::write(two, asio::buffer(std::string("GET /a HTTP/1.1\r\nHost: x\r\n\r\n")));
-  EXPECT_THAT(read_some(two), StartsWith("HTTP/1.1 200 "));  // so that both are accepted by now
-  auto three = connect();
-  EXPECT_THAT(read_all(three), StartsWith("HTTP/1.1 503 "));
+  EXPECT_THAT(read_all(two), StartsWith("HTTP/1.1 503 "));
+  asio::post(io_, [this] { held_->answer({.status = 200, .content_type = "a/b", .body = "late", .headers = {}}); });
+  EXPECT_THAT(read_some(one), HasSubstr("late"));
+}
+
+TEST_F(http_server_test, closes_those_that_ask_for_nothing_where_others_need_their_places) {
+  serve({.listen_address = {}, .connections_max = 3});
+  const auto ask = [this](tcp::socket& from) {
+    asio::write(from, asio::buffer(std::string("GET /a HTTP/1.1\r\nHost: x\r\n\r\n")));
+    return read_some(from);
+  };
+  auto slow = connect();
+  asio::write(slow, asio::buffer(std::string("GET /a HT")));
+  auto oldest = connect();
+  EXPECT_THAT(ask(oldest), StartsWith("HTTP/1.1 200 "));
+  auto newer = connect();
+  EXPECT_THAT(ask(newer), StartsWith("HTTP/1.1 200 "));  // so that all three are known by now
+  auto next = connect();
+  EXPECT_THAT(ask(next), StartsWith("HTTP/1.1 200 "));
+  EXPECT_EQ(read_all(oldest), "") << "the one that has asked for nothing for longest";
+  EXPECT_THAT(ask(newer), StartsWith("HTTP/1.1 200 "));
+  asio::write(slow, asio::buffer(std::string("TP/1.1\r\nHost: x\r\n\r\n")));
+  EXPECT_THAT(read_some(slow), StartsWith("HTTP/1.1 200 "));
 }
 
 TEST_F(http_server_test, a_slow_reader_of_a_stream_loses_events_and_is_told_how_many) {

@@ -20,7 +20,9 @@ std::vector<std::optional<file_watch::mark>> file_watch::look() const {
 
 bool file_watch::changed() {
   auto now = look();
-  if (now == seen_) return false;
+  const bool due = again_ > 0 && --again_ == 0;
+  if (now == seen_ && !due) return false;
+  again_ = 0;
   seen_ = std::move(now);
   return true;
 }

@@ -13,6 +13,9 @@ class file_watch {
   explicit file_watch(std::vector<std::string> paths) : paths_(std::move(paths)), seen_(look()) {}
   /// True if any file is another one than at the last call (or at the start).
   [[nodiscard]] bool changed();
+  /// What the files hold could not be used, perhaps for a reason that passes: the call after so many says that they
+  /// changed, unless an earlier one does.
+  void again_after(std::uint32_t calls) { again_ = calls; }
 
  private:
   struct mark {
@@ -24,6 +27,7 @@ class file_watch {
 
   std::vector<std::string> paths_;
   std::vector<std::optional<mark>> seen_;
+  std::uint32_t again_ = 0;  ///< calls until then; 0: none
 };
 
 }  // namespace orrery::sidecar

@@ -38,6 +38,21 @@ TEST_F(file_watch_test, notices_each_change_once) {
   EXPECT_TRUE(watch.changed());
 }
 
+TEST_F(file_watch_test, says_so_again_after_as_many_calls_as_were_asked_for) {
+  write("a", "1");
+  file_watch watch({dir_ / "a"});
+  watch.again_after(3);
+  EXPECT_FALSE(watch.changed());
+  EXPECT_FALSE(watch.changed());
+  EXPECT_TRUE(watch.changed());
+  EXPECT_FALSE(watch.changed());
+  watch.again_after(3);
+  write("a", "12");
+  EXPECT_TRUE(watch.changed());
+  for (int i = 0; i < 5; ++i)
+    EXPECT_FALSE(watch.changed()) << "a change in between was the next look";
+}
+
 TEST_F(file_watch_test, follows_the_symlink_swap_of_a_mounted_config_map) {
   write("..one/config.yaml", "same size");
   write("..two/config.yaml", "same size");

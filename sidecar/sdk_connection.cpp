@@ -101,6 +101,7 @@ void sdk_connection::happened(std::string_view type, const value& data) {
 }
 
 void sdk_connection::tick() {
+  if (owner_ == nullptr) return;  // another one's end was also this one's, in the same round
   const auto now = clock::now();
   if (closing_since_ && now - *closing_since_ >= farewell_max) return shut();
   if (!writing_.empty() && now - progress_ >= stall_max) {

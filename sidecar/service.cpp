@@ -30,6 +30,7 @@ using namespace std::chrono_literals;
 
 constexpr auto tick_interval = 1s;
 constexpr auto check_timeout = 2s;
+constexpr std::uint32_t retry_ticks = 30;  ///< until files that could not be used are read again
 constexpr auto drain_slack = 1s;           ///< over drainTimeout, for the core to end by itself
 constexpr auto flush_time = 200ms;         ///< for the last answers and goodbyes to leave
 constexpr auto escalation_drain_max = 5s;  ///< a node that is to be restarted does not linger
@@ -325,6 +326,7 @@ void service::reload_config() {
   }
   metrics_.count_config(read.has_value());
   if (!read) {
+    config_files_.again_after(retry_ticks);
     shell::log::error("the changed configuration is refused; the old one stays", {{"reason", read.error().context}});
     return announce("config_refused", {{"reason", read.error().context}});
   }
@@ -353,7 +355,8 @@ void service::reload_config() {
 void service::reload_certificates() {
   const auto done = node_->mesh().reload_credentials();
   metrics_.count_certificate(done.has_value());
-  if (!done) {
+  if (!done) {  // the next change may come after the one in use has expired
+    tls_files_.again_after(retry_ticks);
     shell::log::error("the changed certificate is refused; the old one stays", {{"reason", done.error().context}});
     return;
   }

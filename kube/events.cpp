@@ -3,6 +3,7 @@
 #include "kube/client.hpp"
 #include "kube/event_correlator.hpp"
 #include "kube/timestamp.hpp"
+#include "mesh/base/ids.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -40,15 +41,6 @@ struct occurrence {
     return object() + '\0' + reason + '\0' + message + '\0' + (type == event_type::normal ? "N" : "W");
   }
 };
-
-std::string cut(std::string_view text, std::size_t bytes_max) {
-  if (text.size() <= bytes_max) return std::string{text};
-  auto end = bytes_max;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) {
-    --end;  // never in the middle of a character
-  }
-  return std::string{text.substr(0, end)};
-}
 
 std::string suffix(wall_time when) {
   static std::atomic<unsigned> counter{0};
@@ -117,7 +109,7 @@ struct event_recorder::state {
 
   json make_event(const occurrence& what) const {
     const auto tail = suffix(what.when);
-    const auto name = cut(text_at(what.regarding, {"name"}), name_bytes_max - tail.size()) + tail;
+    const auto name = std::string(cut_text(text_at(what.regarding, {"name"}), name_bytes_max - tail.size())) + tail;
     auto event = make_object(resources::events, {what.ns, name});
     event["involvedObject"] = what.regarding;
     event["type"] = what.type == event_type::normal ? "Normal" : "Warning";
@@ -166,8 +158,8 @@ void event_recorder::record(const resource& kind, const json& object, event_type
   state_->queue.push_back({.regarding = std::move(regarding),
                            .ns = std::move(ns),
                            .type = type,
-                           .reason = cut(reason, 128),
-                           .message = cut(message, message_bytes_max),
+                           .reason = std::string(cut_text(reason, 128)),
+                           .message = std::string(cut_text(message, message_bytes_max)),
                            .when = wall_now()});
   state_->changed.notify_all();
 }

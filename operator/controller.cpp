@@ -158,6 +158,8 @@ struct controller::state {
         clock.busy_since = began.time_since_epoch().count();
         handle(*key, began);
         clock.busy_since = 0;
+      } else {
+        queue.add_after(*key, 10s);  // leadership may only have blinked, and nobody would ask again
       }
       queue.done(*key);
     }

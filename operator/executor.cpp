@@ -36,6 +36,11 @@ bool is_refusal(const error& failure) {
   return failure.code == errc::invalid_argument || failure.code == errc::forbidden;
 }
 
+/// The same code as a refusal, but it passes when another pod goes.
+bool is_over_quota(const error& failure) {
+  return failure.code == errc::forbidden && failure.context.find("exceeded quota") != std::string::npos;
+}
+
 }  // namespace
 
 executor::executor(kube::client& api, hooks given) : api_(api), hooks_(std::move(given)) {}
@@ -216,11 +221,13 @@ result<json> executor::issue(const json& mesh, const std::string& pod, std::chro
   const auto issued = pki::issue(issuer, identity, wall_now(), valid_for);
   if (!issued) return fail(issued.error());
   json secret = plan::owned_object(resources::secrets, mesh, plan::certificate_secret(pod), "certificate");
-  secret["metadata"]["annotations"] = {{std::string(plan::annotations::pod), pod}};
+  secret["metadata"]["annotations"] = {{std::string(plan::annotations::pod), pod},
+                                       {std::string(plan::annotations::bundle_since), pki::to_text(wall_now())}};
   secret["type"] = "kubernetes.io/tls";
   set_data(secret, "tls.crt", issued->certificate_pem);
   set_data(secret, "tls.key", issued->key_pem);
   set_data(secret, "ca.crt", plan::secret_value(*authority, "ca.crt"));
+  if (!hooks_.may_act()) return fail(errc::cancelled, "another operator leads");
   return api_.apply(resources::secrets, secret, apply_as_us);
 }
 
@@ -229,6 +236,8 @@ result<void> executor::check(const json& mesh, const plan::check_template& what)
   options.dry_run = true;
   options.strict = true;  // a misspelt field would otherwise be dropped in silence
   auto said = api_.create(resources::pods, what.pod, options);
+  // A quota that has no room for one pod more says nothing against the template: an update deletes first.
+  if (!said && is_over_quota(said.error())) said = what.pod;
   if (!said && !is_refusal(said.error())) return fail(said.error());
   hooks_.checked(mesh, {what.hash, said.has_value(), said ? std::string{} : said.error().context, wall_now()});
   return {};
@@ -240,13 +249,18 @@ result<void> executor::create_pod(const json& mesh, const plan::create_pod& what
   json pod = what.pod;
   pod["metadata"]["annotations"][std::string(plan::annotations::config_hash)] =
       plan::hash_of_files(what.config, *secret);
+  if (!hooks_.may_act()) return fail(errc::cancelled, "another operator leads");  // the calls before took their time
   auto created = api_.create(resources::pods, pod, write_as_us);
+  if (!created && is_over_quota(created.error())) {
+    hooks_.tell(mesh, true, "QuotaExceeded", fmt::format("pod {}: {}", what.name, created.error().context));
+    return fail(created.error());
+  }
   if (!created) {
     if (is_refusal(created.error())) {
       hooks_.checked(mesh, {std::string(kube::annotation_of(pod, plan::annotations::template_hash)), false,
                             created.error().context, wall_now()});
+      hooks_.tell(mesh, true, "PodRefused", fmt::format("pod {}: {}", what.name, created.error().context));
     }
-    hooks_.tell(mesh, true, "PodRefused", fmt::format("pod {}: {}", what.name, created.error().context));
     return fail(created.error());
   }
   hooks_.tell(mesh, false, "PodCreated", fmt::format("pod {}: {}", what.name, what.why));

@@ -23,6 +23,11 @@ std::uint64_t seed() {
   return (std::uint64_t{entropy()} << 32U) | entropy();
 }
 
+// A script is judged by running what stands outside of its functions, here, where all meshes' operator lives: it gets
+// no more than this, whatever its class allows.
+constexpr std::uint64_t judged_instructions_max = 10'000'000;
+constexpr std::uint64_t judged_memory_bytes_max = 16U << 20U;
+
 std::string check_class_script(const json& klass) {
   const auto script = kube::text_at(klass, {"spec", "behaviour", "lua", "script"});
   if (script.empty()) return {};
@@ -31,13 +36,31 @@ std::string check_class_script(const json& klass) {
       kube::integer_at(klass, {"spec", "limits", "instructions"}, static_cast<std::int64_t>(limits.instructions_max)));
   limits.memory_bytes_max = static_cast<std::uint64_t>(
       kube::integer_at(klass, {"spec", "limits", "memoryBytes"}, static_cast<std::int64_t>(limits.memory_bytes_max)));
+  limits.instructions_max = std::min(limits.instructions_max, judged_instructions_max);
+  limits.memory_bytes_max = std::min(limits.memory_bytes_max, judged_memory_bytes_max);
   const auto checked = process::check_script({std::string(script)}, limits);
-  return checked ? std::string{} : checked.error().context;
+  if (checked) return {};
+  if (checked.error().code != errc::limit_exceeded) return checked.error().context;
+  return checked.error().context + "; outside of functions a script may use 10000000 instructions and 16 MiB at most";
 }
 
 /// Failures that pass by themselves are for the log, and obstacles have a condition; of the others people must know.
 bool is_worth_telling(const error& failure) {
   return failure.code == errc::invalid_argument || failure.code == errc::forbidden || failure.code == errc::internal;
+}
+
+/// `status` tells what was decided; where the pod was not deleted after all, the last replacement is still the one
+/// before.
+void keep_what_was_not_replaced(const json& mesh, const std::set<std::string, std::less<>>& deleted, json& status) {
+  const auto* before = kube::find(mesh, {"status", "lastReplacement"});
+  const auto* told = kube::find(status, {"lastReplacement"});
+  if (told == nullptr || (before != nullptr && *before == *told)) return;
+  if (deleted.contains(kube::text_at(*told, {"pod"}))) return;
+  if (before != nullptr) {
+    status["lastReplacement"] = *before;
+  } else {
+    status.erase("lastReplacement");
+  }
 }
 
 /// A merge patch that leaves nothing of the old status behind.
@@ -88,6 +111,16 @@ void reconciler::remember(std::map<kube::object_key, own_write>& writes, const j
   entry.object = std::make_shared<const json>(std::move(written));
 }
 
+void reconciler::forget_classes_that_are_gone(const kube::object_key& mesh, const plan::observed& seen) {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(class_writes_, [&](const auto& write) {
+    const auto& [key, what] = write;
+    return key.ns == mesh.ns && kube::text_at(*what.object, {"spec", "meshRef", "name"}) == mesh.name &&
+           std::none_of(seen.classes.begin(), seen.classes.end(),
+                        [&, &key = key](const auto& one) { return kube::name_of(*one.object) == key.name; });
+  });
+}
+
 plan::observed reconciler::with_memory(plan::observed seen) {
   for (auto& klass : seen.classes) {
     {
@@ -132,6 +165,7 @@ result<plan::decision> reconciler::decide(const kube::object_key& key, bool afre
     }
     seen = with_memory(std::move(seen));
   }
+  forget_classes_that_are_gone(key, seen);
   const auto now = std::chrono::system_clock::now();
   if (!seen.mesh || kube::is_deleting(*seen.mesh)) {
     auto out = seen.mesh ? plan::decision{} : plan::judge_orphan_classes(seen.classes, now);
@@ -191,6 +225,7 @@ reconciler::outcome reconciler::act(const json& mesh, const plan::decision& what
       if (code == errc::cancelled || (silent && ++unanswered >= unanswered_max)) break;
       continue;
     }
+    if (const auto* deleted = std::get_if<plan::delete_pod>(&one)) out.deleted.insert(deleted->name);
     out.again = out.again || std::holds_alternative<plan::make_authority>(one) ||
                 std::holds_alternative<plan::promote_authority>(one) ||
                 std::holds_alternative<plan::check_template>(one);
@@ -288,6 +323,7 @@ result<std::optional<pki::wall_time>> reconciler::reconcile(const kube::object_k
     if (!acted.done && is_worth_telling(acted.done.error())) {
       tell(*mesh, true, "ReconcileFailed", acted.done.error().context);
     }
+    keep_what_was_not_replaced(*mesh, acted.deleted, decided->status);
     // What went wrong is no reason to say nothing of what is.
     auto reported = report_mesh(key, *mesh, *decided);
     if (reported) reported = report_classes(*decided);

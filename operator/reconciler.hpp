@@ -34,10 +34,12 @@ class reconciler {
 
  private:
   plan::observed with_memory(plan::observed seen);
+  void forget_classes_that_are_gone(const kube::object_key& mesh, const plan::observed& seen);
   result<plan::decision> decide(const kube::object_key& mesh, bool afresh);
   struct outcome {
-    bool again = false;  ///< what was done, or met, calls for another decision at once
-    result<void> done;   ///< the first failure of several
+    bool again = false;                          ///< what was done, or met, calls for another decision at once
+    result<void> done;                           ///< the first failure of several
+    std::set<std::string, std::less<>> deleted;  ///< pods
   };
   /// Does what can be done: a failure stops only what needs the failed action.
   outcome act(const plan::json& mesh, const plan::decision& what);

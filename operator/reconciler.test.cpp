@@ -90,6 +90,35 @@ TEST_F(reconciler_test, a_failed_action_stops_only_what_needs_it) {
   EXPECT_EQ(pods(), 2U);
 }
 
+TEST_F(reconciler_test, a_pod_that_could_not_be_deleted_was_not_replaced) {
+  ASSERT_TRUE(reconcile());
+  auto ended = server.all(resources::pods).front();
+  ended["status"]["phase"] = "Failed";
+  server.put(resources::pods, ended);
+  server.refuse_writes(resources::pods);
+  EXPECT_FALSE(reconcile());
+  EXPECT_EQ(kube::find(server.get(resources::process_meshes, "demo"), {"status", "lastReplacement"}), nullptr);
+  server.accept_all();
+  ASSERT_TRUE(reconcile());
+  EXPECT_EQ(kube::text_at(server.get(resources::process_meshes, "demo"), {"status", "lastReplacement", "pod"}),
+            kube::name_of(ended));
+}
+
+TEST_F(reconciler_test, a_script_is_judged_with_little_whatever_its_class_allows) {
+  auto greedy = kube::make_object(resources::process_classes, {"default", "greedy"});
+  greedy["metadata"]["uid"] = "greedy-uid";
+  greedy["metadata"]["generation"] = 1;
+  greedy["spec"] = {{"meshRef", {{"name", "demo"}}},
+                    {"behaviour", {{"lua", {{"script", "local t = {} for i = 1, 1e9 do t[i] = i end return {}"}}}}},
+                    {"limits", {{"memoryBytes", 1073741824}, {"instructions", 1000000000}}}};
+  server.put(resources::process_classes, std::move(greedy));
+  ASSERT_TRUE(eventually([this] { return view.remembered(demo).classes.size() == 1; }));
+  ASSERT_TRUE(reconcile());
+  const auto said = server.get(resources::process_classes, "greedy").at("status").at("conditions").front();
+  EXPECT_EQ(said.at("status"), "False");
+  EXPECT_NE(said.at("message").get<std::string>().find("outside of functions a script may use"), std::string::npos);
+}
+
 TEST_F(reconciler_test, pods_do_not_need_their_disruption_budget) {
   server.refuse_writes(resources::pod_disruption_budgets_v1beta1);
   EXPECT_FALSE(reconcile());

@@ -13,6 +13,13 @@
 namespace orrery {
 namespace {
 
+TEST(text, is_cut_between_characters) {
+  EXPECT_EQ(cut_text("abc", 3), "abc");
+  EXPECT_EQ(cut_text("abcd", 3), "abc");
+  EXPECT_EQ(cut_text("aé", 2), "a");
+  EXPECT_EQ(cut_text("€", 2), "");
+}
+
 TEST(result, every_code_has_a_name_that_reads_back) {
   std::set<std::string_view> names;
   for (int i = 0; i <= static_cast<int>(errc::internal); ++i) {

@@ -68,6 +68,14 @@ bool is_utf8(std::string_view text) noexcept {
   return true;
 }
 
+std::string_view cut_text(std::string_view text, std::size_t bytes_max) noexcept {
+  if (text.size() <= bytes_max) return text;
+  auto end = bytes_max;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U)
+    --end;
+  return text.substr(0, end);
+}
+
 result<process_name> make_process_name(std::string_view klass, std::string_view key) {
   if (!is_dns_label(klass)) {
     return fail(errc::invalid_argument,

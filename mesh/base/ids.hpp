@@ -41,6 +41,8 @@ inline constexpr std::size_t process_key_bytes_max = 1024;
 [[nodiscard]] result<process_name> make_process_name(std::string_view klass, std::string_view key);
 [[nodiscard]] bool is_dns_label(std::string_view text) noexcept;
 [[nodiscard]] bool is_utf8(std::string_view text) noexcept;
+/// At most so many bytes of it, and never a part of a character.
+[[nodiscard]] std::string_view cut_text(std::string_view text, std::size_t bytes_max) noexcept;
 
 /// A process, named or not: node life, slot in that node's table, and the slot's generation. Never reused.
 struct pid {

@@ -46,6 +46,18 @@ bool all_trust(const situation& now, const std::string& bundle) {
   });
 }
 
+/// When the last of them was given the bundle: a kubelet and a sidecar take their time from then on.
+wall_time last_told(const situation& now) {
+  auto last = wall_time::min();
+  for (const auto& pod : now.pods) {
+    const auto* secret = pod.delete_by ? nullptr : find_object(now.seen.secrets, certificate_secret(pod.name));
+    if (secret == nullptr) continue;
+    const auto told = time_or_far_away(kube::annotation_of(*secret, annotations::bundle_since));
+    if (told != far_away) last = std::max(last, told);
+  }
+  return last;
+}
+
 /// When the staged authority joined the bundle; as its certificate has it, where the annotation was spoilt.
 wall_time staged_at(const json& secret) {
   const auto noted = time_or_far_away(kube::annotation_of(secret, annotations::bundle_since));
@@ -103,7 +115,7 @@ authority_facts plan_authority(const situation& now, decision& out) {
     }
     return facts;
   }
-  const auto settled = staged_at(*secret) + bundle_settles;
+  const auto settled = std::max(staged_at(*secret), last_told(now)) + bundle_settles;
   if (settled > now.now) {
     out.look_again(settled);
   } else if (all_trust(now, facts.state.bundle)) {

@@ -138,6 +138,22 @@ TEST(certificates, a_staged_authority_whose_time_was_spoilt_is_promoted_by_its_c
   EXPECT_FALSE(staged());
 }
 
+TEST(certificates, a_staged_authority_is_promoted_only_some_time_after_the_last_pod_was_told) {
+  world w(json{{"security", {{"caTTL", "72h"}, {"certificateTTL", "24h"}}}});
+  w.form();
+  w.now += 49h;
+  const auto staged = [&] { return !kube::text_at(w.secrets.at("demo-ca"), {"data", "next.crt"}).empty(); };
+  for (int action = 0; action < 20 && !staged(); ++action)
+    w.act(w.think(), 1);
+  ASSERT_TRUE(staged()) << "and then the operator was away";
+  w.now += 10min;
+  w.settle();
+  EXPECT_TRUE(staged()) << "pods have heard of it just now";
+  w.now += 3min;
+  w.settle();
+  EXPECT_FALSE(staged());
+}
+
 TEST(times, are_read_as_kubernetes_writes_them_and_what_cannot_be_read_is_never_past) {
   EXPECT_EQ(pki::to_text(time_or_far_away("2026-02-28T23:59:58Z")), "2026-02-28T23:59:58Z");
   EXPECT_EQ(time_or_far_away("2026-02-28T23:59:58.25Z"), time_or_far_away("2026-02-28T23:59:58Z") + 250ms);

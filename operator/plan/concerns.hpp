@@ -87,6 +87,7 @@ struct pods_state {
   std::int64_t escalated = 0;    ///< a supervisor asked for their replacement
   bool rolling = false;          ///< outdated pods are to be replaced
   bool held_back = false;        ///< they would be, but updates are paused
+  std::string overdue;           ///< a pod that is being deleted, and should have gone
   std::string trouble;           ///< of the first pod that has any
   std::string replaced_pod;      ///< deleted by this decision, with
   std::string replaced_why;

@@ -233,6 +233,22 @@ TEST(plan, a_pod_stuck_in_deletion_on_a_lost_host_is_removed_by_force_once_its_g
   EXPECT_FALSE(w.pods.contains(victim));
 }
 
+TEST(plan, a_pod_that_lingers_beyond_its_grace_is_named_while_the_others_wait_for_it) {
+  world w;
+  w.form();
+  const auto victim = w.pod_names()[0];
+  w.pods.at(victim)["metadata"]["deletionTimestamp"] = pki::to_text(w.now + 30s);
+  w.settle();
+  EXPECT_EQ(w.condition("Progressing", "message").find("should have ended"), std::string::npos);
+  w.now += 61s;
+  for (auto& [name, pod] : w.pods)
+    if (name != victim) w.join(name);
+  w.settle();
+  EXPECT_EQ(w.condition("Progressing", "reason"), "PodLingers");
+  EXPECT_NE(w.condition("Progressing", "message").find("pod " + victim + " should have ended 31s ago"),
+            std::string::npos);
+}
+
 TEST(plan, without_the_right_to_read_hosts_nothing_is_forced) {
   world w;
   w.form();

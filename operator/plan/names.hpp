@@ -25,9 +25,10 @@ inline constexpr std::string_view app_managed_by = "app.kubernetes.io/managed-by
 namespace annotations {
 inline constexpr std::string_view template_hash = "orrery.dev/template-hash";
 inline constexpr std::string_view config_hash = "orrery.dev/config-hash";
-inline constexpr std::string_view pod = "orrery.dev/pod";  ///< of a certificate's Secret: whose it is
+inline constexpr std::string_view starts_with = "orrery.dev/starts-with";  ///< what a sidecar reads when it starts only
+inline constexpr std::string_view pod = "orrery.dev/pod";                  ///< of a certificate's Secret: whose it is
 inline constexpr std::string_view bundle_since =
-    "orrery.dev/bundle-since";  ///< of the CA: when `next` joined the bundle
+    "orrery.dev/bundle-since";  ///< of the CA: when `next` joined the bundle; of a pod's Secret: when it was written
 }  // namespace annotations
 
 inline constexpr std::string_view sidecar_container = "orrery";

@@ -2,6 +2,7 @@
 
 #include "kube/timestamp.hpp"
 #include "mesh/base/base64.hpp"
+#include "mesh/base/ids.hpp"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -83,7 +84,7 @@ std::optional<std::string> read_escalation(const json& sidecar, wall_time create
     if (ended == nullptr || kube::integer_at(*ended, {"exitCode"}) != pod_escalation_code) continue;
     const auto at = time_or_far_away(kube::text_at(*ended, {"finishedAt"}));
     if (at == far_away || at < created) continue;
-    auto message = kube::text_at(*ended, {"message"}).substr(0, message_bytes_max);
+    auto message = cut_text(kube::text_at(*ended, {"message"}), message_bytes_max);
     while (!message.empty() && (message.back() == '\n' || message.back() == ' '))
       message.remove_suffix(1);
     return std::string(message.empty() ? "it did not say why" : message);

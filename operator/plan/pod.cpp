@@ -208,6 +208,10 @@ pod_template build_template(const json& mesh, const mesh_spec& spec, const serve
       !metadata["annotations"].contains("kubectl.kubernetes.io/default-container")) {
     metadata["annotations"]["kubectl.kubernetes.io/default-container"] = kube::text_at(own->front(), {"name"});
   }
+  // In the template, so that a change of them replaces the pods, one at a time, as any other does.
+  metadata["annotations"][std::string(annotations::starts_with)] =
+      fmt::format("heartbeatInterval={} downAfter={} drainTimeout={}", to_text(spec.heartbeat_interval),
+                  to_text(spec.down_after), to_text(spec.drain_timeout));
   out.account = out.pod["spec"].value("serviceAccountName", std::string{});
   out.hash = short_hash(metadata["labels"].dump() + metadata["annotations"].dump() + out.pod["spec"].dump());
   metadata["annotations"][std::string(annotations::template_hash)] = out.hash;

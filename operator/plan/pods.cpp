@@ -14,6 +14,8 @@ namespace {
 using std::chrono::duration_cast;
 using std::chrono::seconds;
 
+constexpr seconds overdue_after{30};  ///< a kubelet may take that long to say that a pod has ended
+
 bool has_ended(const pod_view& pod) { return pod.phase == "Failed" || pod.phase == "Succeeded"; }
 
 /// If not one host is ready, it is the control plane that cannot see, not the hosts that are gone.
@@ -57,6 +59,9 @@ class pods_planner {
   void remove_the_dead() {
     for (const auto& pod : now_.pods) {
       const auto since = unreachable_since(now_, pod);
+      if (pod.delete_by && *pod.delete_by + overdue_after >= now_.now) {
+        out_.look_again(*pod.delete_by + overdue_after + seconds{1});
+      }
       if (is_lost(now_, pod)) {
         // Its kubelet does not answer, so nobody would ever confirm a graceful deletion.
         const bool overdue = pod.delete_by && *pod.delete_by + seconds{1} <= now_.now;
@@ -195,6 +200,10 @@ pods_state count_pods(const situation& now) {
   pods_state out;
   for (const auto& pod : now.pods) {
     if (pod.delete_by) ++out.terminating;
+    if (pod.delete_by && *pod.delete_by + overdue_after < now.now && out.overdue.empty()) {
+      out.overdue = fmt::format("pod {} should have ended {}s ago (its kubelet, or a finalizer, keeps it)", pod.name,
+                                duration_cast<seconds>(now.now - *pod.delete_by).count());
+    }
     if (unreachable_since(now, pod)) ++out.unreachable;
     if (!is_present(now, pod)) continue;
     ++out.present;

@@ -1,3 +1,4 @@
+#include "mesh/base/ids.hpp"
 #include "operator/plan/concerns.hpp"
 
 #include <fmt/format.h>
@@ -98,6 +99,8 @@ outcome judge_apps(const pods_state& pods) {
   return {"True", "NoneWaiting", "no container waits"};
 }
 
+std::string waiting_for(const pods_state& pods) { return pods.overdue.empty() ? std::string{} : "; " + pods.overdue; }
+
 outcome judge_progress(const situation& now, const pods_state& pods) {
   if (!now.problems.empty() || template_refused(now)) {
     return {"False", "Blocked", "the spec cannot be followed"};
@@ -112,8 +115,9 @@ outcome judge_progress(const situation& now, const pods_state& pods) {
                         pods.present)};
   }
   if (pods.rolling) {
-    return {"True", "RollingUpdate",
-            with_trouble(fmt::format("{} of {} pods updated", pods.updated, now.spec.replicas), pods)};
+    return {
+        "True", "RollingUpdate",
+        with_trouble(fmt::format("{} of {} pods updated", pods.updated, now.spec.replicas), pods) + waiting_for(pods)};
   }
   if (pods.present > now.spec.replicas) {
     return {"True", "ScalingDown", fmt::format("from {} to {} pods", pods.present, now.spec.replicas)};
@@ -127,6 +131,7 @@ outcome judge_progress(const situation& now, const pods_state& pods) {
             with_trouble(fmt::format("{} of {} pods joined", pods.joined, now.spec.replicas), pods) +
                 replacement_story(now)};
   }
+  if (!pods.overdue.empty()) return {"False", "PodLingers", pods.overdue};
   return {"False", "Settled", "nothing is left to do"};
 }
 
@@ -294,7 +299,7 @@ void add_condition(json& conditions, const json* before, std::string_view type, 
   conditions.push_back({{"type", type},
                         {"status", status},
                         {"reason", reason},
-                        {"message", message.substr(0, message_bytes_max)},
+                        {"message", cut_text(message, message_bytes_max)},
                         {"observedGeneration", generation},
                         {"lastTransitionTime", since}});
 }

@@ -218,7 +218,8 @@ class world {
                                     {"default", "demo", pod}, now, valid_for);
     json secret = owned_object(kube::resources::secrets, mesh_, certificate_secret(pod), "certificate");
     stamp(secret);
-    secret["metadata"]["annotations"] = {{std::string(annotations::pod), pod}};
+    secret["metadata"]["annotations"] = {{std::string(annotations::pod), pod},
+                                         {std::string(annotations::bundle_since), pki::to_text(now)}};
     secret["data"] = {{"tls.crt", base64_encode(issued.certificate_pem)},
                       {"tls.key", base64_encode(issued.key_pem)},
                       {"ca.crt", ca["data"]["ca.crt"]}};

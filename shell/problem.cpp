@@ -26,6 +26,7 @@ int http_status(errc code) noexcept {
     case errc::unavailable:
     case errc::draining:
     case errc::isolated:
+    case errc::given_up:
       return 503;
     case errc::deadline_exceeded:
       return 504;
@@ -84,6 +85,8 @@ std::string_view title(errc code) noexcept {
       return "The operating system refused";
     case errc::internal:
       return "Internal error";
+    case errc::given_up:
+      return "The process is given up";
   }
   return "Error";
 }

@@ -5,7 +5,7 @@
 namespace orrery {
 namespace {
 
-constexpr std::array<std::string_view, 20> code_names = {"invalid_argument",
+constexpr std::array<std::string_view, 21> code_names = {"invalid_argument",
                                                          "not_found",
                                                          "already_exists",
                                                          "conflict",
@@ -24,8 +24,9 @@ constexpr std::array<std::string_view, 20> code_names = {"invalid_argument",
                                                          "cancelled",
                                                          "gone",
                                                          "io",
-                                                         "internal"};
-static_assert(code_names.size() == static_cast<std::size_t>(errc::internal) + 1);
+                                                         "internal",
+                                                         "given_up"};
+static_assert(code_names.size() == static_cast<std::size_t>(errc::given_up) + 1);
 
 constexpr std::array<std::string_view, 3> effect_names = {"not_executed", "executed", "unknown"};
 

@@ -31,6 +31,7 @@ enum class errc : std::uint8_t {
   gone,               ///< a resource version that is no longer held (HTTP 410)
   io,                 ///< the operating system refused
   internal,           ///< should not happen; reported, not hidden
+  given_up,           ///< the process crashed more often than its class allows: refused until it is released
 };
 
 /// What is known of the operation's effect when it fails.

@@ -1,7 +1,5 @@
 #include "mesh/membership/membership.hpp"
 
-#include "mesh/membership/placement.hpp"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -74,25 +72,6 @@ class membership_of_b : public ::testing::Test {
     b.received(now, link, wire::welcome{}, done);
   }
 };
-
-TEST(placement, names_move_only_to_or_from_the_node_that_comes_or_goes) {
-  const auto node = [](std::string name) { return node_id{node_name{std::move(name)}, boot_number{7}}; };
-  const placement three({node("a"), node("b"), node("c")});
-  const placement four({node("a"), node("b"), node("c"), node("d")});
-  std::map<node_name, int> owned;
-  for (int i = 0; i < 4000; ++i) {
-    const process_name name{class_name{"counter"}, process_key{std::to_string(i)}};
-    const node_id before = *three.owner(name);
-    const node_id after = *four.owner(name);
-    ++owned[after.name];
-    if (before != after) {
-      EXPECT_EQ(after, node("d"));
-    }
-  }
-  for (const auto& [name, count] : owned)
-    EXPECT_NEAR(count, 1000, 150) << name.value;
-  EXPECT_EQ(placement{}.owner({class_name{"a"}, process_key{"b"}}), nullptr);
-}
 
 TEST_F(membership_of_b, dials_only_the_greater_names_and_all_at_once) {
   b.expect(now, {pod("a"), pod("b"), pod("c"), pod("d")}, done);

@@ -6,6 +6,19 @@
 
 namespace orrery::membership {
 
+namespace {
+
+/// What decides where a name belongs.
+std::string placed_by(const process_name& name) {
+  const std::string& key = name.key.value;
+  const auto opened = key.find('{');
+  const auto closed = opened == std::string::npos ? opened : key.find('}', opened);
+  const bool tagged = closed != std::string::npos && closed > opened + 1;
+  return tagged ? key.substr(opened, closed + 1 - opened) : to_string(name);
+}
+
+}  // namespace
+
 placement::placement(std::vector<node_id> nodes) : nodes_(std::move(nodes)) {
   std::sort(nodes_.begin(), nodes_.end());
   nodes_.erase(std::unique(nodes_.begin(), nodes_.end()), nodes_.end());
@@ -15,7 +28,7 @@ placement::placement(std::vector<node_id> nodes) : nodes_(std::move(nodes)) {
 
 const node_id* placement::owner(const process_name& name) const {
   if (nodes_.size() == 1) return nodes_.data();
-  const std::string text = to_string(name);
+  const std::string text = placed_by(name);
   const node_id* best = nullptr;
   std::uint64_t best_hash = 0;
   for (std::size_t i = 0; i < nodes_.size(); ++i) {

@@ -10,6 +10,8 @@ namespace orrery::membership {
 
 /// Rendezvous hashing (Thaler and Ravishankar 1998): a name belongs to the node with the greatest
 /// stable_hash(name, stable_hash(node id)). When a node comes or goes, only names that it owns move.
+/// Of a key with something in {braces}, the first such thing alone counts, whatever the class: names that share it
+/// share their node (Redis Cluster's hash tags).
 class placement {
  public:
   placement() = default;

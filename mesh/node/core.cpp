@@ -76,6 +76,7 @@ void core::impl::settle() {
     moves_.rescan();
   }
   hand_over_some();
+  keep_declared();
   run_processes();
   expire_traces();
   flush_traces();
@@ -142,11 +143,11 @@ void core::impl::see_whether_joined() {
 
 time_point core::impl::wake_at() const {
   if (left_) return never;
-  if (work_left_ || (moves_.scanning() && moves_.may_send())) return now_;
+  if (work_left_ || declared_stale_ || (moves_.scanning() && moves_.may_send())) return now_;
   time_point next =
       std::min({members_wake_, takeover_.next_deadline(), isolation_.wake_at(), pending_.next_deadline(),
                 runtime_.next_deadline(), forming_until_, rescan_at_, drain_until_, key_claims_.next_deadline(),
-                key_grants_.next_deadline(now_), census_wake_at(), traces_wake_at()});
+                key_grants_.next_deadline(now_), census_wake_at(), traces_wake_at(), declared_at_});
   for (const auto& [id, each] : gathers_)
     next = std::min(next, each.deadline);
   if (!joined_ || drain_wanted_) next = std::min(next, after(now_, joining_poll));

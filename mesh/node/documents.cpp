@@ -42,41 +42,9 @@ json process_json(time_point now, const node_name& node, const process::process_
           {"timers", info.timers},
           {"restarts", info.restarts},
           {"classVersion", info.class_version},
-          {"supervisor", "root/" + info.name.klass.value},
+          {"supervisor", info.supervisor},
           {"ageSeconds", seconds_of(now - info.started_at)},
           {"lastExit", last}};
-}
-
-const char* strategy_name(process::strategy kind) {
-  switch (kind) {
-    case process::strategy::one_for_one:
-      return "OneForOne";
-    case process::strategy::one_for_all:
-      return "OneForAll";
-    case process::strategy::rest_for_one:
-      return "RestForOne";
-    case process::strategy::simple_one_for_one:
-      return "SimpleOneForOne";
-  }
-  return "OneForOne";
-}
-
-const char* restart_name(process::restart_type restart) {
-  switch (restart) {
-    case process::restart_type::permanent:
-      return "Permanent";
-    case process::restart_type::transient:
-      return "Transient";
-    case process::restart_type::temporary:
-      return "Temporary";
-  }
-  return "Permanent";
-}
-
-std::string_view behaviour_name(const process::class_spec& spec) {
-  if (std::holds_alternative<process::app_hosted>(spec.behaviour)) return "app";
-  const auto* builtin = std::get_if<process::builtin_kind>(&spec.behaviour);
-  return builtin == nullptr ? "lua" : to_string(*builtin);
 }
 
 /// Keeps what fits, by count and by size. A process document is at most its encoded size plus a comma.
@@ -119,18 +87,6 @@ const char* state_name(process::process_state state) {
       return "restarting";
   }
   return "running";
-}
-
-const char* escalation_name(process::escalation to) {
-  switch (to) {
-    case process::escalation::parent:
-      return "Parent";
-    case process::escalation::node:
-      return "Node";
-    case process::escalation::pod:
-      return "Pod";
-  }
-  return "Parent";
 }
 
 value flat(const std::vector<field>& fields) {
@@ -195,22 +151,6 @@ result<value> merge_process_lists(const std::vector<value>& parts, const std::ve
   return value::from_document(process_list_json(std::move(kept), unreachable, truncated));
 }
 
-value tree_document(const node_name& node, const std::vector<process::supervisor_info>& supervisors) {
-  json listed = json::array();
-  for (const auto& each : supervisors) {
-    listed.push_back({{"class", each.klass.value},
-                      {"classVersion", each.class_version},
-                      {"strategy", strategy_name(each.supervision.kind)},
-                      {"intensity", each.supervision.intensity},
-                      {"periodSeconds", seconds_of(each.supervision.period)},
-                      {"escalate", escalation_name(each.supervision.escalate)},
-                      {"children", each.children},
-                      {"restarts", each.restarts},
-                      {"gaveUp", each.gave_up}});
-  }
-  return encode_small({{"node", node.value}, {"supervisors", std::move(listed)}});
-}
-
 result<value> merge_trees(const std::vector<value>& parts, const std::vector<std::string>& unreachable) {
   std::vector<json> nodes;
   for (const auto& part : parts) {
@@ -269,30 +209,6 @@ result<value> registry_list(const std::vector<listed_key>& keys, std::size_t lim
   bool truncated = false;
   json kept = cut(std::move(all), limit, truncated);
   return value::from_document({{"entries", std::move(kept)}, {"truncated", truncated}});
-}
-
-result<value> class_list(const std::vector<declared_class>& classes) {
-  std::vector<json> all;
-  for (const auto& [spec, refused] : classes) {
-    all.push_back({{"name", spec.name.value},
-                   {"version", spec.version},
-                   {"behaviour", behaviour_name(spec)},
-                   {"options", spec.options.document()},
-                   {"supervision",
-                    {{"strategy", strategy_name(spec.supervision.kind)},
-                     {"restart", restart_name(spec.supervision.restart)},
-                     {"intensity", spec.supervision.intensity},
-                     {"periodSeconds", seconds_of(spec.supervision.period)},
-                     {"escalate", escalation_name(spec.supervision.escalate)}}},
-                   {"limits",
-                    {{"mailbox", spec.limits.mailbox_max},
-                     {"instructions", spec.limits.instructions_max},
-                     {"memoryBytes", spec.limits.memory_bytes_max},
-                     {"stateBytes", spec.limits.state_bytes_max}}},
-                   {"callTimeoutSeconds", seconds_of(spec.call_timeout)},
-                   {"error", refused.empty() ? json() : json(refused)}});
-  }
-  return value::from_document({{"classes", std::move(all)}});
 }
 
 }  // namespace orrery::node

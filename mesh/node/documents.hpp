@@ -1,5 +1,6 @@
 #pragma once
-// The JSON documents of the SDK's interface and of events (docs/protocol.md). The only file here that knows JSON.
+// The JSON documents of the SDK's interface and of events (docs/protocol.md). documents.cpp: processes, nodes, events.
+// supervision_documents.cpp: classes and supervisors. Nothing else here knows JSON.
 #include "mesh/base/ids.hpp"
 #include "mesh/base/result.hpp"
 #include "mesh/base/time.hpp"
@@ -36,7 +37,17 @@ using field = std::pair<const char*, field_value>;
 /// Of several such lists one, in name order.
 [[nodiscard]] result<value> merge_process_lists(const std::vector<value>& parts,
                                                 const std::vector<std::string>& unreachable, std::size_t limit);
-[[nodiscard]] value tree_document(const node_name& node, const std::vector<process::supervisor_info>& supervisors);
+/// Of a name that does not run as it is over its budget.
+[[nodiscard]] value given_up_document(time_point now, const node_name& node, const process::given_up_info& info);
+/// What of all classes together is listed by name in one node's tree; the rest is counted.
+inline constexpr std::size_t tree_children_shown = 2000;
+inline constexpr std::size_t tree_reason_bytes_max = 300;
+/// A supervisor and those of its processes that are to be shown.
+struct tree_branch {
+  process::supervisor_info supervisor;
+  std::vector<process::process_info> processes{};
+};
+[[nodiscard]] value tree_document(time_point now, const node_name& node, const std::vector<tree_branch>& branches);
 [[nodiscard]] result<value> merge_trees(const std::vector<value>& parts, const std::vector<std::string>& unreachable);
 [[nodiscard]] result<value> node_list(const std::vector<membership::peer_view>& peers, bool draining);
 

@@ -10,13 +10,27 @@ report_context core::impl::report_here() const {
 }
 
 value core::impl::local_part(const node_question& asked) const {
-  if (asked.asked == wire::verb::tree) return tree_document(settings_.self.name, runtime_.supervisors());
+  if (asked.asked == wire::verb::tree) return tree_here(asked.only, asked.limit);
   if (asked.asked == wire::verb::crashes) {
     const process::crash_log::filter only{asked.only, asked.key, asked.limit};
     return crash_list(report_here(), runtime_.crashes().crashes(only), runtime_.crashes().give_ups(only), asked.limit);
   }
   // One more than asked for, so that a list that was cut says so.
   return process_list(now_, settings_.self.name, runtime_.list(asked.only, {}, asked.limit + 1), asked.limit);
+}
+
+/// Of the supervisors of all classes, or of one, with up to so many of the processes of each.
+value core::impl::tree_here(const std::optional<class_name>& only, std::size_t processes) const {
+  std::vector<tree_branch> branches;
+  for (auto& each : runtime_.supervisors()) {
+    if (only && *only != each.klass) continue;
+    auto& added = branches.emplace_back(tree_branch{std::move(each)});
+    if (processes == 0) continue;
+    added.processes = runtime_.list(added.supervisor.klass, {}, processes);
+    // What was spawned without a name is nobody's child here.
+    std::erase_if(added.processes, [](const auto& one) { return one.name.key.value == to_string(one.id); });
+  }
+  return tree_document(now_, settings_.self.name, branches);
 }
 
 /// A question of a client to every node, or to this one.

@@ -62,6 +62,7 @@ void core::impl::hold(const process_name& name, const error& why) {
 
 void core::impl::hand_over(const process::process_info& info, const membership::live_peer& to) {
   auto taken = runtime_.take(now_, info.name, ran_);
+  if (!taken && taken.error().code == errc::not_found) return;  // it waited for its next life, which begins elsewhere
   if (!taken) return hold(info.name, taken.error());
   send_handoff(std::move(*taken), to, contested(info), 0, {});
 }
@@ -87,8 +88,8 @@ void core::impl::send_handoff(process::handoff what, const membership::live_peer
                     .contested = is_contested,
                     .hops = hops,
                     .mailbox = {},
-                     .suspended = what.suspended,
-                     .facts = what.facts};
+                    .suspended = what.suspended,
+                    .facts = what.facts};
   std::vector<process::handoff::waiting> mailbox = std::move(what.mailbox);
   what.mailbox.clear();
   std::size_t bytes_left = wire::handoff_mailbox_bytes_max;
@@ -134,8 +135,8 @@ void core::impl::on_handoff(link_id link, wire::handoff& received) {
                         .restarts = received.restarts,
                         .state = std::move(received.state),
                         .mailbox = {},
-                         .suspended = received.suspended,
-                         .facts = std::move(received.facts)};
+                        .suspended = received.suspended,
+                        .facts = std::move(received.facts)};
   for (auto& each : received.mailbox) {
     process::handoff::waiting entry{std::move(each.method), std::move(each.argument), {}, never};
     if (each.reply_to) {

@@ -2,8 +2,8 @@
 // The inside of node::core. One file for each concern: core.cpp (the step), peers.cpp (membership's actions, frames),
 // routing.cpp (requests about one name), handoff.cpp (processes on their way), drain.cpp, gather.cpp (lists of the
 // whole mesh), introspect.cpp (what may be seen of a process, and done to it), looking.cpp (the census of all
-// processes), tracing.cpp, classes.cpp, isolated.cpp, signals.cpp (what processes of different nodes have to do with
-// each other), claiming.cpp (unique keys), shared.cpp (what clients ask of groups and the registry).
+// processes), tracing.cpp, classes.cpp, declared.cpp, isolated.cpp, signals.cpp (what processes of different nodes have
+// to do with each other), claiming.cpp (unique keys), shared.cpp (what clients ask of groups and the registry).
 #include "mesh/membership/membership.hpp"
 #include "mesh/membership/placement.hpp"
 #include "mesh/node/documents.hpp"
@@ -40,6 +40,8 @@ inline constexpr duration gather_max_time = std::chrono::seconds{1};
 inline constexpr std::size_t gathers_max = 256;
 inline constexpr std::uint32_t run_budget = 256;   ///< messages handled at a time
 inline constexpr std::uint32_t turn_budget = 512;  ///< messages handled from one wake-up to the next
+/// A declared child that could not be started is tried again after this.
+inline constexpr duration declared_retry = std::chrono::seconds{1};
 /// While this node has not joined, it looks again this often.
 inline constexpr duration joining_poll = std::chrono::milliseconds{100};
 
@@ -117,6 +119,8 @@ struct core::impl {
   void send_there(reply_token token, const membership::live_peer& peer);
   void park(reply_token token, time_point retry_at = never);
   void complete(reply_token token, result<value> outcome);
+  void complete_or_retry(reply_token token, result<value> outcome);
+  void complete_here(reply_token token, result<value> outcome);
   void answer(const origin& to, result<value> outcome);
   /// An error: it is dropped, and counted, for what is known here and now. It may still be dropped later.
   result<void> route_cast(process_name name, std::string method, value argument, std::uint64_t hops);
@@ -129,6 +133,7 @@ struct core::impl {
   [[nodiscard]] error not_here(const process_name& name) const;
   void ask_client(request_id id, operation& asked);
   void on_process_effect(process::effect& happened);
+  void tell(const process::process_event& seen);
 
   // ---- looking.cpp ----
   /// Answered once all processes have been looked at.
@@ -197,6 +202,7 @@ struct core::impl {
   void ask_all(request_id client, node_question asked, bool local);
   void begin_gather(gather asked);
   [[nodiscard]] value local_part(const node_question& asked) const;
+  [[nodiscard]] value tree_here(const std::optional<class_name>& only, std::size_t processes) const;
   void answer_for_node(const from_peer& to, node_question asked);
   void on_own_part(std::uint64_t id, value part);
   void finish_if_whole(std::uint64_t id);
@@ -240,8 +246,12 @@ struct core::impl {
   [[nodiscard]] result<value> publish_here(const publish_op& asked);
   [[nodiscard]] result<value> registry_here(const list_registry_op& asked) const;
 
+  // ---- declared.cpp ----
+  void keep_declared();
+
   // ---- classes.cpp ----
   void define_classes(const std::vector<process::class_spec>& classes);
+  void define_class(const process::class_spec& spec, const std::string& fault);
   [[nodiscard]] duration call_timeout(const class_name& klass) const;
 
   settings settings_;
@@ -286,6 +296,8 @@ struct core::impl {
   time_point drain_until_ = never;
   time_point newcomer_until_{};
   std::set<link_id> drain_unheard_;  ///< peers that have not acknowledged that we drain
+  time_point declared_at_ = never;   ///< when to look at the declared children again, although nothing changed
+  bool declared_stale_ = false;      ///< something changed
   bool placement_stale_ = true;
   bool joined_ = false;       ///< was, at least once
   std::string last_refusal_;  ///< of a peer, by it or by us

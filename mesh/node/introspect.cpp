@@ -33,6 +33,7 @@ result<value> core::impl::introspect_here(const process_name& name, const ask_co
     case wire::verb::stop:
     case wire::verb::kill:
     case wire::verb::whereis:
+    case wire::verb::release:
     case wire::verb::list:
     case wire::verb::tree:
     case wire::verb::top:

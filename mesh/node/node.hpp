@@ -133,6 +133,10 @@ struct suspend_op {
 struct resume_op {
   process_name name;
 };
+/// Takes back that the process was given up.
+struct release_op {
+  process_name name;
+};
 struct list_nodes_op {};
 struct list_processes_op {
   std::optional<class_name> only;
@@ -183,9 +187,10 @@ struct list_registry_op {
   std::string prefix;
   std::size_t limit = 1000;
 };
-using operation = std::variant<call_op, cast_op, inspect_op, stop_op, kill_op, state_op, set_state_op, suspend_op,
-                               resume_op, list_nodes_op, list_processes_op, list_classes_op, tree_op, crashes_op,
-                               top_op, load_op, trace_op, list_groups_op, group_op, publish_op, list_registry_op>;
+using operation =
+    std::variant<call_op, cast_op, inspect_op, stop_op, kill_op, state_op, set_state_op, suspend_op, resume_op,
+                 release_op, list_nodes_op, list_processes_op, list_classes_op, tree_op, crashes_op, top_op, load_op,
+                 trace_op, list_groups_op, group_op, publish_op, list_registry_op>;
 struct client_request {
   request_id id;
   operation asked;
@@ -241,8 +246,8 @@ struct escalate {
 /// Handed over; the shell may exit.
 struct drained {};
 /// For /v1/events, logs and metrics: `type` is node_up, node_down, node_joined, process_started, process_exited,
-/// process_restarted, process_moved, escalated, class_updated, class_refused, isolated, rejoined, peer_refused, ...;
-/// `document` has its fields. The closed list is in docs/protocol.md.
+/// process_restarted, process_moved, process_given_up, escalated, class_updated, class_refused, isolated, rejoined,
+/// peer_refused, ...; `document` has its fields. The closed list is in docs/protocol.md.
 struct notify {
   std::string type;
   value document;
@@ -273,6 +278,7 @@ struct status {
     std::uint64_t process_starts = 0, process_restarts = 0, process_crashes = 0, handoffs_in = 0, handoffs_out = 0;
     std::uint64_t peers_refused = 0, frames_refused = 0, escalations = 0, casts_dropped = 0, calls_expired = 0;
     std::uint64_t app_works = 0, app_crashes = 0, app_losses = 0, app_overdue = 0;
+    std::uint64_t processes_given_up = 0;
   } counted;
   std::size_t app_registrations = 0;  ///< classes that connections of apps host here
   std::size_t app_at_work = 0;        ///< callbacks that they have in hand

@@ -78,6 +78,7 @@ struct pending {
   link_id peer{};               ///< if forwarded
   std::size_t bytes = 0;        ///< what it is counted as, set by the table
   time_point retry_at = never;  ///< if parked: routed again then at the latest
+  std::string refused{};        ///< why it was not taken the last time, where it was tried
 };
 
 /// The requests in flight, by the token that names them to the runtime and, as correlation, to peers.

@@ -179,6 +179,29 @@ void core::impl::complete(reply_token token, result<value> outcome) {
   answer(entry->from, std::move(outcome));
 }
 
+/// What was refused, here or elsewhere, as it is not to be had now: a process that is about to start again is waited
+/// for.
+void core::impl::complete_or_retry(reply_token token, result<value> outcome) {
+  pending* entry = pending_.find(token);
+  if (entry != nullptr && !outcome && worth_a_retry(outcome.error()) &&
+      !std::holds_alternative<from_peer>(entry->from) && now_ + retry_delay < entry->deadline) {
+    entry->refused = outcome.error().context;
+    return park(token, now_ + retry_delay);
+  }
+  complete(token, std::move(outcome));
+}
+
+/// What ran here. Where it is an app's that is missed, it has waited as long as its class says.
+void core::impl::complete_here(reply_token token, result<value> outcome) {
+  const pending* entry = outcome ? nullptr : pending_.find(token);
+  const auto* spec = entry == nullptr ? nullptr : runtime_.find_class(entry->name.klass);
+  if (spec != nullptr && std::holds_alternative<process::app_hosted>(spec->behaviour)) {
+    const auto info = runtime_.find(entry->name);
+    if (!info || info->state != process::process_state::restarting) return complete(token, std::move(outcome));
+  }
+  complete_or_retry(token, std::move(outcome));
+}
+
 void core::impl::answer(const origin& to, result<value> outcome) {
   if (const auto* client = std::get_if<from_client>(&to)) {
     out_->push_back(respond{client->id, std::move(outcome)});
@@ -227,15 +250,11 @@ void core::impl::on_reply(link_id link, wire::reply& received) {
   const pending* entry = pending_.find(token);
   // A late reply, or one of a peer that was not asked: the deadline has answered already.
   if (entry == nullptr || entry->where != pending::place::forwarded || entry->peer != link) return;
-  const bool asked_here = !std::holds_alternative<from_peer>(entry->from);
-  if (!received.outcome && worth_a_retry(received.outcome.error()) && asked_here &&
-      now_ + retry_delay < entry->deadline) {
-    return park(token, now_ + retry_delay);
-  }
-  complete(token, std::move(received.outcome));
+  complete_or_retry(token, std::move(received.outcome));
 }
 
 void core::impl::release_parked() {
+  declared_stale_ = true;
   for (const reply_token token : pending_.parked()) {
     const pending* entry = pending_.find(token);
     if (entry != nullptr && entry->retry_at == never) dispatch(token);
@@ -243,6 +262,7 @@ void core::impl::release_parked() {
 }
 
 void core::impl::release_parked(const process_name& name) {
+  declared_stale_ = true;
   for (const reply_token token : pending_.parked_for(name))
     dispatch(token);
 }
@@ -253,7 +273,9 @@ void core::impl::expire_requests() {
     const bool sent = entry.where == pending::place::forwarded;
     complete(token, fail(errc::deadline_exceeded,
                          sent ? "no reply of " + to_string(entry.name) + " before the deadline"
-                              : to_string(entry.name) + " had no node to run on before the deadline",
+                         : entry.refused.empty()
+                             ? to_string(entry.name) + " had no node to run on before the deadline"
+                             : to_string(entry.name) + " was not to be had before the deadline: " + entry.refused,
                          sent ? took_effect::unknown : took_effect::not_executed));
   }
   for (const reply_token token : pending_.due_retries(now_))

@@ -123,11 +123,15 @@ void runtime::impl::app_failed(const app_desk::work& of, exit_reason why, bool l
   const auto name = failing.name();
   auto& behaviour = behaviour_of(failing);
   behaviour.lost_work();
-  const bool named_one = names[name].role == named::role::supervised;
-  if (named_one && !behaviour.begun() && (loss || names[name].restarts == 0)) {
+  const bool declared = names[name].declared;
+  const bool on_a_call = names[name].role == named::role::supervised && !declared;
+  if (on_a_call && !behaviour.begun() && (loss || names[name].restarts == 0)) {
     // As in OTP, what cannot start the first time is its starters' error, and does not count as a restart.
     const auto text = describe(name) + " exited, " + to_string(why) + " (while it started)";
     return not_started(name, why, {loss ? errc::unavailable : errc::process_exited, text});
+  }
+  if (declared && !behaviour.begun() && !loss) {
+    static_cast<supervisor*>(core.body_of(names[name].klass->supervised_by))->never_began(of.who);
   }
   note_app_scene(name, of);
   core.enter(now, of.who, [&](kernel::body&, kernel::context& self) {

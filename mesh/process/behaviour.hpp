@@ -37,7 +37,7 @@ struct scope {
   directory& around;
   const kernel::message* handled =
       nullptr;                           ///< whom a call is to be answered (kernel::caller_of); null in init, terminate
-  const value* given = nullptr;          ///< of init: what the process was spawned with
+  const value* given = nullptr;          ///< of init: what the process was spawned with, or is declared with
   const caller_seal* callers = nullptr;  ///< for callers that are kept as data
   std::size_t queued_bytes_max = SIZE_MAX;  ///< what may wait in all mailboxes of the kernel, for those who add to it
   duration wall_offset{};                   ///< of this node, see moment
@@ -156,7 +156,8 @@ class behaviour_type {
 
 /// Errors: those of check_options (builtin/kinds.hpp).
 [[nodiscard]] result<std::unique_ptr<behaviour_type>> make_builtin_type(builtin_kind kind, const class_spec& spec);
-/// Errors: those of make_builtin_type; invalid_argument ("line N: ...") or limit_exceeded for a script that cannot be used.
+/// Errors: those of make_builtin_type; invalid_argument ("line N: ...") or limit_exceeded for a script that cannot be
+/// used.
 [[nodiscard]] result<std::unique_ptr<behaviour_type>> make_type(const class_spec& spec);
 
 }  // namespace orrery::process

@@ -1,4 +1,4 @@
-// Classes and their supervisors; processes that start, end and move.
+// Classes; processes that start, end and move.
 #include "mesh/process/runtime_impl.hpp"
 
 #include <algorithm>
@@ -14,20 +14,32 @@ void runtime::impl::replied(kernel::call_token token, result<value> answer) {
 
 void runtime::impl::ended(kernel::handle who, std::uint64_t tag, const exit_reason& why) {
   forget_entries(who);
-  if (tag != kernel::no_slot) {
-    const auto name = static_cast<std::uint32_t>(tag);
-    if (names.taken(name)) spawned_ended(name, why);
-    return;
-  }
-  // Ends of processes are told by their supervisors. Of a supervisor: what it had given up on is forgotten with it.
-  for (const auto& [name, klass] : classes) {
-    if (klass->supervised_by != who) continue;
-    while (!klass->children.empty())
-      forget(klass->children.last());
+  if (is_supervisor(tag)) return supervisor_ended(who, tag);
+  const auto name = static_cast<std::uint32_t>(tag);
+  if (names.taken(name)) spawned_ended(name, why);  // of others their supervisors tell
+}
+
+void runtime::impl::mailbox_full(std::uint64_t tag, kernel::at_the_bound what) {
+  if (is_supervisor(tag) || !names.taken(static_cast<std::uint32_t>(tag))) return;
+  auto& counts = names[static_cast<std::uint32_t>(tag)].klass->mailboxes;
+  switch (what) {
+    case kernel::at_the_bound::refused:
+      ++counts.refused;
+      break;
+    case kernel::at_the_bound::displaced:
+      ++counts.displaced;
+      break;
+    case kernel::at_the_bound::waits:
+      ++counts.waited;
+      break;
   }
 }
 
 std::string runtime::impl::describe(std::uint64_t tag) const {
+  if (is_supervisor(tag)) {
+    const auto found = by_id.find(static_cast<std::uint32_t>(tag));
+    return found == by_id.end() ? "a supervisor" : "supervisor " + path_of(found->second);
+  }
   const auto slot = static_cast<std::uint32_t>(tag);
   return names.taken(slot) && names[slot].klass != nullptr ? to_string(name_of(names[slot])) : "the process";
 }
@@ -44,61 +56,72 @@ std::unique_ptr<kernel::body> supervised_class::make(std::uint64_t tag) {
 }
 
 void supervised_class::child_started(std::uint64_t tag, kernel::handle who) {
+  if (is_supervisor(tag)) return owner.supervisor_started(tag, who);
   named& of = owner.names[static_cast<std::uint32_t>(tag)];
   of.who = who;
+  of.live = true;
+  of.note = owner.core.note_of(who).value_or(kernel::no_slot);
   of.started_at = owner.now;
   owner.emit(owner.moving_in ? process_event::kind::moved_in : process_event::kind::started,
              static_cast<std::uint32_t>(tag), {});
 }
 
 void supervised_class::child_ended(std::uint64_t tag, const exit_reason& why, bool final) {
-  owner.emit(process_event::kind::exited, static_cast<std::uint32_t>(tag), why);
-  if (is_crash(why)) owner.report_crash(static_cast<std::uint32_t>(tag), why, final);
-  if (final) owner.forget(static_cast<std::uint32_t>(tag));
+  if (is_supervisor(tag)) return;
+  const auto name = static_cast<std::uint32_t>(tag);
+  owner.emit(process_event::kind::exited, name, why);
+  if (is_crash(why)) owner.report_crash(name, why, final);
+  named& of = owner.names[name];
+  of.live = false;
+  if (!final) return;
+  auto* child = of.declared ? find_declared(of.key) : nullptr;
+  if (child == nullptr) return owner.forget(name);
+  // Its supervisor still lists it, so that it comes back with its siblings, unless it is temporary.
+  const bool kept = child->spec.restart.value_or(spec.supervision.restart) != restart_type::temporary;
+  kept ? owner.set_down(name, true) : owner.forget(name);
+  child->ended = true;
 }
 
 void supervised_class::child_restarted(std::uint64_t tag, kernel::handle who, const exit_reason& why) {
-  named& of = owner.names[static_cast<std::uint32_t>(tag)];
+  if (is_supervisor(tag)) return owner.supervisor_restarted(tag, who, why);
+  const auto name = static_cast<std::uint32_t>(tag);
+  named& of = owner.names[name];
   of.who = who;
+  of.live = true;
+  of.note = owner.core.note_of(who).value_or(kernel::no_slot);
   of.started_at = owner.now;
+  owner.set_down(name, false);
   ++of.restarts;
   ++restarts;
   of.last = std::make_unique<last_exit>(last_exit{why, owner.now});
-  owner.emit(process_event::kind::restarted, static_cast<std::uint32_t>(tag), why);
+  owner.emit(process_event::kind::restarted, name, why);
   if (is_crash(why)) owner.crash_reports.decide(owner.name_of(of), crash_decision::restarted);
 }
 
 void supervised_class::child_given_up(std::uint64_t tag, const std::string& why) {
-  static_cast<void>(why);  // its last exit is told, and its name is free
-  owner.crash_reports.decide(owner.name_of(owner.names[static_cast<std::uint32_t>(tag)]), crash_decision::given_up);
-}
-
-void supervised_class::gave_up(const std::string& why) {
-  ++gave_up_times;
-  owner.crash_reports.supervisor_gave_up({owner.now, spec.name, why, spec.supervision.escalate});
-  owner.out().emplace_back(escalated{spec.name, spec.supervision.escalate, why});
-  if (spec.supervision.escalate != escalation::parent) return;
-  if (owner.root_window.admit(owner.now, root_intensity, root_period)) return;
-  owner.root_window.clear();
-  owner.out().emplace_back(escalated{spec.name, escalation::node,
-                                     "supervisor root gave up: more than " + std::to_string(root_intensity) +
-                                         " restarts of class supervisors within 10 s; the last: " + why});
+  if (is_supervisor(tag)) return;
+  const auto name = static_cast<std::uint32_t>(tag);
+  owner.crash_reports.decide(owner.name_of(owner.names[name]), crash_decision::given_up);
+  owner.give_up(name, why);
 }
 
 // ---- classes ----
 
 result<void> runtime::define(class_spec spec) {
   if (auto sound = validate(spec); !sound) return sound;
+  if (auto sound = impl_->check_parent(spec); !sound) return sound;
   if (supervised_class* known = impl_->find_class(spec.name); known != nullptr) {
     if (spec == known->spec) return {};
     return impl_->replace(*known, std::move(spec));
   }
   auto type = impl_->make_type(spec);
   if (!type) return fail(type.error());
-  auto added = std::make_unique<supervised_class>(*impl_);
+  auto added = std::make_unique<supervised_class>(*impl_, impl_->classes_made++);
   added->type = std::make_unique<shared_type>(shared_type{std::move(*type)});
   added->spec = std::move(spec);
   auto& defined = *impl_->classes.emplace(added->spec.name, std::move(added)).first->second;
+  impl_->redeclare(defined);
+  impl_->by_id.emplace(defined.id, &defined);
   impl_->app_class_changed(defined);
   return {};
 }
@@ -113,56 +136,51 @@ result<void> runtime::impl::replace(supervised_class& known, class_spec spec) {
     std::erase_if(known.replaced, [](const auto& old) { return old->users == 0; });
     known.replaced.push_back(std::exchange(known.type, std::make_unique<shared_type>(shared_type{std::move(*type)})));
   }
-  known.spec = std::move(spec);
+  const auto before = std::exchange(known.spec, std::move(spec)).limits;
+  const auto& limits = known.spec.limits;
+  known.has_finished = false;
+  release_all(known);
+  redeclare(known);
+  app_class_changed(known);
   if (core.alive(known.supervised_by)) {
     static_cast<supervisor*>(core.body_of(known.supervised_by))->retune(spec_of_supervisor(known));
   }
-  app_class_changed(known);
+  if (before.mailbox_max == limits.mailbox_max && before.mailbox_policy == limits.mailbox_policy) return {};
+  for (const auto first : {known.children.first(), known.spawned.first()}) {
+    for (auto at = first; at != kernel::no_slot; at = names[at].among_children.next)
+      core.set_mailbox(names[at].who, limits.mailbox_max, limits.mailbox_policy);
+  }
   return {};
 }
 
 void runtime::undefine(time_point now, const class_name& name, effects& out) {
   const impl::sink into(*impl_, now, out);
-  supervised_class* klass = impl_->find_class(name);
+  auto& of = *impl_;
+  supervised_class* klass = of.find_class(name);
   if (klass == nullptr) return;
-  impl_->stop_spawned(*klass, {exit_reason::kind::shutdown, "its class is gone"});
-  while (!klass->children.empty())
-    impl_->shut_down(klass->children.last(), {exit_reason::kind::shutdown, "its class is gone"});
-  impl_->core.stop(now, klass->supervised_by, {});
-  impl_->last_class = nullptr;
-  impl_->classes.erase(name);
-  impl_->apps.class_changed(name, app_class_state::undeclared, 0);
-  impl_->apps.prune();
-}
-
-supervisor_spec runtime::impl::spec_of_supervisor(supervised_class& klass) const {
-  const auto& chosen = klass.spec.supervision;
-  supervisor_spec spec;
-  spec.name = "root/" + klass.spec.name.value;
-  spec.kind = strategy::simple_one_for_one;
-  spec.intensity = chosen.intensity;
-  spec.period = chosen.period;
-  spec.children_max = settings.processes_max;
-  spec.seed = settings.seed;
-  child_spec each;
-  each.id = klass.spec.name.value;
-  each.factory = &klass;
-  each.restart = chosen.restart;
-  each.forgives_noconnection = true;  // of an app that hosts it
-  spec.children.push_back(std::move(each));
-  return spec;
-}
-
-/// One that gave up comes back with no history and no children.
-kernel::handle runtime::impl::supervisor_of(supervised_class& klass) {
-  if (core.alive(klass.supervised_by)) return klass.supervised_by;
-  auto how = supervisor::options();
-  how.tag = kernel::no_slot;
-  how.announced = true;
-  const auto begun = core.start(now, std::make_unique<supervisor>(spec_of_supervisor(klass), &klass), how);
-  ORRERY_ASSERT(begun);
-  klass.supervised_by = *begun;
-  return *begun;
+  klass->leaving = true;
+  for (const auto& [other, below] : of.classes) {
+    if (below->below == klass) static_cast<void>(of.move_below_parent(*below));
+  }
+  of.stop_spawned(*klass, {exit_reason::kind::shutdown, "its class is gone"});
+  while (!klass->children.empty()) {
+    const auto last = klass->children.last();
+    of.names[last].live ? of.shut_down(last, {exit_reason::kind::shutdown, "its class is gone"}) : of.abandon(last);
+  }
+  if (of.core.alive(klass->supervised_by)) {
+    static_cast<void>(of.ask(of.supervisor_above(*klass), [&](supervisor& above, kernel::context& self) {
+      return above.release(self, klass->supervised_by);
+    }));
+    of.core.stop(now, klass->supervised_by, {});
+  } else {
+    of.leave_parent(*klass);
+  }
+  of.release_all(*klass);
+  of.last_class = nullptr;
+  of.by_id.erase(klass->id);
+  of.classes.erase(name);
+  of.apps.class_changed(name, app_class_state::undeclared, 0);
+  of.apps.prune();
 }
 
 // ---- processes ----
@@ -186,21 +204,32 @@ void runtime::impl::forget(std::uint32_t name) {
   named& gone = names[name];
   to_tell.erase(name);
   if (traces.any()) traces.forgot(name);
+  set_down(name, false);
+  if (auto* child = gone.declared ? gone.klass->find_declared(gone.key) : nullptr; child != nullptr) {
+    child->name = kernel::no_slot;
+  }
   gone.klass->by_key.remove(gone.key, name);
   gone.klass->children.remove(names, name);
   names.release(name);
 }
 
-result<kernel::handle> runtime::impl::start(supervised_class& klass, const process_key& key) {
+result<kernel::handle> runtime::impl::start(supervised_class& klass, const process_key& key, arrival how) {
+  const auto& most = klass.spec.limits.processes_max;
+  if (how == arrival::called && most && klass.processes() >= *most) {
+    return fail(errc::overloaded, "class '" + klass.spec.name.value + "' runs " + std::to_string(klass.processes()) +
+                                      " processes on this node, as many as its limits.maxProcesses allows; retry "
+                                      "later, add nodes or raise it");
+  }
   if (names.size() >= settings.processes_max) {
     return fail(errc::overloaded, "the node runs " + std::to_string(names.size()) +
                                       " processes, as many as it may; retry later or add nodes");
   }
+  if (auto* child = klass.find_declared(key.value); child != nullptr) return start(klass, *child, how);
+  const auto supervising = supervisor_of(klass);
+  if (!supervising) return supervising;
   const auto name = admit(klass, key);
-  result<kernel::handle> begun = kernel::nobody;
-  core.enter(now, supervisor_of(klass), [&](kernel::body& what, kernel::context& self) {
-    begun = static_cast<supervisor&>(what).start_child(self, std::uint64_t{name});
-  });
+  const auto begun = ask(
+      *supervising, [&](supervisor& of, kernel::context& self) { return of.start_child(self, std::uint64_t{name}); });
   // As in OTP, a child that cannot start the first time is the starter's error and does not count as a restart.
   if (!begun) {
     report_failed_start(name);
@@ -211,10 +240,13 @@ result<kernel::handle> runtime::impl::start(supervised_class& klass, const proce
 
 void runtime::impl::shut_down(std::uint32_t name, const exit_reason& reason) {
   const auto who = names[name].who;
-  core.enter(now, names[name].klass->supervised_by,
-             [&](kernel::body& what, kernel::context& self) { static_cast<supervisor&>(what).release(self, who); });
+  static_cast<void>(ask(names[name].klass->supervised_by,
+                        [&](supervisor& of, kernel::context& self) { return of.release(self, who); }));
   core.stop(now, who, reason);
   emit(process_event::kind::exited, name, reason);
+  if (auto* child = names[name].declared ? names[name].klass->find_declared(names[name].key) : nullptr) {
+    child->ended = true;
+  }
   forget(name);
 }
 
@@ -222,14 +254,18 @@ bool runtime::stop(time_point now, const process_name& name, effects& out) {
   const impl::sink into(*impl_, now, out);
   const auto slot = impl_->find(name);
   if (slot == kernel::no_slot) return false;
-  impl_->shut_down(slot, {exit_reason::kind::normal, {}});
+  if (impl_->names[slot].live) {
+    impl_->shut_down(slot, {exit_reason::kind::normal, {}});
+  } else {
+    impl_->abandon(slot);
+  }
   return true;
 }
 
 bool runtime::kill(time_point now, const process_name& name, std::string reason, effects& out) {
   const impl::sink into(*impl_, now, out);
   const auto slot = impl_->find(name);
-  if (slot == kernel::no_slot) return false;
+  if (slot == kernel::no_slot || !impl_->names[slot].live) return false;
   if (impl_->core.alive(impl_->names[slot].who)) impl_->note_scene(slot, nullptr, nullptr);
   impl_->core.exit(now, impl_->names[slot].who, {exit_reason::kind::kill, std::move(reason)});
   return true;
@@ -242,8 +278,12 @@ result<handoff> runtime::take(time_point now, const process_name& name, effects&
   auto& of = *impl_;
   const auto slot = of.find(name);
   if (slot == kernel::no_slot) return fail(errc::not_found, "no process " + to_string(name) + " runs here");
+  if (!of.names[slot].live) {
+    of.abandon(slot);
+    return fail(errc::not_found, to_string(name) + " was about to start again here, with no state to hand over");
+  }
   const auto who = of.names[slot].who;
-  if (!of.core.alive(who)) return fail(errc::unavailable, to_string(name) + " is about to start again; retry");
+  if (!of.core.alive(who)) return fail(errc::unavailable, to_string(name) + " is just ending; retry");
   of.end_pause(who);
   auto& leaving = *static_cast<hosted*>(of.core.body_of(who));
   if (leaving.inner().busy()) {
@@ -259,8 +299,8 @@ result<handoff> runtime::take(time_point now, const process_name& name, effects&
                  .mailbox = {},
                  .suspended = of.core.load_of(who).suspended,
                  .facts = of.facts_of(who)};
-  of.core.enter(now, of.names[slot].klass->supervised_by,
-                [&](kernel::body& what, kernel::context& self) { static_cast<supervisor&>(what).release(self, who); });
+  static_cast<void>(of.ask(of.names[slot].klass->supervised_by,
+                           [&](supervisor& what, kernel::context& self) { return what.release(self, who); }));
   std::vector<unanswered> kept;
   of.core.enter(now, who,
                 [&](kernel::body& what, kernel::context& self) { kept = static_cast<hosted&>(what).leave(self); });
@@ -277,6 +317,7 @@ result<handoff> runtime::take(time_point now, const process_name& name, effects&
                               waiting.deadline});
   }
   of.emit(process_event::kind::moved_out, slot, {exit_reason::kind::moved, {}});
+  if (auto* child = of.names[slot].klass->find_declared(name.key.value); child != nullptr) child->here = false;
   of.forget(slot);
   return packed;
 }
@@ -318,11 +359,12 @@ result<void> runtime::install(time_point now, handoff arrived, effects& out) {
   if (of.find(arrived.name) != kernel::no_slot) {
     return fail(errc::already_exists, "process " + to_string(arrived.name) + " runs here already");
   }
+  if (const auto ended = of.find_any(*klass, arrived.name.key.value); ended != kernel::no_slot) of.abandon(ended);
   of.installing = std::move(arrived.state);
   of.installing_version = arrived.class_version;
   of.not_restored.reset();
   of.moving_in = true;
-  const auto begun = of.start(*klass, arrived.name.key);
+  const auto begun = of.start(*klass, arrived.name.key, impl::arrival::moved);
   of.moving_in = false;
   of.installing.reset();
   if (!begun) return fail(of.not_restored ? *of.not_restored : begun.error());

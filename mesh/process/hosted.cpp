@@ -84,9 +84,10 @@ std::optional<exit_reason> hosted::begin(kernel::context& self) {
   const auto seed = runtime.next_seed(klass_, name_);
   const auto state = std::exchange(runtime.installing, std::nullopt);
   if (!state) {
-    const value given = std::move(runtime.giving);
+    const value spawned_with = std::move(runtime.giving);
+    const auto* child = of.declared ? klass_.find_declared(of.key) : nullptr;
     auto at = where(self);
-    at.given = &given;
+    at.given = child == nullptr ? &spawned_with : &child->spec.argument;
     return inner_->init(at, seed);
   }
   const auto restored = inner_->restore(where(self), seed, *state, runtime.installing_version);

@@ -39,7 +39,8 @@ process_info runtime::impl::describe_name(std::uint32_t name) const {
           .class_version =
               living_now ? static_cast<const hosted*>(core.body_of(of.who))->version() : of.klass->spec.version,
           .started_at = of.started_at,
-          .last = of.last ? std::optional{*of.last} : std::nullopt};
+          .last = of.last ? std::optional{*of.last} : std::nullopt,
+          .supervisor = path_of(of.klass)};
 }
 
 result<std::uint32_t> runtime::impl::living(const process_name& name) {
@@ -60,8 +61,9 @@ std::string runtime::impl::version_of(std::uint32_t name) {
 
 std::string runtime::impl::name_or_pid(kernel::handle who) const {
   if (who.node != kernel::handle::here) return text_of(who);
+  if (who == root.who) return path_of(nullptr);
   for (const auto& [name, klass] : classes) {
-    if (klass->supervised_by == who) return "root/" + name.value;
+    if (klass->supervised_by == who) return path_of(klass.get());
   }
   const auto tag = core.tag_of(who);
   const auto slot = static_cast<std::uint32_t>(tag.value_or(kernel::no_slot));

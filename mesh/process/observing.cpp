@@ -102,7 +102,7 @@ bool runtime::continue_census(time_point now, std::uint32_t places_max) {
   auto& at = *impl_->census_at;
   const auto end = at < names.end() ? at + std::min(places_max, names.end() - at) : at;
   for (; at < end; ++at) {
-    if (names.taken(at) && names[at].klass != nullptr) impl_->take_census_of(at);
+    if (names.taken(at) && names[at].klass != nullptr && !names[at].down) impl_->take_census_of(at);
   }
   if (at < names.end()) return true;
   impl_->census_at.reset();

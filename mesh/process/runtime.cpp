@@ -27,6 +27,11 @@ supervised_class* runtime::impl::find_class(const class_name& name) {
 }
 
 std::uint32_t runtime::impl::find(const supervised_class& klass, std::string_view key) const {
+  const auto slot = find_any(klass, key);
+  return slot == kernel::no_slot || names[slot].down ? kernel::no_slot : slot;
+}
+
+std::uint32_t runtime::impl::find_any(const supervised_class& klass, std::string_view key) const {
   return klass.by_key.find(key, [this](std::uint32_t slot) -> std::string_view { return names[slot].key; });
 }
 
@@ -60,19 +65,26 @@ result<runtime::impl::route> runtime::impl::receiver(const process_name& name, m
     return fail(errc::overloaded, "what waits in this node's mailboxes holds " + std::to_string(core.queued_bytes()) +
                                       " bytes, as much as it may; retry later");
   }
-  const auto slot = find(*klass, name.key.value);
-  if (slot == kernel::no_slot) {
-    const auto begun = start(*klass, name.key);
-    if (!begun) return fail(begun.error());
-    return route{*begun, *word, klass->type->of->takes_traces()};
+  const auto to = receiving(*klass, name);
+  if (!to) return fail(to.error());
+  // Of a call the kernel says so itself, or makes room, or lets it wait.
+  const auto most = klass->spec.limits.mailbox_max;
+  if (kind == message_kind::cast && klass->spec.limits.mailbox_policy != kernel::overflow::drop_oldest &&
+      core.load_of(*to).waiting >= most) {
+    ++klass->mailboxes.refused;
+    return fail(errc::overloaded, "the mailbox of " + to_string(name) + " is full (" + std::to_string(most) +
+                                      " messages wait); retry later");
   }
-  const auto who = names[slot].who;
-  if (!core.alive(who)) return fail(errc::unavailable, to_string(name) + " is about to start again; retry");
-  if (core.load_of(who).waiting >= klass->spec.limits.mailbox_max) {
-    return fail(errc::overloaded, "the mailbox of " + to_string(name) + " is full (" +
-                                      std::to_string(klass->spec.limits.mailbox_max) + " messages wait); retry later");
-  }
-  return route{who, *word, klass->type->of->takes_traces()};
+  return route{*to, *word, klass->type->of->takes_traces()};
+}
+
+result<kernel::handle> runtime::impl::receiving(supervised_class& klass, const process_name& name) {
+  if (auto no = refusal_of(name)) return fail(std::move(*no));
+  const auto slot = find_any(klass, name.key.value);
+  if (slot == kernel::no_slot) return start(klass, name.key, arrival::called);
+  if (names[slot].down) return start_down(slot);
+  if (!core.alive(names[slot].who)) return fail(errc::unavailable, to_string(name) + " is about to start again; retry");
+  return names[slot].who;
 }
 
 // ---- the public face ----
@@ -129,6 +141,8 @@ result<void> runtime::cast(time_point now, const process_name& name, std::string
 
 bool runtime::run(time_point now, std::uint32_t budget, effects& out) {
   const impl::sink into(*impl_, now, out);
+  while (const auto due = impl_->given_up.take_due(now))
+    impl_->released(*due, "its time is over");
   impl_->watch_apps();
   impl_->end_pauses(now);
   static_cast<void>(impl_->core.run(now, budget));
@@ -140,7 +154,7 @@ std::uint64_t runtime::spent() const noexcept { return impl_->core.spent(); }
 
 time_point runtime::next_deadline() const {
   const auto pause = impl_->paused.empty() ? never : impl_->paused.front().until;
-  return std::min({impl_->core.next_deadline(), impl_->apps.next_deadline(), pause});
+  return std::min({impl_->core.next_deadline(), impl_->apps.next_deadline(), pause, impl_->given_up.next()});
 }
 
 std::optional<process_info> runtime::find(const process_name& name) const {
@@ -158,6 +172,7 @@ std::vector<process_info> runtime::list(const std::optional<class_name>& only, c
     candidates.clear();
     for (const auto first : {klass->children.first(), klass->spawned.first()}) {
       for (auto at = first; at != kernel::no_slot; at = impl_->names[at].among_children.next) {
+        if (impl_->names[at].down) continue;
         if (!after || name != after->klass || after->key.value < impl_->names[at].key) candidates.push_back(at);
       }
     }
@@ -176,21 +191,41 @@ runtime::names_slice runtime::names_from(std::uint32_t place, std::uint32_t plac
   names_slice out;
   const auto end = place < table.end() ? place + std::min(places_max, table.end() - place) : place;
   for (; place < end; ++place) {
-    const bool is_name = table.taken(place) && table[place].klass != nullptr;
+    const bool is_name = table.taken(place) && table[place].klass != nullptr && !table[place].down;
     if (is_name && table[place].role == named::role::supervised) out.names.push_back(impl_->name_of(table[place]));
   }
   if (place < table.end()) out.next = place;
   return out;
 }
 
-std::size_t runtime::count() const noexcept { return impl_->names.size(); }
+std::size_t runtime::count() const noexcept { return impl_->names.size() - impl_->names_down; }
 
 std::vector<supervisor_info> runtime::supervisors() const {
   std::vector<supervisor_info> all;
   all.reserve(impl_->classes.size());
   for (const auto& [name, klass] : impl_->classes) {
-    all.push_back({name, klass->spec.version, klass->spec.supervision, klass->children.size(), klass->restarts,
-                   klass->gave_up_times});
+    supervisor_info info{.klass = name,
+                         .class_version = klass->spec.version,
+                         .supervision = klass->spec.supervision,
+                         .children = klass->processes(),
+                         .restarts = klass->restarts,
+                         .gave_up = klass->gave_up_times,
+                         .budget_left = klass->spec.supervision.intensity};
+    if (impl_->core.alive(klass->supervised_by)) {
+      const auto* body = static_cast<const supervisor*>(impl_->core.body_of(klass->supervised_by));
+      info.budget_left = body->budget_left(impl_->now);
+    }
+    info.path = impl_->path_of(klass.get());
+    info.finished = klass->has_finished;
+    info.children_given_up = klass->children_given_up;
+    info.given_up_now = impl_->given_up.count(name);
+    for (const auto& [which, what] : impl_->given_up.of(name, supervisor_info::given_up_shown))
+      info.given_up.push_back({which, what.why, what.until});
+    for (const auto& child : klass->declared)
+      info.declared.push_back(impl_->describe_declared(*klass, child));
+    info.processes_max = klass->spec.limits.processes_max;
+    info.mailboxes = klass->mailboxes;
+    all.push_back(std::move(info));
   }
   return all;
 }

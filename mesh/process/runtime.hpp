@@ -46,7 +46,7 @@ struct last_exit {
 enum class process_state : std::uint8_t {
   running,
   suspended,   ///< handles nothing until it is resumed
-  restarting,  ///< its supervisor is about to start it again
+  restarting,  ///< its supervisor is about to start it again; its id is that of its last life
 };
 
 struct process_info {
@@ -64,6 +64,34 @@ struct process_info {
   std::uint64_t class_version = 0;
   time_point started_at;
   std::optional<last_exit> last;
+  std::string supervisor{};  ///< its class' one: "root/shop/cart"
+};
+
+/// A declared child, as far as this node has to do with it.
+struct declared_info {
+  enum class state : std::uint8_t {
+    absent,      ///< not here: another node's, or not started yet
+    running,     ///< here
+    restarting,  ///< here, and it waits for its next life
+    ended,       ///< for good: it was stopped, or its restart type says so. A call starts it again
+    given_up,    ///< over its own budget
+  };
+  process_name name;
+  state what = state::absent;
+};
+
+/// A name whose process went over its own budget. Calls are refused until it is released or has cooled down.
+struct given_up_info {
+  process_name name;
+  std::string why;
+  time_point until;
+};
+
+/// What met a full mailbox.
+struct mailbox_counts {
+  std::uint64_t refused = 0;    ///< did not get in
+  std::uint64_t displaced = 0;  ///< dropped to make room for newer ones
+  std::uint64_t waited = 0;     ///< calls that had to wait beyond the bound
 };
 
 /// What ties a process to others, each by its name or else its pid, the latest first.
@@ -82,12 +110,22 @@ struct state_copy {
 };
 
 struct supervisor_info {
+  static constexpr std::size_t given_up_shown = 20;
   class_name klass;
   std::uint64_t class_version = 0;
   supervision_spec supervision;
   std::size_t children = 0;
-  std::uint64_t restarts = 0;  ///< of children, ever
-  std::uint64_t gave_up = 0;   ///< times it went over its intensity
+  std::uint64_t restarts = 0;           ///< of children, ever
+  std::uint64_t gave_up = 0;            ///< times it went over its intensity
+  std::uint32_t budget_left = 0;        ///< restarts that it may make now before it does so
+  std::string path{};                   ///< "root/shop/cart"
+  bool finished = false;                ///< its significant children have ended: it is down until a call or a change
+  std::uint64_t children_given_up = 0;  ///< ever
+  std::size_t given_up_now = 0;
+  std::vector<given_up_info> given_up{};  ///< of these, at most given_up_shown
+  std::vector<declared_info> declared{};
+  std::optional<std::uint32_t> processes_max{};
+  mailbox_counts mailboxes{};
 };
 
 // ---- effects ----
@@ -98,11 +136,12 @@ struct replied {
   result<value> reply;
 };
 struct process_event {
-  enum class kind : std::uint8_t { started, exited, restarted, moved_out, moved_in };
+  /// given_up: over its own budget, and refused from now on; released: no longer.
+  enum class kind : std::uint8_t { started, exited, restarted, moved_out, moved_in, given_up, released };
   kind what;
   process_name name;
   pid id;
-  exit_reason reason;  ///< of the exit before, for exited, restarted and moved_out
+  exit_reason reason;  ///< of the exit before, for exited, restarted and moved_out; of given_up, its detail
 };
 /// A process sent a message to a name; the node routes it (perhaps back to this runtime).
 struct cast_sent {
@@ -117,6 +156,18 @@ struct crashed {
 struct escalated {
   class_name klass;
   escalation to;
+  std::string why;
+  std::string parent{};  ///< path of the supervisor above
+};
+/// What became of a class' supervisor by its parent's doing, or by its own.
+struct supervisor_event {
+  enum class kind : std::uint8_t {
+    restarted,  ///< by its parent
+    finished,   ///< its significant children have ended, and the others with it
+  };
+  kind what;
+  class_name klass;
+  std::string parent;
   std::string why;
 };
 /// For an app that hosts classes.
@@ -135,8 +186,9 @@ struct script_failure {
   std::string what;       ///< "error: line 12: ..."
   std::string traceback;  ///< "total (line 4) < add (line 12)", the innermost first; bounded
 };
-using effect = std::variant<replied, process_event, crashed, cast_sent, escalated, to_app, movable, signal_sent, published,
-                            fact_changed, name_called, name_sought, key_claimed, script_failure>;
+using effect =
+    std::variant<replied, process_event, crashed, cast_sent, escalated, supervisor_event, to_app, movable, signal_sent,
+                 published, fact_changed, name_called, name_sought, key_claimed, script_failure>;
 using effects = std::vector<effect>;
 
 /// A named process on its way to another node: its state and the messages that wait for it.
@@ -206,10 +258,25 @@ class runtime {
   /// What is to be added to `now` for the time of day (wall_time); 0 until it is told. Tell it again when that clock
   /// was set: processes go on with it from their next message.
   void set_wall_offset(duration offset) noexcept;
+  /// Carries out what `define` and `undefine` changed of the tree of supervisors: each goes below its parent, children
+  /// that are no longer declared are stopped, those that run and are declared now are. REQUIRES, after a change: to be
+  /// called before anything runs. False where something has to wait for processes that end slowly: call it again.
+  bool arrange(time_point now, effects& out);
+  /// All declared children of all classes, class by class, in the order of their start.
+  [[nodiscard]] std::vector<declared_info> declared() const;
+  /// Starts a declared child that is absent. A child that does not start is tried again, as one that crashed. False
+  /// where it cannot be started now: try again later.
+  [[nodiscard]] bool start_declared(time_point now, const process_name& name, effects& out);
+  /// This node does not own the declared child: unless it runs, it becomes absent, however it had ended.
+  void let_go(time_point now, const process_name& name, effects& out);
+  /// Why the name is refused now, if it is over its own budget.
+  [[nodiscard]] std::optional<given_up_info> given_up(const process_name& name) const;
+  /// Takes that back: a declared child starts at once, another on its next call. False if it is not given up.
+  bool release(time_point now, const process_name& name, effects& out);
 
   /// Puts a call into the process' mailbox, starting the process if there is none. Refusals are answered through
-  /// `out` like any reply: not_found (class, method), overloaded (mailbox, queued_bytes_max, processes_max),
-  /// deadline_exceeded.
+  /// `out` like any reply: not_found (class, method), overloaded (mailbox, queued_bytes_max, processes_max), given_up,
+  /// unavailable (it is about to start again), deadline_exceeded.
   void call(time_point now, call_request request, effects& out);
   /// As call, with no answer: a cast that is refused here and now is dropped and counted, and the error says why.
   result<void> cast(time_point now, const process_name& name, std::string method, value argument, effects& out);
@@ -291,9 +358,10 @@ class runtime {
   [[nodiscard]] std::vector<great> top(measure by, std::size_t limit) const;
   [[nodiscard]] counters counted() const noexcept;
 
-  /// Takes a process out between two messages; emits moved_out. Errors, and then it stays: not_found if there is none;
-  /// internal if its state cannot be encoded; unavailable if it is about to start again, or is in the middle of a
-  /// message: it waits for a reply, or an app has its work (then `movable` follows).
+  /// Takes a process out between two messages; emits moved_out. Errors: not_found if there is none, or if it waited for
+  /// its next life, which it does no longer; and, then it stays, internal if its state cannot be encoded; unavailable
+  /// if it is just ending, or is in the middle of a message: it waits for a reply, or an app has its work (then
+  /// `movable` follows).
   [[nodiscard]] result<handoff> take(time_point now, const process_name& name, effects& out);
   /// Starts a process from a handoff and queues its messages; emits moved_in. already_exists if the name runs here;
   /// not_found if the class is unknown; invalid_argument if the state is not one of its behaviour. After an error

@@ -1,15 +1,16 @@
 #pragma once
-// The inside of process::runtime: classes and names on a kernel. runtime.cpp: messages, reading. classes.cpp: classes
-// and their supervisors, start and end of processes, handing over. introspect.cpp: what may be seen of one process, and
-// done to it. reporting.cpp: crashes. observing.cpp: traces, the census. apps.cpp: processes whose callbacks run in an
-// app. directory.cpp: pids and names. remote.cpp: signals to and from other nodes. shared.cpp: groups; keys.cpp: the
-// registry; announced.cpp: what nodes say of them.
+// The inside of process::runtime: classes and names on a kernel. runtime.cpp: messages, reading. classes.cpp: classes,
+// start and end of processes, handing over. tree.cpp: supervisors and what they say. declared.cpp: declared children.
+// introspect.cpp: what may be seen of one process, and done to it. reporting.cpp: crashes. observing.cpp: traces, the
+// census. apps.cpp: processes whose callbacks run in an app. directory.cpp: pids and names. remote.cpp: signals to and
+// from other nodes. shared.cpp: groups; keys.cpp: the registry; announced.cpp: what nodes say of them.
 #include "mesh/base/hash.hpp"
 #include "mesh/kernel/core.hpp"
 #include "mesh/process/app_behaviour.hpp"
 #include "mesh/process/app_desk.hpp"
 #include "mesh/process/behaviour.hpp"
 #include "mesh/process/caller_seal.hpp"
+#include "mesh/process/given_up.hpp"
 #include "mesh/process/groups.hpp"
 #include "mesh/process/hosted.hpp"
 #include "mesh/process/name_index.hpp"
@@ -36,6 +37,12 @@ namespace orrery::process {
 inline constexpr duration pause_length = std::chrono::milliseconds{1500};
 inline constexpr std::uint32_t spawned_max = 100'000;     ///< processes of one class without a name
 inline constexpr std::uint32_t supervisors_max = 10'000;  ///< beside the processes that are asked for
+/// Before a declared child that did not start is tried again, where its class has no backoff.
+inline constexpr backoff_spec start_patience{std::chrono::seconds{1}, std::chrono::seconds{30}};
+
+/// Tags of kernel processes: the slot of a name, or this bit and the number of a class, for its supervisor.
+inline constexpr std::uint64_t supervisor_bit = 1ULL << 32U;
+[[nodiscard]] constexpr bool is_supervisor(std::uint64_t tag) noexcept { return (tag & supervisor_bit) != 0; }
 
 /// A behaviour's type, and how many processes run it.
 struct shared_type {
@@ -58,11 +65,64 @@ struct named {
   std::uint64_t restarts = 0;
   time_point started_at{};
   std::unique_ptr<last_exit> last{};
+  std::uint32_t note = kernel::no_slot;  ///< its place with its supervisor, once it has run
+  bool live = false;                     ///< `who` runs
+  bool declared = false;
+  bool down = false;  ///< declared, and not to come back by itself: for most purposes it is not there
+};
+
+/// A declared child, and what this node has of it.
+struct declared_slot {
+  declared_child spec;
+  std::uint32_t name = kernel::no_slot;
+  bool here = false;   ///< this node is to run it
+  bool ended = false;  ///< for good, here
 };
 
 /// A class: its behaviour, its names, and the supervisor of its processes, of which names are the tags.
 struct supervised_class final : supervisor_watcher, child_factory {
-  explicit supervised_class(runtime::impl& of) : owner(of) {}
+  supervised_class(runtime::impl& of, std::uint32_t number) : owner(of), id(number) {}
+
+  [[nodiscard]] std::unique_ptr<kernel::body> make(std::uint64_t tag) override;
+  void child_started(std::uint64_t tag, kernel::handle who) override;
+  void child_ended(std::uint64_t tag, const exit_reason& why, bool final) override;
+  void child_restarted(std::uint64_t tag, kernel::handle who, const exit_reason& why) override;
+  void child_given_up(std::uint64_t tag, const std::string& why) override;
+  void gave_up(const std::string& why) override;
+  void finished(const std::string& why) override;
+
+  [[nodiscard]] std::uint64_t tag() const noexcept { return supervisor_bit | id; }
+  [[nodiscard]] declared_slot* find_declared(std::string_view key);
+  [[nodiscard]] std::size_t processes() const noexcept { return children.size() - down; }
+
+  runtime::impl& owner;
+  const std::uint32_t id;  ///< never used again
+  class_spec spec;
+  std::unique_ptr<shared_type> type;
+  std::vector<std::unique_ptr<shared_type>> replaced;  ///< of another kind, with processes that still run it
+  kernel::handle supervised_by{};
+  supervised_class* below = nullptr;                          ///< whose supervisor lists this one's; null: the root
+  bool listed = false;                                        ///< by that one, whether it runs or not
+  bool leaving = false;                                       ///< it is being undefined: nobody's parent
+  bool has_finished = false;                                  ///< by its significant children
+  bool changed = true;                                        ///< since it was arranged last
+  kernel::slot_list<named, &named::among_children> children;  ///< in the order of their start
+  std::size_t down = 0;                                       ///< of these
+  kernel::slot_list<named, &named::among_children> spawned;   ///< those without a name
+  name_index by_key;
+  std::vector<declared_slot> declared;  ///< in the order of their start
+  std::vector<process_key> undeclared;  ///< since it was arranged last
+  std::uint64_t restarts = 0;
+  std::uint64_t gave_up_times = 0;
+  std::uint64_t children_given_up = 0;
+  mailbox_counts mailboxes;
+  class_load load;      ///< as the last census found it
+  class_load counting;  ///< by the census that is under way
+};
+
+/// The root of a node's supervisors: makes those of classes, and hears of those directly below it.
+struct root_of_classes final : supervisor_watcher, child_factory {
+  explicit root_of_classes(runtime::impl& of) : owner(of) {}
 
   [[nodiscard]] std::unique_ptr<kernel::body> make(std::uint64_t tag) override;
   void child_started(std::uint64_t tag, kernel::handle who) override;
@@ -72,17 +132,8 @@ struct supervised_class final : supervisor_watcher, child_factory {
   void gave_up(const std::string& why) override;
 
   runtime::impl& owner;
-  class_spec spec;
-  std::unique_ptr<shared_type> type;
-  std::vector<std::unique_ptr<shared_type>> replaced;  ///< of another kind, with processes that still run it
-  kernel::handle supervised_by{};
-  kernel::slot_list<named, &named::among_children> children;  ///< in the order of their start
-  kernel::slot_list<named, &named::among_children> spawned;   ///< those without a name
-  name_index by_key;
-  std::uint64_t restarts = 0;
-  std::uint64_t gave_up_times = 0;
-  class_load load;      ///< as the last census found it
-  class_load counting;  ///< by the census that is under way
+  kernel::handle who{};
+  std::uint64_t last_ended = 0;  ///< tag
 };
 
 struct runtime::impl final : kernel::surroundings, directory {
@@ -93,6 +144,7 @@ struct runtime::impl final : kernel::surroundings, directory {
   void replied(kernel::call_token token, result<value> answer) override;
   void ended(kernel::handle who, std::uint64_t tag, const exit_reason& why) override;
   void transmit(kernel::signal what) override;
+  void mailbox_full(std::uint64_t tag, kernel::at_the_bound what) override;
   [[nodiscard]] std::string describe(std::uint64_t tag) const override;
 
   // ---- directory ----
@@ -142,8 +194,10 @@ struct runtime::impl final : kernel::surroundings, directory {
   // ---- runtime.cpp ----
   [[nodiscard]] supervised_class* find_class(const class_name& name);
   [[nodiscard]] error no_class(const class_name& name) const;
+  /// No slot where there is none, or where it is down.
   [[nodiscard]] std::uint32_t find(const process_name& name);
   [[nodiscard]] std::uint32_t find(const supervised_class& klass, std::string_view key) const;
+  [[nodiscard]] std::uint32_t find_any(const supervised_class& klass, std::string_view key) const;
   [[nodiscard]] process_info describe_name(std::uint32_t name) const;
   [[nodiscard]] std::size_t memory_of(const named& of, const kernel::process_load& load) const;
   [[nodiscard]] process_name name_of(const named& of) const { return {of.klass->spec.name, process_key{of.key}}; }
@@ -155,6 +209,7 @@ struct runtime::impl final : kernel::surroundings, directory {
   };
   /// The receiver, started if need be, or why the message is refused.
   [[nodiscard]] result<route> receiver(const process_name& name, message_kind kind, std::string_view method);
+  [[nodiscard]] result<kernel::handle> receiving(supervised_class& klass, const process_name& name);
 
   // ---- reporting.cpp ----
   /// A process is about to crash, while it handled a message or without one. `inner`: where its state may be shown.
@@ -189,11 +244,10 @@ struct runtime::impl final : kernel::surroundings, directory {
   [[nodiscard]] std::uint64_t next_seed(const supervised_class& klass, std::uint32_t name);
   [[nodiscard]] result<void> replace(supervised_class& known, class_spec spec);
   [[nodiscard]] result<std::unique_ptr<behaviour_type>> make_type(const class_spec& spec);
-  [[nodiscard]] kernel::handle supervisor_of(supervised_class& klass);
-  [[nodiscard]] supervisor_spec spec_of_supervisor(supervised_class& klass) const;
   [[nodiscard]] std::uint32_t admit(supervised_class& klass, const process_key& key);
   void forget(std::uint32_t name);
-  [[nodiscard]] result<kernel::handle> start(supervised_class& klass, const process_key& key);
+  enum class arrival : std::uint8_t { called, moved };
+  [[nodiscard]] result<kernel::handle> start(supervised_class& klass, const process_key& key, arrival how);
   void set_timer(kernel::handle who, handoff::waiting& timer);
   /// Suspends what could not be handed over in the middle of a message, so that the next attempt meets it between two.
   void pause(kernel::handle who);
@@ -203,6 +257,48 @@ struct runtime::impl final : kernel::surroundings, directory {
   void end_pause(kernel::handle who);
   /// Ends the process for good; terminate runs.
   void shut_down(std::uint32_t name, const exit_reason& reason);
+  /// Of a name that does not run: its supervisor is not to start it any more, and it is forgotten.
+  void abandon(std::uint32_t name);
+
+  // ---- tree.cpp ----
+  [[nodiscard]] supervised_class& class_of(std::uint64_t tag) const {
+    return *by_id.at(static_cast<std::uint32_t>(tag));
+  }
+  [[nodiscard]] supervised_class* parent_of(const supervised_class& klass) const;
+  [[nodiscard]] std::string path_of(const supervised_class* klass) const;
+  [[nodiscard]] result<void> check_parent(const class_spec& spec) const;
+  [[nodiscard]] kernel::handle root_supervisor();
+  [[nodiscard]] result<kernel::handle> supervisor_of(supervised_class& klass);
+  [[nodiscard]] kernel::handle supervisor_above(const supervised_class& klass) const;
+  [[nodiscard]] supervisor_spec spec_of_supervisor(supervised_class& klass) const;
+  [[nodiscard]] std::unique_ptr<kernel::body> make_supervisor(supervised_class& klass);
+  [[nodiscard]] child_spec child_of(supervised_class& klass);
+  void leave_parent(supervised_class& klass);
+  [[nodiscard]] bool move_below_parent(supervised_class& klass);
+  void keep_order(supervised_class* parent);
+  void supervisor_started(std::uint64_t tag, kernel::handle who);
+  void supervisor_ended(kernel::handle who, std::uint64_t tag);
+  void supervisor_restarted(std::uint64_t tag, kernel::handle who, const exit_reason& why);
+  template <class Ask>
+  auto ask(kernel::handle supervising, Ask&& what) {
+    decltype(what(std::declval<supervisor&>(), std::declval<kernel::context&>())) answer{};
+    core.enter(now, supervising,
+               [&](kernel::body& body, kernel::context& self) { answer = what(static_cast<supervisor&>(body), self); });
+    return answer;
+  }
+
+  // ---- declared.cpp ----
+  [[nodiscard]] child_spec child_of(supervised_class& klass, const declared_slot& child);
+  void redeclare(supervised_class& klass);
+  void retune_declared(supervised_class& klass);
+  [[nodiscard]] result<kernel::handle> start(supervised_class& klass, declared_slot& child, arrival how);
+  [[nodiscard]] result<kernel::handle> start_down(std::uint32_t name);
+  [[nodiscard]] declared_info describe_declared(const supervised_class& klass, const declared_slot& child) const;
+  void set_down(std::uint32_t name, bool down);
+  void give_up(std::uint32_t name, const std::string& why);
+  [[nodiscard]] std::optional<error> refusal_of(const process_name& name) const;
+  void released(const process_name& name, const std::string& why);
+  void release_all(supervised_class& klass);
 
   // ---- apps.cpp ----
   void take(app_registered& said);
@@ -276,14 +372,18 @@ struct runtime::impl final : kernel::surroundings, directory {
   std::set<std::uint32_t> to_tell;  ///< names that were to be taken out, and were busy
   std::map<class_name, std::unique_ptr<supervised_class>> classes;
   supervised_class* last_class = nullptr;  ///< that was asked for
+  std::map<std::uint32_t, supervised_class*> by_id;
+  std::uint32_t classes_made = 0;
+  root_of_classes root{*this};
+  given_up_names given_up;
   kernel::slab<named> names;
-  kernel::core core;  // its processes refer to classes and names: declared after them
-  restart_window root_window;
+  std::size_t names_down = 0;
+  kernel::core core;        // its processes refer to classes and names: declared after them
   std::uint64_t lives = 0;  ///< started so far, for seeds
   counters counted;
   time_point now{};
   caller_seal callers{settings.seed, to_string(settings.node)};
-  value giving;                       ///< what the process that starts next is spawned with
+  value giving;  ///< what the process that starts next is spawned with
   duration wall_offset{};
   std::optional<error> not_restored;  ///< why the process that is being installed was not
   std::optional<value> installing;    ///< what the process that starts next goes on from, in place of init

@@ -21,6 +21,7 @@ result<kernel::spawned> runtime::impl::spawn(kernel::context& parent, const spaw
       parent.start(std::make_unique<hosted>(*klass, name), {.link = what.link,
                                                             .monitor = what.monitor,
                                                             .announced = true,
+                                                            .when_full = klass->spec.limits.mailbox_policy,
                                                             .mailbox_max = klass->spec.limits.mailbox_max,
                                                             .tag = name});
   giving = {};

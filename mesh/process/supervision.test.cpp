@@ -40,6 +40,16 @@ TEST(restart_window, admits_exactly_intensity_restarts_within_the_period) {
   EXPECT_FALSE(window.admit(start, 3, 5s));
 }
 
+TEST(restart_window, tells_how_many_restarts_are_left) {
+  restart_window window;
+  EXPECT_EQ(window.left(time_point{10s}, 3, 5s), 3U);
+  EXPECT_TRUE(window.admit(time_point{10s}, 3, 5s));
+  EXPECT_TRUE(window.admit(time_point{12s}, 3, 5s));
+  EXPECT_EQ(window.left(time_point{15s}, 3, 5s), 1U);
+  EXPECT_EQ(window.left(time_point{16s}, 3, 5s), 2U);
+  EXPECT_EQ(window.left(time_point{16s}, 0, 5s), 0U) << "fewer are allowed than there were";
+}
+
 TEST(restart_window, a_restart_exactly_one_period_ago_still_counts) {
   restart_window window;
   EXPECT_TRUE(window.admit(time_point{10s}, 1, 5s));

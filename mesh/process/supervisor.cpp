@@ -84,6 +84,7 @@ tl::expected<kernel::handle, exit_reason> supervisor::bring_up(kernel::context& 
   }
   starting.who = begun->who;
   starting.state = child_state::running;
+  if (starting.past) starting.past->unborn = false;
   return begun->who;
 }
 
@@ -134,7 +135,7 @@ void supervisor::settle_ended(kernel::context& self, std::uint32_t slot, const e
   const auto tag = ended.tag;
   const bool again = wants_restart(spec.restart, why);
   if (watcher_ != nullptr) watcher_->child_ended(tag, why, !again);
-  if (again) return restart(self, slot, why);
+  if (again) return restart(self, slot, why, ended.past != nullptr && std::exchange(ended.past->unborn, false));
   const bool significant = ended.own && spec.significant && spec_.when_significant != auto_shutdown::never;
   if (spec.restart == restart_type::temporary || !ended.own) forget(slot);
   if (significant) finish_if_significant(self);
@@ -209,11 +210,13 @@ void supervisor::stop_next(kernel::context& self) {
 void supervisor::tell_to_end(kernel::context& self, std::uint32_t slot) {
   child& ending = children_[slot];
   const auto& how = spec_of(ending).shutdown;
+  const bool endless =
+      how.how == shutdown_spec::kind::infinity || (spec_of(ending).supervisor && how == shutdown_spec{});
   ending.state = child_state::stopping;
   self.link(ending.who);  // it may have unlinked itself, and even have ended since: then noproc comes
   if (how.how == shutdown_spec::kind::brutal_kill) return self.exit(ending.who, {exit_reason::kind::kill, {}});
   self.exit(ending.who, {exit_reason::kind::shutdown, {}});
-  if (how.how == shutdown_spec::kind::infinity || !self.of().alive(ending.who)) return;
+  if (endless || !self.of().alive(ending.who)) return;
   static_cast<void>(
       self.send_after(how.length, self.self(), *self.of().atoms().intern(words::stop_took_too_long), marked(slot)));
 }

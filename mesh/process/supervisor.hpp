@@ -34,7 +34,7 @@ struct child_spec {
   std::uint64_t tag = 0;  ///< for the factory and the watcher
   restart_type restart = restart_type::permanent;
   bool significant = false;
-  shutdown_spec shutdown{};
+  shutdown_spec shutdown{};  ///< of a supervisor, unless it is another than the default: infinity
   bool supervisor = false;
   /// Ends with `noconnection` count against no budget: what it depends on was away, which restarts do not mend and
   /// others see to. Beyond OTP.
@@ -60,8 +60,8 @@ struct supervisor_spec {
   std::optional<std::uint32_t> child_intensity{};
   /// Before restarts; where several children restart together, before the first of them.
   backoff_spec backoff{};
-  /// Where there is no `backoff`: before another try to start a child that did not start, which OTP makes at once. In
-  /// the supervisor's own start such a child is one that crashed, and not the supervisor's failure.
+  /// Where there is no `backoff`: before another try to start a declared child that did not start, which OTP makes at
+  /// once. In the supervisor's own start such a child is one that crashed, and not the supervisor's failure.
   backoff_spec patience{};
   /// Over its intensity it only says so, and goes on with a clean record: for a root whose node is about to end in good
   /// order.
@@ -125,6 +125,11 @@ class supervisor final : public kernel::body {
   void started(kernel::context& self) override;
   void received(kernel::context& self, kernel::message& arrived) override;
 
+  /// Restarts that it may make at `now` before it gives up.
+  [[nodiscard]] std::uint32_t budget_left(time_point now) const {
+    return window_.left(now, spec_.intensity, spec_.period);
+  }
+
   // ---- requests: by core::enter, with the supervisor's own context (supervisor_requests.cpp) ----
   /// Errors: already_exists (of this id, running or not), unavailable, overloaded (children_max),
   /// process_exited with the reason where it did not start (then nothing is kept), invalid_argument.
@@ -160,6 +165,9 @@ class supervisor final : public kernel::body {
   void arrange(const std::vector<std::string>& ids);
   /// A child that was started by a tag is declared from now on. False if it is none.
   bool declare(kernel::context& self, kernel::handle who, child_spec spec);
+  /// The start of a declared child has returned, but its init, which runs elsewhere, has failed: its end, which is to
+  /// follow, counts as that of a start that failed.
+  void never_began(kernel::handle who);
   /// Forgets a declared child that does not run, whatever it waits for. False if there is none.
   bool drop(kernel::context& self, std::string_view id);
   /// The same of a child that was started by a tag: `note` is what core::note_of said of it while it ran.
@@ -176,6 +184,7 @@ class supervisor final : public kernel::body {
     kernel::reference timer{};  ///< of the pause that it is in
     exit_reason failed{};       ///< why it did not start
     bool to_try = false;        ///< again, when the message for it comes
+    bool unborn = false;        ///< see never_began
   };
   /// 64 bytes; of a template there may be millions.
   struct child {

@@ -47,6 +47,11 @@ bool supervisor::declare(kernel::context& self, kernel::handle who, child_spec s
   return true;
 }
 
+void supervisor::never_began(kernel::handle who) {
+  const auto slot = find_anywhere(who);
+  if (slot != kernel::no_slot && children_[slot].own) past_of(slot).unborn = true;
+}
+
 bool supervisor::drop(kernel::context& self, std::string_view id) {
   const auto slot = find(id);
   if (slot == kernel::no_slot) return false;

@@ -97,9 +97,8 @@ bool supervisor::start_again(kernel::context& self, std::uint32_t slot, const ex
 void supervisor::failed_to_start(kernel::context& self, std::uint32_t slot, const exit_reason& why) {
   if (watcher_ != nullptr) watcher_->child_ended(children_[slot].tag, why, false);
   if (grouped(children_[slot])) cause_ = slot;
-  if (spec_.backoff.initial > duration::zero() || spec_.patience.initial > duration::zero()) {
-    return restart(self, slot, why, true);
-  }
+  const bool patient = children_[slot].own && spec_.patience.initial > duration::zero();
+  if (patient || spec_.backoff.initial > duration::zero()) return restart(self, slot, why, true);
   past_of(slot).failed = why;
   past_of(slot).to_try = true;
   children_[slot].state = child_state::restarting;
@@ -155,7 +154,8 @@ bool supervisor::within_child_budget(kernel::context& self, std::uint32_t slot, 
 bool supervisor::put_off(kernel::context& self, std::uint32_t slot, bool not_started) {
   const bool paused = spec_.backoff.initial > duration::zero();
   const auto& length = paused ? spec_.backoff : spec_.patience;
-  if (length.initial <= duration::zero() || (!paused && !not_started)) return false;
+  const bool patient = not_started && children_[slot].own;
+  if (length.initial <= duration::zero() || (!paused && !patient)) return false;
   auto& past = past_of(slot);
   if (self.now() - past.last_restart > spec_.period + past.pause) past.pause = duration::zero();
   past.pause = past.pause == duration::zero() ? length.initial : std::min(2 * past.pause, length.maximum);

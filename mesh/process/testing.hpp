@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <limits>
 #include <map>
@@ -54,6 +55,7 @@ struct world {
   std::vector<app_effect> to_apps;
   std::vector<process_name> movables;
   std::vector<script_failure> failures;
+  std::vector<supervisor_event> supervisors;
   std::uint64_t next_token = 1;
   std::map<std::uint64_t, asker> named_calls;  ///< of processes, through names
 
@@ -92,6 +94,8 @@ struct world {
       casts.push_back(*cast);
     } else if (auto* up = std::get_if<escalated>(&each)) {
       escalations.push_back(*up);
+    } else if (auto* seen = std::get_if<supervisor_event>(&each)) {
+      supervisors.push_back(*seen);
     } else if (auto* told = std::get_if<to_app>(&each)) {
       to_apps.push_back(std::move(told->what));
     } else if (auto* idle = std::get_if<movable>(&each)) {
@@ -131,6 +135,26 @@ struct world {
   void cast(std::string_view name, std::string method, std::string_view argument = "null") {
     (void)rt.cast(now, named(name), std::move(method), json(argument), out);
     run();
+  }
+  /// As a node that owns every name does after a change of the classes.
+  void keep_declared() {
+    EXPECT_TRUE(rt.arrange(now, out));
+    for (const auto& child : rt.declared())
+      (void)rt.start_declared(now, child.name, out);
+    run();
+  }
+  std::string state_of(std::string_view name) const {
+    static constexpr std::array names{"absent", "running", "restarting", "ended", "given up"};
+    for (const auto& child : rt.declared()) {
+      if (child.name == named(name)) return names.at(static_cast<std::size_t>(child.what));
+    }
+    return "not declared";
+  }
+  const supervisor_info supervisor_of(std::string_view klass) const {
+    for (auto& each : rt.supervisors()) {
+      if (each.klass.value == klass) return each;
+    }
+    return {};
   }
   bool kill(std::string_view name, std::string reason = "test") {
     const bool killed = rt.kill(now, named(name), std::move(reason), out);

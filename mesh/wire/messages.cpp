@@ -39,9 +39,9 @@ enum class kind : std::uint16_t {
 
 constexpr std::size_t name_bytes_max = 253;
 constexpr std::size_t process_name_bytes_max = class_name_bytes_max + 1 + process_key_bytes_max;
-constexpr std::array<std::string_view, 14> verbs = {"inspect", "stop",   "kill",    "state",   "set_state",
-                                                    "suspend", "resume", "trace",   "whereis", "list",
-                                                    "tree",    "top",    "crashes", "unknown"};
+constexpr std::array<std::string_view, 15> verbs = {"inspect", "stop",   "kill",  "state",   "set_state",
+                                                    "suspend", "resume", "trace", "whereis", "release",
+                                                    "list",    "tree",   "top",   "crashes", "unknown"};
 
 using std::chrono::microseconds;
 

@@ -88,6 +88,7 @@ enum class verb : std::uint8_t {
   resume,
   trace,    ///< answered once, and followed by `traced` until either side ends it
   whereis,  ///< its pid, as text
+  release,  ///< of a name that is given up
   list,     ///< this and what follows are about a whole node
   tree,
   top,

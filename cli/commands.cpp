@@ -125,6 +125,9 @@ exit_code kill(session& with, const std::string& name, const std::string& reason
   const auto body = reason.empty() ? json(nullptr) : json{{"reason", reason}};
   return change(with, name, "POST", "/kill", body.dump(-1, ' ', false, json::error_handler_t::replace), "killed");
 }
+exit_code release(session& with, const std::string& name) {
+  return change(with, name, "POST", "/release", {}, "released");
+}
 exit_code stop(session& with, const std::string& name) { return change(with, name, "DELETE", "", {}, "stopped"); }
 
 }  // namespace orrery::cli

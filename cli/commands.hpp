@@ -71,6 +71,7 @@ struct top_options {
 };
 /// On a terminal again and again, sorted anew at the touch of a key; else, or with `once`, a table.
 [[nodiscard]] exit_code top(session& with, top_options options);
+[[nodiscard]] exit_code release(session& with, const std::string& name);
 /// Of one node, until SIGINT or SIGTERM; connects again when the connection is lost.
 [[nodiscard]] exit_code events(session& with);
 

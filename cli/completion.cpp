@@ -15,7 +15,7 @@ struct command {
   std::string_view options;  ///< its own; those of every command are added
 };
 
-constexpr std::array<command, 22> commands{{
+constexpr std::array<command, 23> commands{{
     {"nodes", "Nodes of the mesh", ""},
     {"processes", "Processes of the mesh", "--class --limit --local"},
     {"classes", "Classes, and what is wrong with them", ""},
@@ -34,6 +34,7 @@ constexpr std::array<command, 22> commands{{
     {"state", "Get or set the state of a process", "--if-version"},
     {"suspend", "Let messages of a process wait", ""},
     {"resume", "Let a suspended process go on", ""},
+    {"release", "Let a process that was given up start again", ""},
     {"events", "Follow what happens, until Ctrl-C", ""},
     {"app", "A small app for demonstrations", "--class --keys --interval-ms"},
     {"completion", "A script for your shell", ""},
@@ -110,7 +111,7 @@ _orrery_candidates() {
   case $command in
     '') echo "@names@";;
     completion) (( operands )) || echo bash zsh fish;;
-    call|cast|inspect|kill|stop|suspend|resume|trace|crashes) (( operands )) || _orrery_processes;;
+    call|cast|inspect|kill|stop|release|suspend|resume|trace|crashes) (( operands )) || _orrery_processes;;
     state) case $operands in 0) echo get set;; 1) _orrery_processes;; esac;;
   esac
 }
@@ -211,7 +212,7 @@ complete -c orrery -l timeout -x -a '500ms 1s 5s 30s' -d 'Give up after this'
 complete -c orrery -s h -l help -d 'Help'
 complete -c orrery -n __orrery_no_command -l version -d 'The version'
 complete -c orrery -n '__fish_seen_subcommand_from state; and not __fish_seen_subcommand_from get set' -a 'get set'
-complete -c orrery -n '__fish_seen_subcommand_from call cast inspect kill stop suspend resume trace crashes get set; and not string match -q -- "*/*" (commandline -opc)' -a '(__orrery_processes)'
+complete -c orrery -n '__fish_seen_subcommand_from call cast inspect kill stop release suspend resume trace crashes get set; and not string match -q -- "*/*" (commandline -opc)' -a '(__orrery_processes)'
 complete -c orrery -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'
 complete -c orrery -n '__fish_seen_subcommand_from processes tree crashes app' -l class -x -a '(__orrery_classes)' -d 'Only of this class'
 complete -c orrery -n '__fish_seen_subcommand_from processes tree top crashes trace groups registry' -l limit -x -d 'At most so many'

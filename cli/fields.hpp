@@ -1,5 +1,8 @@
 #pragma once
-// Reading documents that may have any shape.
+// Reading documents that may have any shape. Include in .cpp files only.
+#include "cli/format.hpp"
+
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include <optional>
@@ -45,6 +48,27 @@ namespace orrery::cli {
 /// "counter/a"
 [[nodiscard]] inline std::string name_of(const nlohmann::json& process) {
   return text_of(process, "class") + "/" + text_of(process, "key");
+}
+
+/// "3 in 5s"
+[[nodiscard]] inline std::string intensity_of(const nlohmann::json& supervision) {
+  const auto period = number_of(supervision, "periodSeconds");
+  return fmt::format("{} in {}", text_of(supervision, "intensity"),
+                     period ? short_time(*period) : text_of(supervision, "period"));
+}
+
+/// "1 process"
+[[nodiscard]] inline std::string count_of(const nlohmann::json& object, const char* key, const char* one,
+                                          const char* many) {
+  const auto text = text_of(object, key);
+  return fmt::format("{} {}", text, text == "1" ? one : many);
+}
+
+/// Of nodes and processes.
+[[nodiscard]] inline tone tone_of_state(const std::string& state) {
+  if (state == "up" || state == "self" || state == "running") return tone::good;
+  if (state == "down" || state == "given up") return tone::bad;
+  return tone::warning;
 }
 
 }  // namespace orrery::cli

@@ -165,6 +165,8 @@ void declare(CLI::App& app, choices& given, action& chosen) {
   process(command("stop", "Stop a process in good order; it starts afresh on its next call",
                   [&given](session& s) { return stop(s, given.name); }));
   declare_introspection(command, process, given);
+  process(command("release", "Let a process that was given up start again before it has cooled down",
+                  [&given](session& s) { return release(s, given.name); }));
   auto* following = command("events", "Follow what a node, or with --mesh every node, sees and does, until Ctrl-C",
                             [](session& s) { return events(s); });
   following->parse_complete_callback([&given] { given.follows = true; });

@@ -1,7 +1,6 @@
 #include "cli/views.hpp"
 
 #include "cli/fields.hpp"
-#include "cli/format.hpp"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -14,12 +13,6 @@ namespace {
 
 using nlohmann::json;
 using align = table::align;
-
-tone tone_of_state(const std::string& state) {
-  if (state == "up" || state == "self" || state == "running") return tone::good;
-  if (state == "down") return tone::bad;
-  return tone::warning;
-}
 
 std::string last_exit_of(const json& process) {
   const auto& last = part_of(process, "lastExit");
@@ -37,17 +30,6 @@ std::string joined(const json& object, const char* key) {
   for (const auto& each : list_of(object, key))
     out += (out.empty() ? "" : ", ") + (each.is_string() ? each.get<std::string>() : each.dump());
   return out.empty() ? "-" : out;
-}
-
-std::string intensity_of(const json& supervision) {
-  const auto period = number_of(supervision, "periodSeconds");
-  return fmt::format("{} in {}", text_of(supervision, "intensity"),
-                     period ? short_time(*period) : text_of(supervision, "period"));
-}
-
-std::string count_of(const json& object, const char* key, const char* one, const char* many) {
-  const auto text = text_of(object, key);
-  return fmt::format("{} {}", text, text == "1" ? one : many);
 }
 
 cell restarts_of(const json& object) {
@@ -144,10 +126,24 @@ std::string show_registry(const json& document, look how) {
 }
 
 std::string show_classes(const json& document, look how) {
-  std::vector<table::column> columns{
-      {"NAME"},     {"VERSION", align::right},      {"BEHAVIOUR"}, {"RESTART"}, {"INTENSITY"},
-      {"ESCALATE"}, {"CALL TIMEOUT", align::right}, {"ERROR"}};
-  if (how.wide) columns.insert(columns.end(), {{"MAILBOX", align::right}, {"STATE BYTES", align::right}});
+  std::vector<table::column> columns{{"NAME"},
+                                     {"VERSION", align::right},
+                                     {"BEHAVIOUR"},
+                                     {"PARENT"},
+                                     {"CHILDREN", align::right},
+                                     {"STRATEGY"},
+                                     {"RESTART"},
+                                     {"INTENSITY"},
+                                     {"ESCALATE"},
+                                     {"CALL TIMEOUT", align::right},
+                                     {"ERROR"}};
+  if (how.wide) {
+    columns.insert(columns.end(), {{"CHILD INTENSITY", align::right},
+                                   {"MAILBOX", align::right},
+                                   {"WHEN FULL"},
+                                   {"MAX PROCESSES", align::right},
+                                   {"STATE BYTES", align::right}});
+  }
   table out(columns);
   for (const auto& klass : list_of(document, "classes")) {
     const auto& supervision = part_of(klass, "supervision");
@@ -155,67 +151,23 @@ std::string show_classes(const json& document, look how) {
     std::vector<cell> row{{text_of(klass, "name")},
                           {text_of(klass, "version")},
                           {text_of(klass, "behaviour")},
+                          {text_of(supervision, "parent")},
+                          {std::to_string(list_of(klass, "children").size())},
+                          {text_of(supervision, "strategy")},
                           {text_of(supervision, "restart")},
                           {intensity_of(supervision)},
                           {text_of(supervision, "escalate")},
                           {time_or_dash(klass, "callTimeoutSeconds", short_time)},
                           {text_of(klass, "error"), text_of(klass, "error") == "-" ? tone::none : tone::bad}};
-    if (how.wide) row.insert(row.end(), {cell{text_of(limits, "mailbox")}, cell{text_of(limits, "stateBytes")}});
+    if (how.wide) {
+      row.insert(row.end(), {cell{text_of(supervision, "childIntensity")}, cell{text_of(limits, "mailbox")},
+                             cell{text_of(limits, "mailboxPolicy")}, cell{text_of(limits, "maxProcesses")},
+                             cell{text_of(limits, "stateBytes")}});
+    }
     out.add(std::move(row));
   }
   if (out.empty()) return "No classes. Apply a ProcessClass, as: kubectl apply -f manifests/samples/counter.yaml\n";
   return out.render(how.colours);
-}
-
-namespace {
-
-/// "3 in 5s, 2 left"
-std::string budget_of(const json& supervisor) {
-  auto out = intensity_of(supervisor);
-  if (const auto left = number_of(supervisor, "budgetLeft")) out += fmt::format(" ({:.0f} left)", *left);
-  return out;
-}
-
-std::string supervisor_line(const json& supervisor, look how) {
-  const bool gave_up = number_of(supervisor, "gaveUp").value_or(0) > 0;
-  return fmt::format(
-      "{}  v{}, {}, {}, escalates to {}: {}, {}{}", text_of(supervisor, "class"), text_of(supervisor, "classVersion"),
-      text_of(supervisor, "strategy"), budget_of(supervisor), text_of(supervisor, "escalate"),
-      count_of(supervisor, "children", "process", "processes"), count_of(supervisor, "restarts", "restart", "restarts"),
-      gave_up ? painted(fmt::format(", gave up {} times", text_of(supervisor, "gaveUp")), tone::bad, how.colours) : "");
-}
-
-std::string child_line(const json& child, look how) {
-  const auto state = text_of(child, "state");
-  auto out = fmt::format("{}  {}", text_of(child, "key"), painted(state, tone_of_state(state), how.colours));
-  if (number_of(child, "mailbox").value_or(0) > 0) out += ", " + text_of(child, "mailbox") + " waiting";
-  if (number_of(child, "restarts").value_or(0) > 0) out += ", " + count_of(child, "restarts", "restart", "restarts");
-  return how.wide ? out + "  " + text_of(child, "pid") : out;
-}
-
-}  // namespace
-
-std::string show_tree(const json& document, look how) {
-  std::string out;
-  for (const auto& node : list_of(document, "nodes")) {
-    out += painted(text_of(node, "node"), tone::strong, how.colours) + "\n";
-    const auto& supervisors = list_of(node, "supervisors");
-    if (supervisors.empty()) out += "└─ (no supervisors: no process has run here)\n";
-    for (std::size_t i = 0; i < supervisors.size(); ++i) {
-      const bool last = i + 1 == supervisors.size();
-      out += (last ? "└─ " : "├─ ") + supervisor_line(supervisors[i], how) + "\n";
-      const auto& children = list_of(supervisors[i], "processes");
-      const auto count = number_of(supervisors[i], "children").value_or(0);
-      const auto more = children.empty() ? 0 : count - static_cast<double>(children.size());
-      const std::string indent = last ? "   " : "│  ";
-      for (std::size_t n = 0; n < children.size(); ++n) {
-        const bool end = n + 1 == children.size() && more <= 0;
-        out += indent + (end ? "└─ " : "├─ ") + child_line(children[n], how) + "\n";
-      }
-      if (more > 0) out += indent + fmt::format("└─ and {:.0f} more\n", more);
-    }
-  }
-  return out.empty() ? "No nodes.\n" : out;
 }
 
 std::string show_tree_nodes(const json& document, look how) {
@@ -236,8 +188,21 @@ std::string show_tree_nodes(const json& document, look how) {
   return all.empty() ? "No nodes.\n" : all.render(how.colours);
 }
 
+namespace {
+
+std::string show_given_up(const json& document, look how) {
+  const auto left = number_of(document, "secondsLeft");
+  return fmt::format("{:<15}{}\n{:<15}{}\n{:<15}{}\n{:<15}{}\n{:<15}in {}, or by: orrery release {}\n",
+                     "Name:", name_of(document), "Node:", text_of(document, "node"),
+                     "State:", painted("given up", tone::bad, how.colours), "Reason:", text_of(document, "reason"),
+                     "Starts again:", left ? age(*left) : "-", name_of(document));
+}
+
+}  // namespace
+
 std::string show_process(const json& document, look how) {
   const auto state = text_of(document, "state");
+  if (state == "given up") return show_given_up(document, how);
   const auto oldest = number_of(document, "oldestSeconds");
   const auto mailbox = oldest ? fmt::format("{} ({}, the oldest for {})", text_of(document, "mailbox"),
                                             size_or_dash(document, "mailboxBytes"), short_time(*oldest))
@@ -268,10 +233,12 @@ std::string show_process(const json& document, look how) {
 
 std::string show_event(const std::string& type, const json& document, look how) {
   auto how_loud = tone::none;
-  if (type == "node_up" || type == "node_joined" || type == "rejoined" || type == "process_restarted")
+  if (type == "node_up" || type == "node_joined" || type == "rejoined" || type == "process_restarted" ||
+      type == "process_released" || type == "supervisor_restarted")
     how_loud = tone::good;
-  for (const auto* bad : {"node_down", "isolated", "escalated", "supervisor_gave_up", "class_refused", "peer_refused",
-                          "config_refused", "control_plane_lost", "script_failed", "dropped"}) {
+  for (const auto* bad :
+       {"node_down", "isolated", "escalated", "supervisor_gave_up", "process_given_up", "class_refused", "peer_refused",
+        "config_refused", "control_plane_lost", "script_failed", "dropped"}) {
     if (type == bad) how_loud = tone::bad;
   }
   std::string about;

@@ -25,6 +25,19 @@ TEST(crds, the_bounds_of_a_class_are_within_those_of_the_runtime) {
   }
 }
 
+TEST(crds, the_bounds_of_supervision_are_those_of_the_runtime) {
+  const auto spec = schema_of("crds/processclass.yaml");
+  const auto supervision = spec["supervision"]["properties"];
+  EXPECT_EQ(supervision["intensity"]["maximum"].as<std::uint32_t>(), process::intensity_max);
+  EXPECT_EQ(supervision["childIntensity"]["maximum"].as<std::uint32_t>(), process::intensity_max);
+  EXPECT_EQ(spec["children"]["maxItems"].as<std::size_t>(), process::declared_children_max);
+  EXPECT_EQ(spec["children"]["items"]["properties"]["key"]["maxLength"].as<std::size_t>(), process_key_bytes_max);
+  const process::supervision_spec standard;
+  EXPECT_EQ(supervision["intensity"]["default"].as<std::uint32_t>(), standard.intensity);
+  EXPECT_EQ(supervision["childCooldown"]["default"].Scalar(), "30s");
+  EXPECT_EQ(standard.child_cooldown, std::chrono::seconds{30});
+}
+
 /// kubectl 1.20 shows no defaults: the description is where people read them.
 void expect_defaults_named(const YAML::Node& schema, const std::string& path) {
   const auto standard = schema["default"];

@@ -275,6 +275,10 @@ result<void> executor::delete_pod(const json& mesh, const plan::delete_pod& what
   if (!removed && removed.error().code != errc::not_found) return removed;
   const auto note = plan::note_of(what);
   hooks_.tell(mesh, note.warning, note.reason, note.message);
+  if (what.asked_by != nullptr) {
+    hooks_.warn_of_class(*what.asked_by, note.reason,
+                         fmt::format("pod {} of mesh {} is replaced: {}", what.name, kube::name_of(mesh), what.why));
+  }
   return {};
 }
 

@@ -17,6 +17,8 @@ class executor {
     std::function<bool()> may_act;  ///< false once another operator leads
     /// Something that `kubectl describe` should tell.
     std::function<void(const plan::json& mesh, bool warning, std::string_view reason, const std::string& message)> tell;
+    /// The same, of a ProcessClass.
+    std::function<void(const plan::json& klass, std::string_view reason, const std::string& message)> warn_of_class;
     /// What the API server said of a template's pods.
     std::function<void(const plan::json& mesh, plan::template_check said)> checked;
     /// Something has a name that the mesh needs; the action fails with a conflict.

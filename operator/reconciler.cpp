@@ -80,6 +80,11 @@ reconciler::reconciler(parts given)
       executor_(parts_.api, {.may_act = parts_.may_act,
                              .tell = [this](const json& mesh, bool warning, std::string_view reason,
                                             const std::string& message) { tell(mesh, warning, reason, message); },
+                             .warn_of_class =
+                                 [this](const json& klass, std::string_view reason, const std::string& message) {
+                                   parts_.events.record(kube::resources::process_classes, klass,
+                                                        kube::event_type::warning, reason, message);
+                                 },
                              .checked =
                                  [this](const json& mesh, plan::template_check said) {
                                    const std::lock_guard lock(mutex_);

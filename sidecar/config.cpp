@@ -2,12 +2,11 @@
 
 #include "mesh/base/endpoint.hpp"
 #include "mesh/base/ids.hpp"
-#include "sidecar/yaml.hpp"
+#include "sidecar/class_config.hpp"
 
 #include <fmt/format.h>
 
 #include <array>
-#include <set>
 
 namespace orrery::sidecar {
 
@@ -15,81 +14,6 @@ namespace {
 
 using namespace std::chrono_literals;
 using yaml::mapping;
-
-constexpr std::uint64_t lots = 1ULL << 40U;
-
-process::app_hosted read_app(mapping& behaviour) {
-  process::app_hosted spec;
-  mapping at(behaviour.reporting(), behaviour.child("app"), behaviour.path_of("app"));
-  spec.handler_timeout = at.span("handlerTimeout", spec.handler_timeout, 1ms, 1h);
-  spec.wait_for_app = at.span("waitForApp", spec.wait_for_app, 0ms, 1h);
-  return spec;
-}
-
-/// `options`: of a built-in behaviour; whether it takes them is for the behaviour to say.
-process::behaviour_spec read_behaviour(mapping& klass, value& options) {
-  const auto node = klass.child("behaviour", true);
-  mapping behaviour(klass.reporting(), node, klass.path_of("behaviour"));
-  if (behaviour.has("builtin") + behaviour.has("lua") + behaviour.has("app") != 1) {
-    if (node.IsDefined()) klass.fault("behaviour", "must have exactly one of builtin, lua, app");
-    for (const char* kind : {"builtin", "lua", "app", "options"})
-      static_cast<void>(behaviour.child(kind));
-    return process::builtin_kind::counter;
-  }
-  if (behaviour.has("app")) return read_app(behaviour);
-  if (behaviour.has("builtin")) {
-    options = behaviour.plain("options");
-    return static_cast<process::builtin_kind>(behaviour.choice("builtin", process::builtin_names, std::nullopt));
-  }
-  mapping lua(klass.reporting(), behaviour.child("lua"), behaviour.path_of("lua"));
-  return process::lua_source{lua.text("script")};
-}
-
-process::supervision_spec read_supervision(mapping& klass) {
-  static constexpr std::array<std::string_view, 1> strategies{"OneForOne"};
-  static constexpr std::array<std::string_view, 3> restarts{"Permanent", "Transient", "Temporary"};
-  static constexpr std::array<std::string_view, 3> escalations{"Parent", "Node", "Pod"};
-  process::supervision_spec spec;
-  mapping at(klass.reporting(), klass.child("supervision"), klass.path_of("supervision"));
-  static_cast<void>(at.choice("strategy", strategies, 0));
-  spec.restart = static_cast<process::restart_type>(at.choice("restart", restarts, 0));
-  spec.intensity = static_cast<std::uint32_t>(at.number("intensity", spec.intensity, 0, 1'000'000));
-  spec.period = at.span("period", spec.period, 1ms, 24h);
-  spec.escalate = static_cast<process::escalation>(at.choice("escalate", escalations, 0));
-  return spec;
-}
-
-process::limits_spec read_limits(mapping& klass) {
-  process::limits_spec spec;
-  mapping at(klass.reporting(), klass.child("limits"), klass.path_of("limits"));
-  spec.mailbox_max = static_cast<std::uint32_t>(at.number("mailbox", spec.mailbox_max, 1, 10'000'000));
-  spec.instructions_max = at.number("instructions", spec.instructions_max, 1000, lots);
-  spec.memory_bytes_max = at.number("memoryBytes", spec.memory_bytes_max, 4096, lots);
-  spec.state_bytes_max = at.number("stateBytes", spec.state_bytes_max, 16, value_bytes_max);
-  return spec;
-}
-
-void read_classes(mapping& root, config& out) {
-  std::set<std::string> seen;
-  std::size_t index = 0;
-  for (const auto& element : root.elements("classes", classes_max)) {
-    mapping klass(root.reporting(), element, fmt::format("classes[{}]", index++));
-    process::class_spec spec;
-    spec.name = class_name{klass.text("name")};
-    if (!is_dns_label(spec.name.value)) {
-      klass.fault("name", fmt::format("'{}' is not a class name; accepted are lower-case letters, digits and '-'",
-                                      spec.name.value));
-    } else if (!seen.insert(spec.name.value).second) {
-      klass.fault("name", fmt::format("class '{}' is defined twice", spec.name.value));
-    }
-    spec.version = klass.number("version", 1, 0, ~0ULL);
-    spec.behaviour = read_behaviour(klass, spec.options);
-    spec.supervision = read_supervision(klass);
-    spec.limits = read_limits(klass);
-    spec.call_timeout = klass.span("callTimeout", spec.call_timeout, 1ms, 1h);
-    out.classes.push_back(std::move(spec));
-  }
-}
 
 void read_discovery(mapping& root, config& out) {
   static constexpr std::array<std::string_view, 2> modes{"kubernetes", "static"};

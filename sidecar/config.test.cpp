@@ -72,6 +72,56 @@ TEST(config, reads_app_hosted_classes_and_their_defaults) {
   EXPECT_EQ(std::get<process::app_hosted>(read->classes[1].behaviour), (process::app_hosted{2s, 500ms}));
 }
 
+TEST(config, reads_all_that_a_class_says_of_supervision_limits_and_children) {
+  const auto read = parse_config(R"(
+mesh: {name: demo, namespace: default}
+discovery: {mode: static}
+classes:
+  - name: jobs
+    behaviour: {lua: {script: "return {}"}}
+    supervision:
+      strategy: RestForOne
+      parent: shop
+      shutdown: BrutalKill
+      backoff: {initial: 100ms, max: 5s}
+      childIntensity: 0
+      childCooldown: 10s
+      autoShutdown: AllSignificant
+    limits: {mailboxPolicy: DropOldest, maxProcesses: 50}
+    children:
+      - {key: reader, argument: '{"shard": 7}'}
+      - {key: main, restart: Transient, significant: true}
+  - name: shop
+    behaviour: {builtin: kv}
+    supervision: {shutdown: 250ms}
+  - name: other
+    behaviour: {builtin: kv}
+    supervision: {shutdown: Infinity, backoff: {initial: 1m}}
+)",
+                                 "c");
+  ASSERT_TRUE(read) << to_string(read.error());
+  EXPECT_THAT(read->warnings, IsEmpty());
+  const auto& jobs = read->classes.at(0);
+  EXPECT_EQ(jobs.supervision.kind, process::strategy::rest_for_one);
+  EXPECT_EQ(jobs.supervision.parent, class_name{"shop"});
+  EXPECT_EQ(jobs.supervision.shutdown.how, process::shutdown_spec::kind::brutal_kill);
+  EXPECT_EQ(jobs.supervision.backoff, (process::backoff_spec{100ms, 5s}));
+  EXPECT_EQ(jobs.supervision.child_intensity, 0U);
+  EXPECT_EQ(jobs.supervision.child_cooldown, 10s);
+  EXPECT_EQ(jobs.supervision.when_significant, process::auto_shutdown::all_significant);
+  EXPECT_EQ(jobs.limits.mailbox_policy, kernel::overflow::drop_oldest);
+  EXPECT_EQ(jobs.limits.processes_max, 50U);
+  ASSERT_EQ(jobs.children.size(), 2U);
+  EXPECT_EQ(jobs.children[0].key.value, "reader");
+  EXPECT_EQ(jobs.children[0].argument.json_text(), R"({"shard":7})");
+  EXPECT_FALSE(jobs.children[0].restart);
+  EXPECT_EQ(jobs.children[1].restart, process::restart_type::transient);
+  EXPECT_TRUE(jobs.children[1].significant);
+  EXPECT_EQ(read->classes.at(1).supervision.shutdown.length, 250ms);
+  EXPECT_EQ(read->classes.at(2).supervision.shutdown.how, process::shutdown_spec::kind::infinity);
+  EXPECT_EQ(read->classes.at(2).supervision.backoff, (process::backoff_spec{1min, 1min}));
+}
+
 TEST(config, has_defaults_for_what_is_not_given) {
   const auto read = parse_config(minimal, "c");
   ASSERT_TRUE(read) << to_string(read.error());
@@ -133,6 +183,23 @@ INSTANTIATE_TEST_SUITE_P(
                "'All' is not one of OneForOne"},
         broken{"intensity", HEAD "classes: [{name: a, behaviour: {builtin: kv}, supervision: {intensity: -1}}]",
                "classes[0].supervision.intensity: '-1'"},
+        broken{"shutdown", HEAD "classes: [{name: a, behaviour: {builtin: kv}, supervision: {shutdown: soon}}]",
+               "supervision.shutdown: 'soon' must be a duration up to 24h as 5s, BrutalKill or Infinity"},
+        broken{"backoff",
+               HEAD "classes: [{name: a, behaviour: {builtin: kv}, supervision: {backoff: {initial: 5s, max: 1s}}}]",
+               "supervision.backoff.max: must be at least as long as initial"},
+        broken{"policy", HEAD "classes: [{name: a, behaviour: {builtin: kv}, limits: {mailboxPolicy: Drop}}]",
+               "'Drop' is not one of Reject, DropOldest, Block"},
+        broken{"most", HEAD "classes: [{name: a, behaviour: {builtin: kv}, limits: {maxProcesses: 0}}]",
+               "limits.maxProcesses: '0' must be a whole number from 1 to 2000000"},
+        broken{"child_key", HEAD "classes: [{name: a, behaviour: {builtin: kv}, children: [{restart: Permanent}]}]",
+               "classes[0].children[0].key: is required"},
+        broken{"child_argument",
+               HEAD "classes: [{name: a, behaviour: {builtin: kv}, children: [{key: x, argument: '{'}]}]",
+               "classes[0].children[0].argument: must be JSON as one text"},
+        broken{"child_significant",
+               HEAD "classes: [{name: a, behaviour: {builtin: kv}, children: [{key: x, significant: maybe}]}]",
+               "'maybe' is not one of false, true"},
         broken{"peer",
                "mesh: {name: a, namespace: b}\ndiscovery: {mode: static, peers: [{name: x, uid: y, address: z}]}",
                "discovery.peers[0].address: 'z' must be ip:port"}),

@@ -56,7 +56,8 @@ void add_nodes(metrics_snapshot& out, const value& nodes) {
 
 void add_tree(metrics_snapshot& out, const value& tree, const std::set<std::string>& known) {
   struct sums {
-    double children = 0, gave_up = 0;
+    double children = 0, gave_up = 0, given_up_now = 0, given_up = 0;
+    std::map<std::string, double> mailboxes{{"refused", 0}, {"displaced", 0}, {"waited", 0}};
   };
   std::map<std::string, sums> classes;
   const auto document = tree.document();
@@ -66,8 +67,14 @@ void add_tree(metrics_snapshot& out, const value& tree, const std::set<std::stri
       for (const auto& supervisor : each["supervisors"]) {
         const auto klass = supervisor.value("class", "");
         if (!known.contains(klass)) continue;
-        classes[klass].children += supervisor.value("children", 0.0);
-        classes[klass].gave_up += supervisor.value("gaveUp", 0.0);
+        auto& sum = classes[klass];
+        sum.children += supervisor.value("children", 0.0);
+        sum.gave_up += supervisor.value("gaveUp", 0.0);
+        sum.given_up_now += supervisor.value("givenUpNow", 0.0);
+        sum.given_up += supervisor.value("childrenGivenUp", 0.0);
+        if (!supervisor.contains("mailboxes")) continue;
+        for (auto& [outcome, count] : sum.mailboxes)
+          count += supervisor["mailboxes"].value(outcome, 0.0);
       }
     }
   }
@@ -77,6 +84,20 @@ void add_tree(metrics_snapshot& out, const value& tree, const std::set<std::stri
   for (const auto& [klass, sum] : classes) {
     out.counter("supervisor_gave_up_total", "Times that a class' supervisor went over its intensity.",
                 static_cast<std::uint64_t>(sum.gave_up), {{"class", klass}});
+  }
+  for (const auto& [klass, sum] : classes) {
+    out.gauge("processes_given_up", "Names that are refused as their processes went over their own budget.",
+              sum.given_up_now, {{"class", klass}});
+  }
+  for (const auto& [klass, sum] : classes) {
+    out.counter("processes_given_up_total", "Times that a process went over its own budget.",
+                static_cast<std::uint64_t>(sum.given_up), {{"class", klass}});
+  }
+  for (const auto& [klass, sum] : classes) {
+    for (const auto& [outcome, count] : sum.mailboxes) {
+      out.counter("mailbox_full_total", "Messages that met a full mailbox, by what became of them.",
+                  static_cast<std::uint64_t>(count), {{"class", klass}, {"outcome", outcome}});
+    }
   }
 }
 

@@ -51,6 +51,21 @@ TEST(metrics, steps_of_the_node_are_timed) {
   EXPECT_THAT(text, HasSubstr(R"(orrery_node_step_seconds_bucket{le="2.5e-06"} 1)"));
 }
 
+TEST(metrics, supervision_is_counted_by_class) {
+  metrics counted;
+  counted.set_classes(only("counter"));
+  observed now;
+  now.nodes = document(R"({"nodes":[]})");
+  now.tree = document(
+      R"({"nodes":[{"supervisors":[{"class":"counter","children":3,"gaveUp":1,"givenUpNow":2,"childrenGivenUp":9,
+          "mailboxes":{"refused":4,"displaced":5,"waited":6}}]}]})");
+  const auto text = counted.text(now);
+  EXPECT_THAT(text, HasSubstr(R"(orrery_processes_given_up{class="counter"} 2)"));
+  EXPECT_THAT(text, HasSubstr(R"(orrery_processes_given_up_total{class="counter"} 9)"));
+  EXPECT_THAT(text, HasSubstr(R"(orrery_mailbox_full_total{class="counter",outcome="waited"} 6)"));
+  EXPECT_THAT(text, HasSubstr(R"(orrery_supervisor_gave_up_total{class="counter"} 1)"));
+}
+
 TEST(metrics, the_nodes_state_is_read_when_scraped) {
   metrics counted;
   counted.set_classes(only("kv"));

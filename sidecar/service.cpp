@@ -42,6 +42,7 @@ constexpr auto control_plane_patience = 5;  ///< ticks without a connection befo
 
 /// Which events an operator of the mesh reads at which level.
 shell::log_level level_of(std::string_view type) {
+  if (type == "process_given_up") return shell::log_level::warn;
   if (type.starts_with("process_")) return shell::log_level::debug;
   for (const std::string_view loud : {"node_down", "isolated", "supervisor_gave_up", "escalated", "class_refused",
                                       "config_refused", "peer_refused", "control_plane_lost"}) {

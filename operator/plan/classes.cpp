@@ -1,5 +1,6 @@
 #include "mesh/process/builtin/kinds.hpp"
 #include "operator/plan/concerns.hpp"
+#include "operator/plan/supervision.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -7,19 +8,14 @@
 
 #include <algorithm>
 #include <chrono>
+#include <map>
+#include <utility>
 
 namespace orrery::plan {
 
 namespace {
 
 using std::chrono::milliseconds;
-
-constexpr std::int64_t state_bytes_max = 1 << 20;  // more does not fit into one message to another node
-
-struct verdict {
-  std::string reason;
-  std::string why;
-};
 
 std::optional<verdict> check_duration(const json& object, std::initializer_list<std::string_view> path,
                                       std::string_view name, milliseconds most, milliseconds& into) {
@@ -85,44 +81,17 @@ std::optional<verdict> check_behaviour(const json& klass) {
 std::optional<verdict> build_entry(const class_view& one, json& entry) {
   const auto& klass = *one.object;
   if (!one.script_error.empty()) return verdict{"ScriptInvalid", "spec.behaviour.lua.script: " + one.script_error};
-  milliseconds period{5000};
   milliseconds call_timeout{5000};
-  if (auto bad = check_duration(klass, {"spec", "supervision", "period"}, "spec.supervision.period",
-                                std::chrono::hours{24}, period)) {
-    return bad;
-  }
   if (auto bad =
           check_duration(klass, {"spec", "callTimeout"}, "spec.callTimeout", std::chrono::hours{1}, call_timeout)) {
     return bad;
   }
-  const auto text = [&](std::string_view field, std::string_view otherwise) {
-    const auto found = kube::text_at(klass, {"spec", "supervision", field});
-    return std::string(found.empty() ? otherwise : found);
-  };
-  const auto limit = [&](std::string_view field, std::int64_t otherwise) {
-    return kube::integer_at(klass, {"spec", "limits", field}, otherwise);
-  };
   if (auto bad = check_behaviour(klass)) return bad;
   entry = {{"name", kube::name_of(klass)},
            {"version", kube::generation_of(klass)},
            {"behaviour", *kube::find(klass, {"spec", "behaviour"})},
-           {"supervision",
-            {{"strategy", text("strategy", "OneForOne")},
-             {"restart", text("restart", "Permanent")},
-             {"intensity", kube::integer_at(klass, {"spec", "supervision", "intensity"}, 3)},
-             {"period", to_text(period)},
-             {"escalate", text("escalate", "Parent")}}},
-           {"limits",
-            {{"mailbox", limit("mailbox", 10'000)},
-             {"instructions", limit("instructions", 1'000'000)},
-             {"memoryBytes", limit("memoryBytes", 8 << 20)},
-             {"stateBytes", limit("stateBytes", 1 << 20)}}},
            {"callTimeout", to_text(call_timeout)}};
-  if (const auto given = limit("stateBytes", 1); given < 1 || given > state_bytes_max) {
-    return verdict{"InvalidField", fmt::format("spec.limits.stateBytes: {} is out of range: 1 to {} are accepted",
-                                               given, state_bytes_max)};
-  }
-  return std::nullopt;
+  return add_supervision(klass, entry);
 }
 
 json build_class_status(const json& klass, const std::optional<verdict>& refused, std::int64_t accepted_generation,
@@ -158,6 +127,49 @@ const json* find_entry(const json& entries, std::string_view name) {
   return nullptr;
 }
 
+/// A class on its way into the configuration.
+struct candidate {
+  object_ptr object;
+  std::optional<verdict> refused;
+  json entry;  ///< as config.yaml will have it; null: not at all
+  json last;   ///< as it was delivered last; null: never
+
+  void refuse(verdict why) {
+    refused = std::move(why);
+    entry = std::exchange(last, json{});
+  }
+};
+
+candidate examine(const class_view& one, const json& before) {
+  candidate out{.object = one.object, .refused = {}, .entry = {}, .last = {}};
+  const auto* last = find_entry(before, kube::name_of(*one.object));
+  if (last != nullptr) out.last = *last;
+  if (auto bad = build_entry(one, out.entry)) out.refuse(std::move(*bad));
+  return out;
+}
+
+/// Until each parent is one that the mesh will have. What goes on as it was does so without its parent if need be.
+void settle_parents(std::vector<candidate>& all, std::string_view mesh) {
+  std::map<std::string, json> entries;
+  for (const auto& one : all)
+    entries[std::string(kube::name_of(*one.object))] = one.entry;
+  for (bool changed = true; changed;) {
+    changed = false;
+    for (auto& one : all) {
+      const std::string name(kube::name_of(*one.object));
+      auto bad = one.entry.is_null() ? std::nullopt : judge_parent(entries, name, mesh);
+      if (!bad) continue;
+      changed = true;
+      if (one.refused) {
+        one.entry["supervision"].erase("parent");
+      } else {
+        one.refuse(std::move(*bad));
+      }
+      entries[name] = one.entry;
+    }
+  }
+}
+
 }  // namespace
 
 judged_classes judge_classes(const observed& seen, wall_time now) {
@@ -165,44 +177,41 @@ judged_classes judge_classes(const observed& seen, wall_time now) {
   out.accepted = json::array();
   const auto before = delivered_classes(seen);
   const auto mesh = kube::name_of(*seen.mesh);
-  std::size_t bytes = 0;
+  std::vector<candidate> all;
   for (const auto& one : seen.classes) {
+    if (kube::is_deleting(*one.object)) continue;
+    all.push_back(examine(one, before));
+  }
+  settle_parents(all, mesh);
+  std::size_t bytes = 0;
+  for (auto& one : all) {
     const auto& klass = *one.object;
-    if (kube::is_deleting(klass)) continue;
     const std::string name(kube::name_of(klass));
     ++out.total;
-    json entry;
-    auto refused = build_entry(one, entry);
-    auto size = refused ? 0 : config_map_bytes(entry);
-    if (!refused && bytes + size > classes_bytes_max) {
-      refused = verdict{"ConfigurationTooLarge",
-                        fmt::format("the configuration of mesh {} has {} bytes left for it, and it takes {}: all "
-                                    "classes of a mesh may take {}, and are served by name",
-                                    mesh, classes_bytes_max - bytes, size, classes_bytes_max)};
+    auto size = one.entry.is_null() ? 0 : config_map_bytes(one.entry);
+    if (!one.refused && bytes + size > classes_bytes_max) {
+      one.refuse({"ConfigurationTooLarge",
+                  fmt::format("the configuration of mesh {} has {} bytes left for it, and it takes {}: all "
+                              "classes of a mesh may take {}, and are served by name",
+                              mesh, classes_bytes_max - bytes, size, classes_bytes_max)});
+      size = one.entry.is_null() ? 0 : config_map_bytes(one.entry);
     }
-    std::string consequence;
-    if (refused) {
-      const auto* last = find_entry(before, name);
-      size = last != nullptr ? config_map_bytes(*last) : 0;
-      const bool goes_on = last != nullptr && bytes + size <= classes_bytes_max;
-      entry = goes_on ? *last : json{};
-      consequence =
-          goes_on ? fmt::format("; mesh {} goes on with generation {}", mesh, kube::integer_at(*last, {"version"}))
-                  : fmt::format("; mesh {} does not have the class", mesh);
-    }
-    const auto generation = entry.is_null() ? 0 : kube::integer_at(entry, {"version"});
-    if (!entry.is_null()) {
-      bytes += size;
-      out.accepted.push_back(entry);
-    }
-    if (refused) {
+    if (bytes + size > classes_bytes_max) one.entry = json{};
+    const auto generation = one.entry.is_null() ? 0 : kube::integer_at(one.entry, {"version"});
+    std::string message = fmt::format("in order, and in the configuration of mesh {}", mesh);
+    if (one.refused) {
+      message = one.refused->why + (one.entry.is_null()
+                                        ? fmt::format("; mesh {} does not have the class", mesh)
+                                        : fmt::format("; mesh {} goes on with generation {}", mesh, generation));
       ++out.refused;
-      out.refusals += fmt::format("{}{}: {}", out.refusals.empty() ? "" : "; ", name, refused->why);
+      out.refusals += fmt::format("{}{}: {}", out.refusals.empty() ? "" : "; ", name, one.refused->why);
     }
-    const auto message =
-        refused ? refused->why + consequence : fmt::format("in order, and in the configuration of mesh {}", mesh);
-    out.statuses.push_back(
-        {one.object, build_class_status(klass, refused, generation, entry.is_null() ? "" : mesh, message, now)});
+    if (!one.entry.is_null()) {
+      bytes += size;
+      out.accepted.push_back(one.entry);
+    }
+    out.statuses.push_back({one.object, build_class_status(klass, one.refused, generation,
+                                                           one.entry.is_null() ? "" : mesh, message, now)});
   }
   return out;
 }

@@ -82,6 +82,49 @@ TEST(escalation, only_a_sidecar_that_asked_for_it_gets_its_pod_replaced) {
   }
 }
 
+TEST(escalation, the_class_whose_supervisor_asked_for_it_is_told_too) {
+  world w;
+  w.add_class("cart", {{"behaviour", {{"builtin", "counter"}}}});
+  w.form();
+  w.settle();
+  const auto victim = w.pod_names()[1];
+  w.now += 2min;
+  w.end_sidecar(victim, 71,
+                {{"finishedAt", pki::to_text(w.now)}, {"message", "class cart: supervisor root/cart gave up"}});
+  const auto deletions = only<delete_pod>(w.think());
+  ASSERT_EQ(deletions.size(), 1U);
+  ASSERT_NE(deletions[0].asked_by, nullptr);
+  EXPECT_EQ(kube::name_of(*deletions[0].asked_by), "cart");
+  w.end_sidecar(victim, 71, {{"finishedAt", pki::to_text(w.now)}, {"message", "class cartoon: gave up"}});
+  EXPECT_EQ(only<delete_pod>(w.think())[0].asked_by, nullptr);
+}
+
+TEST(escalation, the_pod_that_comes_says_in_whose_place_and_why) {
+  world w;
+  w.form();
+  const auto victim = w.pod_names()[1];
+  w.now += 2min;
+  w.end_sidecar(victim, 71,
+                {{"finishedAt", pki::to_text(w.now)}, {"message", "class cart: supervisor root/cart gave up"}});
+  w.settle();
+  w.finish_deletions();
+  w.now += 5s;
+  const auto created = only<create_pod>(w.think());
+  ASSERT_EQ(created.size(), 1U);
+  EXPECT_EQ(
+      created[0].why,
+      fmt::format("3 pods are wanted, and there are 2; in place of pod {}: a supervisor escalated to the pod: class "
+                  "cart: supervisor root/cart gave up",
+                  victim));
+  w.settle();
+  w.join_all();
+  w.now += 5s;
+  w.set_spec("/replicas", 4);
+  const auto more = only<create_pod>(w.think());
+  ASSERT_EQ(more.size(), 1U);
+  EXPECT_EQ(more[0].why, "4 pods are wanted, and there are 3") << "that one is nobody's successor";
+}
+
 TEST(escalation, pods_go_one_at_a_time_and_not_in_a_storm) {
   world w;
   w.form();

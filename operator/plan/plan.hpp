@@ -66,6 +66,7 @@ struct delete_pod {
   bool voluntary = false;  ///< it may serve, and goes only because its successor can be made
   std::string reason;      ///< CamelCase
   std::string why;
+  object_ptr asked_by{};  ///< the ProcessClass whose supervisor asked for it; null where that is not known
 };
 /// Changes an annotation, so that the kubelet refreshes the pod's files now.
 struct touch_pod {

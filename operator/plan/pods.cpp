@@ -120,6 +120,7 @@ class pods_planner {
     const auto last = time_or_far_away(kube::text_at(now_.mesh, {"status", "lastReplacement", "at"}));
     if (last != far_away && last + pace > now_.now) return out_.look_again(last + pace);
     remove(*pod, false, "ProcessEscalated", fmt::format("a supervisor escalated to the pod: {}", *pod->escalation));
+    std::get<delete_pod>(out_.actions.back()).asked_by = class_that_asked(*pod->escalation);
     ++leaving_;
     if (is_joined(now_, *pod)) --serving_;
     std::erase(present_, pod);
@@ -145,6 +146,14 @@ class pods_planner {
   pods_state& state() { return state_; }
 
  private:
+  /// A sidecar's last words begin with "class cart: ".
+  [[nodiscard]] object_ptr class_that_asked(std::string_view words) const {
+    for (const auto& one : now_.seen.classes) {
+      if (words.starts_with(fmt::format("class {}: ", kube::name_of(*one.object)))) return one.object;
+    }
+    return nullptr;
+  }
+
   void remove(const pod_view& pod, bool force, std::string reason, std::string why) {
     if (reason != "ScaledDown") {
       state_.replaced_pod = pod.name;
@@ -181,6 +190,21 @@ std::vector<std::string> choose_names(const situation& now, const std::vector<st
   while (static_cast<std::int64_t>(out.size()) < count)
     take(now.names.pod(random));
   return out;
+}
+
+/// "; in place of pod demo-x7k2p: why it was replaced", for the one pod that comes after that; empty for others.
+std::string in_place_of(const situation& now, std::int64_t missing) {
+  constexpr std::chrono::minutes recently{10};
+  constexpr std::size_t why_bytes_max = 600;
+  const auto* last = kube::find(now.mesh, {"status", "lastReplacement"});
+  if (last == nullptr || missing != 1) return {};
+  const auto at = time_or_far_away(kube::text_at(*last, {"at"}));
+  if (at == far_away || at + recently < now.now) return {};
+  const auto replaced = kube::text_at(*last, {"pod"});
+  const bool has_come = std::any_of(now.pods.begin(), now.pods.end(),
+                                    [&](const auto& pod) { return pod.name != replaced && pod.created >= at; });
+  if (has_come) return {};
+  return fmt::format("; in place of pod {}: {}", replaced, kube::text_at(*last, {"reason"}).substr(0, why_bytes_max));
 }
 
 }  // namespace
@@ -246,12 +270,12 @@ pods_state plan_pods(const situation& now, bool may_create, const std::string& c
     planner.replace_outdated();
   }
   for (const auto& name : choose_names(now, first_names, missing, random)) {
-    out.actions.emplace_back(create_pod{
-        .name = name,
-        .pod = build_pod(now.wanted, name, ""),
-        .config = config,
-        .certificate_valid_for = duration_cast<seconds>(now.spec.certificate_ttl),
-        .why = fmt::format("{} pods are wanted, and there are {}", now.spec.replicas, now.spec.replicas - missing)});
+    out.actions.emplace_back(create_pod{.name = name,
+                                        .pod = build_pod(now.wanted, name, ""),
+                                        .config = config,
+                                        .certificate_valid_for = duration_cast<seconds>(now.spec.certificate_ttl),
+                                        .why = fmt::format("{} pods are wanted, and there are {}{}", now.spec.replicas,
+                                                           now.spec.replicas - missing, in_place_of(now, missing))});
   }
   return planner.state();
 }

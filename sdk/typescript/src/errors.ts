@@ -4,7 +4,7 @@
 export const CODES = [
   "invalid_argument", "not_found", "conflict", "already_exists", "too_large", "overloaded", "unauthenticated", "forbidden",
   "process_exited", "handler_failed", "limit_exceeded", "unavailable", "draining", "isolated", "deadline_exceeded", "internal",
-  "io", "protocol", "cancelled", "gone",
+  "io", "protocol", "cancelled", "gone", "given_up",
 ] as const;
 export type Code = (typeof CODES)[number];
 

@@ -34,14 +34,14 @@ from ._serve import run, serve
 from ._trace import traceparent
 from ._values import Value
 from ._version import __version__
-from .errors import (EXECUTED, NOT_EXECUTED, UNKNOWN, AlreadyExists, Cancelled, Conflict, DeadlineExceeded, Draining, Forbidden, Gone,
-                     HandlerFailed, InvalidArgument, Isolated, LimitExceeded, NotFound, OrreryError, Overloaded, ProcessExited,
+from .errors import (EXECUTED, NOT_EXECUTED, UNKNOWN, AlreadyExists, Cancelled, Conflict, DeadlineExceeded, Draining, Forbidden, GivenUp,
+                     Gone, HandlerFailed, InvalidArgument, Isolated, LimitExceeded, NotFound, OrreryError, Overloaded, ProcessExited,
                      ProtocolError, Refused, TooLarge, Unauthenticated, Unavailable)
 from .metrics import Metrics
 
 __all__ = [
-    "AlreadyExists", "Cancelled", "Client", "Conflict", "DeadlineExceeded", "Draining", "EXECUTED", "Event", "Events", "Forbidden", "Gone",
-    "HandlerFailed", "Host", "InvalidArgument", "Isolated", "LimitExceeded", "Metrics", "NOT_EXECUTED", "Name", "NotFound", "OrreryError",
+    "AlreadyExists", "Cancelled", "Client", "Conflict", "DeadlineExceeded", "Draining", "EXECUTED", "Event", "Events", "Forbidden", "GivenUp",
+    "Gone", "HandlerFailed", "Host", "InvalidArgument", "Isolated", "LimitExceeded", "Metrics", "NOT_EXECUTED", "Name", "NotFound", "OrreryError",
     "Overloaded", "Process", "ProcessExited", "ProtocolError", "Refused", "Retry", "TooLarge", "UNKNOWN", "Unauthenticated", "Unavailable",
     "Value", "Welcome", "__version__", "call", "cast", "connect", "info", "run", "serve", "traceparent",
 ]

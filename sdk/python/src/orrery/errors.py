@@ -111,6 +111,12 @@ class Isolated(OrreryError):
     stands_for = "isolated"
 
 
+class GivenUp(OrreryError):
+    """The process crashed more often than its class allows; it is refused until it has cooled down or is released."""
+
+    stands_for = "given_up"
+
+
 class DeadlineExceeded(OrreryError, TimeoutError):
     stands_for = "deadline_exceeded"
 

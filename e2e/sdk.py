@@ -79,6 +79,14 @@ class Sidecar:
     def stop(self, name):
         return self.request("DELETE", self.path(name))
 
+    def release(self, name):
+        return self.request("POST", f"{self.path(name)}/release")
+
+    def supervisor(self, process_class):
+        """A class' supervisor on this node."""
+        tree = self.request("GET", "/v1/tree?node=local")["nodes"][0]
+        return next(s for s in tree["supervisors"] if s["class"] == process_class)
+
     def nodes(self):
         return self.request("GET", "/v1/nodes")["nodes"]
 

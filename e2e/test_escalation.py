@@ -25,6 +25,17 @@ def escalate(mesh, to):
     return victim
 
 
+def crash_below(mesh, process_class, parent):
+    """Crashes a process of a class that allows no restart. Returns the pod that it ran in."""
+    victim, other = mesh.pods()[:2]
+    process = mesh.owned_by(victim, other, process_class)
+    mesh.sidecar(other).call(process, "add", 1)
+    assert mesh.sidecar(victim).supervisor(process_class)["path"] == f"root/{parent}/{process_class}"
+    with contextlib.suppress(Exception):  # it takes the node along
+        mesh.sidecar(other).kill(process, "e2e breaks it")
+    return victim
+
+
 def sidecar_status(pod):
     statuses = pod["status"].get("containerStatuses", []) + pod["status"].get("initContainerStatuses", [])
     return next(c for c in statuses if c["name"] == "orrery")
@@ -69,3 +80,28 @@ def test_to_the_node_its_container_restarts_in_the_same_pod_and_kubectl_describe
     described = cluster.kubectl("-n", NAMESPACE, "describe", "pod", name).stdout
     assert re.search(rf"Message: +.*{WHY}", described), described
     cluster.kubectl("-n", NAMESPACE, "delete", "processclass", "fragile")
+
+
+def test_through_a_parent_the_story_names_every_supervisor_on_the_way(own_mesh, cluster):
+    mesh = own_mesh("climbing", replicas=2)
+    for name, supervision in (("shop", {"intensity": 0, "escalate": "Pod"}), ("basket", {"intensity": 0, "parent": "shop"})):
+        cluster.apply(class_document(name, mesh.name, behaviour={"builtin": "counter"}, supervision=supervision), NAMESPACE)
+    eventually(lambda: all({"shop", "basket"} <= set(mesh.sidecar(pod).classes()) for pod in mesh.pods()), 20, "both classes are known to every node")
+    name = crash_below(mesh, "basket", "shop")["metadata"]["name"]
+
+    eventually(lambda: name not in [p["metadata"]["name"] for p in mesh.pods(terminating=True)] and mesh.whole(2), 90, "another pod has joined in its place")
+
+    told = eventually(lambda: [e["message"] for e in cluster.items("events", NAMESPACE)
+                               if e["involvedObject"]["name"] == mesh.name and e["reason"] == "ProcessEscalated"], 10, "the mesh's event")
+    # Which pod was replaced, which class asked for it, and why, down to the process.
+    assert re.search(rf"pod {name}: .*class shop: supervisor root/shop gave up: .*supervisor root/shop/basket gave up: "
+                     r".*basket/\w+, killed: e2e breaks it", told[0]), told
+    of_class = [e["message"] for e in cluster.items("events", NAMESPACE)
+                if e["involvedObject"]["kind"] == "ProcessClass" and e["involvedObject"]["name"] == "shop" and e["reason"] == "ProcessEscalated"]
+    assert any(f"pod {name} of mesh {mesh.name} is replaced" in message for message in of_class), of_class
+    successor = next(p["metadata"]["name"] for p in mesh.pods() if p["metadata"]["name"] != name)
+    created = [e["message"] for e in cluster.items("events", NAMESPACE)
+               if e["involvedObject"]["name"] == mesh.name and e["reason"] == "PodCreated" and "in place of" in e["message"]]
+    assert any(name in message for message in created), (created, successor)
+    for each in ("basket", "shop"):
+        cluster.kubectl("-n", NAMESPACE, "delete", "processclass", each)

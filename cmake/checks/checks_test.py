@@ -4,6 +4,7 @@ import unittest
 
 import core_symbols
 import include_rules
+import semantics_table
 import tidy_tree
 
 
@@ -73,6 +74,25 @@ class TidyTree(unittest.TestCase):
     def test_a_tidy_tree_passes(self):
         files = {"mesh/node/core.cpp": "int a;\n", "mesh/node/core.test.cpp": "int b;\n", "mesh/node/core.hpp": "#pragma once\n"}
         self.assertEqual(list(tidy_tree.violations(sorted(files), files.__getitem__)), [])
+
+
+class SemanticsTable(unittest.TestCase):
+    CASES = "\n".join(f"TEST_F(calls, case_{number}) {{" for number in range(semantics_table.CASES_MIN))
+
+    def wrong(self, table, cases=CASES):
+        return list(semantics_table.violations(table, {"mesh/kernel/semantics_calls.test.cpp": cases}))
+
+    def test_a_test_that_exists_may_be_named(self):
+        self.assertEqual(self.wrong("| row | `calls.case_1` `calls.case_2` |"), [])
+
+    def test_one_that_does_not_is_found(self):
+        self.assertEqual(self.wrong("| row | `calls.case_1` `calls.case_x` |"), ["docs/semantics.md: there is no test calls.case_x"])
+
+    def test_a_field_is_no_test(self):
+        self.assertEqual(self.wrong("`spec.children` | `calls.case_1` |"), [])
+
+    def test_fewer_cases_than_are_promised_are_found(self):
+        self.assertEqual(len(self.wrong("`calls.case_1`", "TEST(calls, case_1) {")), 1)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ struct api_status {
 [[nodiscard]] api_status parse_status(const json& status_object);
 
 /// 400, 422 invalid_argument; 401 unauthenticated; 403 forbidden; 404 not_found; 409 already_exists or conflict by
-/// reason; 410 gone; 413 too_large; 429, 5xx unavailable. The context is the server's message, preceded by `doing`,
+/// reason; 410 gone; 413 too_large; 429, 5xx unavailable. The context is the server's message, preceded by `what`,
 /// and says after how long to retry where the server did.
 [[nodiscard]] error to_error(const api_status& status, const request& what);
 

@@ -49,7 +49,9 @@ std::string_view reason_of(const obstacle& met) { return met.passes ? "WaitingFo
 
 outcome judge_spec(const situation& now) {
   if (now.problems.empty()) return {"True", "Valid", "the spec is in order"};
-  return {"False", "InvalidField", to_text(now.problems) + "; running pods are left alone"};
+  return {"False", "InvalidField",
+          to_text(now.problems) +
+              "; running pods are left alone until then: none is replaced, and classes stay as they are"};
 }
 
 outcome judge_template(const situation& now) {

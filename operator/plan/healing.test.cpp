@@ -106,7 +106,7 @@ TEST(escalation, the_pod_that_comes_says_in_whose_place_and_why) {
   w.now += 2min;
   w.end_sidecar(victim, 71,
                 {{"finishedAt", pki::to_text(w.now)}, {"message", "class cart: supervisor root/cart gave up"}});
-  w.settle();
+  w.act(w.think());
   w.finish_deletions();
   w.now += 5s;
   const auto created = only<create_pod>(w.think());

@@ -292,6 +292,14 @@ TEST(plan, a_pod_that_lingers_beyond_its_grace_is_named_while_the_others_wait_fo
             std::string::npos);
 }
 
+TEST(plan, what_a_sidecar_reads_only_when_it_starts_is_a_part_of_its_template) {
+  world w;
+  w.form();
+  w.set_spec("/failureDetection", {{"heartbeatInterval", "100ms"}, {"downAfter", "500ms"}});
+  w.settle();
+  EXPECT_EQ(w.condition("Progressing", "reason"), "RollingUpdate");
+}
+
 TEST(plan, without_the_right_to_read_hosts_nothing_is_forced) {
   world w;
   w.form();

@@ -142,14 +142,6 @@ TEST(plan, where_the_server_has_native_sidecars_the_sidecar_is_one) {
   EXPECT_EQ(spec["containers"].size(), 1U);
 }
 
-TEST(plan, what_a_sidecar_reads_only_when_it_starts_is_a_part_of_its_template) {
-  world w;
-  w.form();
-  w.set_spec("/failureDetection", {{"heartbeatInterval", "100ms"}, {"downAfter", "500ms"}});
-  w.settle();
-  EXPECT_EQ(w.condition("Progressing", "reason"), "RollingUpdate");
-}
-
 TEST(plan, the_grace_period_covers_the_drain_and_the_users_own_wish) {
   world w(json{{"drainTimeout", "90s"}});
   w.settle();

@@ -1,4 +1,5 @@
 """Processes that the pods' own app hosts, here a Python script: they are called, they move, and their app may be killed."""
+import http.client
 import os
 import signal
 import threading
@@ -64,6 +65,10 @@ class Load:
                 self.sure[key] += 1
             except Refused as refused:
                 (self.refused if refused.problem["effect"] == "not_executed" else self.unknown)[key] += 1
+            except ConnectionRefusedError:  # a sidecar that has gone was asked nothing
+                self.refused[key] += 1
+            except (OSError, http.client.HTTPException):  # it went while it was asked
+                self.unknown[key] += 1
 
     def __enter__(self):
         for thread in self.threads:

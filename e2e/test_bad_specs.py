@@ -34,11 +34,11 @@ def test_a_mesh_that_cannot_be(cluster, field, spec):
     ("restart", {"behaviour": {"builtin": "counter"}, "supervision": {"restart": "Sometimes"}}),
     ("strategy", {"behaviour": {"builtin": "counter"}, "supervision": {"strategy": "All"}}),
     ("shutdown", {"behaviour": {"builtin": "counter"}, "supervision": {"shutdown": "soon"}}),
-    ("backoff.initial", {"behaviour": {"builtin": "counter"}, "supervision": {"backoff": {}}}),
+    ("spec.supervision.backoff", {"behaviour": {"builtin": "counter"}, "supervision": {"backoff": {}}}),
     ("childIntensity", {"behaviour": {"builtin": "counter"}, "supervision": {"childIntensity": -1}}),
     ("mailboxPolicy", {"behaviour": {"builtin": "counter"}, "limits": {"mailboxPolicy": "Drop"}}),
     ("maxProcesses", {"behaviour": {"builtin": "counter"}, "limits": {"maxProcesses": 0}}),
-    ("spec.children[0].key", {"behaviour": {"builtin": "counter"}, "children": [{"restart": "Permanent"}]}),
+    ("spec.children[0]", {"behaviour": {"builtin": "counter"}, "children": [{"restart": "Permanent"}]}),
     ("spec.children[1]", {"behaviour": {"builtin": "counter"}, "children": [{"key": "a"}, {"key": "a"}]}),
 ])
 def test_a_class_that_cannot_be(cluster, field, spec):

@@ -2,13 +2,12 @@
 
 #include "kube/cpprest_transport.hpp"
 #include "kube/line_splitter.hpp"
+#include "kube/pause.hpp"
 
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <charconv>
-#include <condition_variable>
-#include <mutex>
 #include <utility>
 
 namespace orrery::kube {
@@ -16,15 +15,6 @@ namespace {
 
 using clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
-
-// Waits; false if stopped meanwhile.
-bool pause(milliseconds length, const std::stop_token& stop) {
-  std::mutex mutex;
-  std::condition_variable_any wakeup;
-  std::unique_lock lock{mutex};
-  wakeup.wait_for(lock, stop, length, [] { return false; });
-  return !stop.stop_requested();
-}
 
 int leading_number(std::string_view text) {  // minor versions read "20+" at some providers
   int number = 0;
@@ -72,7 +62,7 @@ result<response> client::send_raw(const request& what, const call_options& call)
     if (!asked_to_wait || retries++ >= options_.retries_max) return answer;
     const auto wait = std::max(*status.retry_after, std::chrono::seconds{1});
     if (wait > options_.retry_after_max || clock::now() + wait >= deadline) return answer;
-    if (!pause(wait, call.stop)) return fail(errc::cancelled, "given up while waiting to retry");
+    if (!pause_for(wait, call.stop)) return fail(errc::cancelled, "given up while waiting to retry");
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include "kube/client.hpp"
 #include "kube/object_store.hpp"
+#include "kube/pause.hpp"
 #include "kube/watch_machine.hpp"
 
 #include <nlohmann/json.hpp>
@@ -108,7 +109,7 @@ struct informer::state {
     next_resync = clock::now() + options.resync;
     while (!stop.stop_requested()) {
       const auto action = machine.next();
-      pause(action.pause, stop);
+      if (action.pause.count() > 0) pause_for(action.pause, stop);
       if (stop.stop_requested()) return;
       if (action.what == watch_machine::action::kind::list) {
         list(stop);
@@ -117,14 +118,6 @@ struct informer::state {
       }
       resync(stop);
     }
-  }
-
-  static void pause(milliseconds length, const std::stop_token& stop) {
-    if (length.count() == 0) return;
-    std::mutex waiting;
-    std::condition_variable_any wakeup;
-    std::unique_lock lock{waiting};
-    wakeup.wait_for(lock, stop, length, [] { return false; });
   }
 
   void list(const std::stop_token& stop) {

@@ -2,12 +2,12 @@
 
 #include "kube/client.hpp"
 #include "kube/lease_machine.hpp"
+#include "kube/pause.hpp"
 #include "mesh/base/random.hpp"
 
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
-#include <condition_variable>
 #include <mutex>
 #include <random>
 #include <stop_token>
@@ -120,10 +120,7 @@ struct leader_elector::state {
       }
       return 0;
     });
-    std::mutex waiting;
-    std::condition_variable_any wakeup;
-    std::unique_lock lock{waiting};
-    wakeup.wait_until(lock, stop, until, [] { return false; });
+    pause_until(until, stop);
   }
 
   // So that another need not wait for the lease to expire. Best effort: it expires anyhow. Read first, and again after

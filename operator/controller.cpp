@@ -2,6 +2,7 @@
 
 #include "kube/events.hpp"
 #include "kube/lease.hpp"
+#include "kube/pause.hpp"
 #include "operator/admin_server.hpp"
 #include "operator/cluster_view.hpp"
 #include "operator/reconciler.hpp"
@@ -92,13 +93,7 @@ struct controller::state {
       auto features = ask_features();
       if (features) return watch(*features, stop);
       shell::log::warn("cannot ask the API server yet", {{"error", to_string(features.error())}});
-      sleep(stop, wait);
-    }
-  }
-
-  static void sleep(const std::stop_token& stop, std::chrono::milliseconds time) {
-    for (const auto end = steady::now() + time; !stop.stop_requested() && steady::now() < end;) {
-      std::this_thread::sleep_for(50ms);
+      kube::pause_for(wait, stop);
     }
   }
 
@@ -141,7 +136,7 @@ struct controller::state {
     watching = true;
     view->start();
     while (!view->has_synced() && !stop.stop_requested())
-      sleep(stop, 100ms);
+      kube::pause_for(100ms, stop);
     if (stop.stop_requested()) return;
     shell::log::info("in sync", {{"meshes", std::to_string(view->meshes().size())}});
     // Only now: what was not listed yet must not look as if it did not exist.

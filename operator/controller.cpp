@@ -30,6 +30,7 @@ constexpr std::size_t workers = 2;
 constexpr auto resync_after = 5min;  // a second look at everything, whatever the watches say
 constexpr std::chrono::milliseconds look_again_min = 1s;
 constexpr auto stuck_after = 5min;  // one reconciliation that takes longer: restart me
+constexpr auto quiet_after = 5s;    // ... a word in the log
 constexpr auto silent_after = 30s;  // an API server that was not heard for so long: not ready
 constexpr auto retry_start = 2s;
 constexpr auto retry_max = 15s;
@@ -143,6 +144,7 @@ struct controller::state {
     for (auto& clock : clocks) {
       threads.emplace_back([this, &clock] { work(clock); });
     }
+    threads.emplace_back([this](const std::stop_token& ended) { watch_the_watches(ended); });
     add_all();
   }
 
@@ -188,6 +190,25 @@ struct controller::state {
       }
     }
     return {};
+  }
+
+  /// Says once that the API server cannot be followed, and once that it can be again.
+  void watch_the_watches(const std::stop_token& stop) const {
+    bool lost = false;
+    while (kube::pause_for(1s, stop)) {
+      if (!watching) continue;
+      std::string broken;
+      for (const auto& [plural, health] : view->health()) {
+        if (!health.connected && steady::now() - health.last_contact > quiet_after) {
+          broken = fmt::format("the watch of {}: {}", plural, health.last_error);
+        }
+      }
+      if (broken.empty() == lost) {
+        lost = !lost;
+        if (lost) shell::log::warn("the API server does not answer", {{"error", broken}});
+        if (!lost) shell::log::info("the API server answers again");
+      }
+    }
   }
 
   [[nodiscard]] result<void> ready() const {

@@ -36,12 +36,16 @@ std::string check_class_script(const json& klass) {
       kube::integer_at(klass, {"spec", "limits", "instructions"}, static_cast<std::int64_t>(limits.instructions_max)));
   limits.memory_bytes_max = static_cast<std::uint64_t>(
       kube::integer_at(klass, {"spec", "limits", "memoryBytes"}, static_cast<std::int64_t>(limits.memory_bytes_max)));
+  const bool capped =
+      limits.instructions_max > judged_instructions_max || limits.memory_bytes_max > judged_memory_bytes_max;
   limits.instructions_max = std::min(limits.instructions_max, judged_instructions_max);
   limits.memory_bytes_max = std::min(limits.memory_bytes_max, judged_memory_bytes_max);
   const auto checked = process::check_script({std::string(script)}, limits);
   if (checked) return {};
-  if (checked.error().code != errc::limit_exceeded) return checked.error().context;
-  return checked.error().context + "; outside of functions a script may use 10000000 instructions and 16 MiB at most";
+  if (checked.error().code != errc::limit_exceeded || !capped) return checked.error().context;
+  return checked.error().context +
+         "; whatever limits its class has, outside of functions a script may use 10000000 instructions and 16 MiB at "
+         "most";
 }
 
 /// Failures that pass by themselves are for the log, and obstacles have a condition; of the others people must know.

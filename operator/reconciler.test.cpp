@@ -123,7 +123,7 @@ TEST_F(reconciler_test, a_script_is_judged_with_little_whatever_its_class_allows
   greedy["metadata"]["generation"] = 1;
   greedy["spec"] = {{"meshRef", {{"name", "demo"}}},
                     {"behaviour", {{"lua", {{"script", "local t = {} for i = 1, 1e9 do t[i] = i end return {}"}}}}},
-                    {"limits", {{"memoryBytes", 1073741824}, {"instructions", 1000000000}}}};
+                    {"limits", {{"memoryBytes", 268435456}, {"instructions", 100000000}}}};
   server.put(resources::process_classes, std::move(greedy));
   ASSERT_TRUE(reconcile_afresh());
   const auto said = server.get(resources::process_classes, "greedy").at("status").at("conditions").front();

@@ -36,6 +36,7 @@ std::string http_refusal(const error& why, int status) { return serialize(proble
 
 void http_connection::await_request() {
   phase_ = phase::idle;
+  let_go_of_request();
   parser_.emplace();
   parser_->header_limit(static_cast<std::uint32_t>(options_.header_bytes_max));
   parser_->body_limit(options_.body_bytes_max);
@@ -66,11 +67,44 @@ void http_connection::read_more() {
   });
 }
 
+void http_connection::let_go_of_request() {
+  if (owner_ != nullptr) owner_->let_go(std::exchange(held_, 0));
+}
+
+std::optional<std::pair<error, int>> http_connection::judge_header() const {
+  const auto& header = parser_->get();
+  const auto wrong = [](std::string why, int status) {
+    return std::pair{error{errc::invalid_argument, std::move(why), took_effect::not_executed}, status};
+  };
+  // Bytes whose end is not certain would be taken for the next request.
+  const auto coding = header[http::field::transfer_encoding];
+  if (!coding.empty() && !boost::beast::iequals(coding, "chunked")) {
+    return wrong("header Transfer-Encoding: only chunked is understood", 501);
+  }
+  if (!coding.empty() && header.count(http::field::content_length) > 0) {
+    return wrong("headers Transfer-Encoding and Content-Length: give one of them", 400);
+  }
+  const auto expects = header[http::field::expect];
+  if (!expects.empty() && !boost::beast::iequals(expects, "100-continue")) {
+    return wrong("header Expect: only 100-continue is understood", 417);
+  }
+  if (header.version() >= 11 && header.count(http::field::host) != 1) {
+    return wrong("header Host: HTTP/1.1 wants exactly one", 400);
+  }
+  return std::nullopt;
+}
+
 void http_connection::on_bytes() {
   error_code ec;
   while (buffer_.size() > 0 && !parser_->is_done()) {
     const auto used = parser_->put(buffer_.data(), ec);
     buffer_.consume(used);
+    held_ += used;
+    if (!owner_->hold(used)) {
+      return refuse({errc::overloaded, "the requests of all connections hold as many bytes as they may; retry later",
+                     took_effect::not_executed},
+                    503);
+    }
     if (ec == http::error::need_more) {
       ec = {};
       break;
@@ -78,8 +112,11 @@ void http_connection::on_bytes() {
     if (ec || used == 0) break;
   }
   if (ec) return on_read_error(ec);
+  if (parser_->is_header_done()) {
+    if (auto bad = judge_header()) return refuse(bad->first, bad->second);
+  }
   if (parser_->is_done()) return dispatch();
-  if (parser_->is_header_done() && !continued_ && parser_->get()[http::field::expect] == "100-continue") {
+  if (parser_->is_header_done() && !continued_ && parser_->get().count(http::field::expect) > 0) {
     continued_ = true;
     static constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
     asio::async_write(socket_, asio::buffer(go_on), [self = shared_from_this()](const error_code& failed, std::size_t) {
@@ -295,6 +332,7 @@ void http_connection::close() {
   phase_ = phase::closed;
   error_code ignored;
   socket_.close(ignored);
+  let_go_of_request();
   if (owner_ != nullptr) owner_->closing(this);
   if (auto told = std::exchange(gone_, nullptr)) told();
 }

@@ -29,6 +29,9 @@ class http_owner {
   virtual void handle(const http_request& request, const std::shared_ptr<http_exchange>& exchange) = 0;
   virtual void closing(http_connection* which) = 0;
   virtual void malformed() = 0;
+  /// Bytes of requests that are being read or answered, of all connections. False: there is no room for them.
+  [[nodiscard]] virtual bool hold(std::size_t bytes) = 0;
+  virtual void let_go(std::size_t bytes) = 0;
 };
 
 /// A whole answer that closes the connection.
@@ -74,6 +77,9 @@ class http_connection final : public http_exchange, public std::enable_shared_fr
   void await_request();
   void read_more();
   void on_bytes();
+  /// What is wrong with the header, which has arrived; nothing if it is in order.
+  [[nodiscard]] std::optional<std::pair<error, int>> judge_header() const;
+  void let_go_of_request();
   void on_read_error(const error_code& ec);
   void dispatch();
   void refuse(const error& why, int status);
@@ -98,6 +104,7 @@ class http_connection final : public http_exchange, public std::enable_shared_fr
   bool keep_alive_ = true;
   bool timed_out_ = false;
   bool continued_ = false;
+  std::size_t held_ = 0;  ///< of the request, as the owner was told
   bool watching_ = false;
   std::size_t lingered_ = 0;
 

@@ -22,6 +22,7 @@ struct http_server::impl : http_owner, std::enable_shared_from_this<impl> {
   asio::steady_timer ticker;
   std::unordered_set<http_connection*> connections;
   http_server_stats counted;
+  std::size_t held = 0;  ///< bytes of requests
   bool closed = false;
 
   // One coarse timer for all connections, so that a request costs no timer of its own.
@@ -93,6 +94,8 @@ struct http_server::impl : http_owner, std::enable_shared_from_this<impl> {
   }
   void closing(http_connection* which) override { connections.erase(which); }
   void malformed() override { ++counted.malformed; }
+  bool hold(std::size_t bytes) override { return (held += bytes) <= options.requests_bytes_max; }
+  void let_go(std::size_t bytes) override { held -= bytes; }
 
   void close() {
     closed = true;

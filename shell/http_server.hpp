@@ -56,6 +56,7 @@ struct http_server_options {
   std::size_t connections_max = 1024;  ///< over it, one that asks for nothing is closed for the next
   std::size_t header_bytes_max = 16U << 10U;
   std::size_t body_bytes_max = 4U << 20U;
+  std::size_t requests_bytes_max = 64U << 20U;           ///< being read or answered, of all connections
   std::chrono::milliseconds idle_timeout{60'000};        ///< between requests
   std::chrono::milliseconds read_timeout{10'000};        ///< of a whole request from its first byte
   std::chrono::milliseconds write_timeout{10'000};       ///< of a response; of one event in a stream

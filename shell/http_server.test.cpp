@@ -210,6 +210,43 @@ TEST_F(http_server_test, closes_those_that_ask_for_nothing_where_others_need_the
   EXPECT_THAT(read_some(slow), StartsWith("HTTP/1.1 200 "));
 }
 
+TEST_F(http_server_test, refuses_headers_that_leave_open_where_a_request_ends) {
+  serve();
+  const std::string inner = "POST /inner HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n";
+  const std::vector<std::pair<std::string, std::string>> table{
+      {"Host: x\r\nTransfer-Encoding: gzip\r\n", "501"},
+      {"Host: x\r\nTransfer-Encoding: identity\r\n", "501"},
+      {"Host: x\r\nTransfer-Encoding: xchunked\r\n", "501"},
+      {"Host: x\r\nTransfer-Encoding: gzip, chunked\r\n", "501"},
+      {"Host: x\r\nExpect: dance\r\nContent-Length: 0\r\n", "417"},
+      {"Content-Length: 0\r\n", "400"},
+      {"Host: x\r\nHost: y\r\nContent-Length: 0\r\n", "400"}};
+  for (const auto& [headers, status] : table) {
+    auto socket = connect();
+    asio::write(socket, asio::buffer("POST /a HTTP/1.1\r\n" + headers + "\r\n" + inner));
+    const auto all = read_all(socket);
+    EXPECT_THAT(all, StartsWith("HTTP/1.1 " + status)) << headers;
+    EXPECT_EQ(all.find("HTTP/1.1 2"), std::string::npos) << headers << all;
+  }
+}
+
+TEST_F(http_server_test, bounds_what_unfinished_requests_of_all_connections_hold) {
+  serve({.listen_address = {}, .requests_bytes_max = 100'000});
+  auto greedy = connect();
+  asio::write(greedy,
+              asio::buffer("POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 90000\r\n\r\n" + std::string(80'000, 'x')));
+  auto next = connect();
+  asio::write(next,
+              asio::buffer("POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 90000\r\n\r\n" + std::string(90'000, 'x')));
+  EXPECT_THAT(read_all(next), StartsWith("HTTP/1.1 503 "));
+  asio::write(greedy, asio::buffer(std::string(10'000, 'x')));
+  EXPECT_THAT(read_some(greedy), StartsWith("HTTP/1.1 200 "));
+  auto last = connect();
+  asio::write(last,
+              asio::buffer("POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 90000\r\n\r\n" + std::string(90'000, 'x')));
+  EXPECT_THAT(read_some(last), StartsWith("HTTP/1.1 200 ")) << "what was held was given back";
+}
+
 TEST_F(http_server_test, a_slow_reader_of_a_stream_loses_events_and_is_told_how_many) {
   serve();
   auto socket = connect();

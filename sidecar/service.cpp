@@ -3,6 +3,7 @@
 #include "mesh/base/endpoint.hpp"
 #include "sidecar/discovery.hpp"
 #include "sidecar/handlers.hpp"
+#include "sidecar/log_budget.hpp"
 #include "sidecar/member_cache.hpp"
 #include "sidecar/memory.hpp"
 #include "sidecar/sdk_server.hpp"
@@ -30,10 +31,11 @@ using namespace std::chrono_literals;
 
 constexpr auto tick_interval = 1s;
 constexpr auto check_timeout = 2s;
-constexpr std::uint32_t retry_ticks = 30;  ///< until files that could not be used are read again
-constexpr auto drain_slack = 1s;           ///< over drainTimeout, for the core to end by itself
-constexpr auto flush_time = 200ms;         ///< for the last answers and goodbyes to leave
-constexpr auto escalation_drain_max = 5s;  ///< a node that is to be restarted does not linger
+constexpr std::uint32_t event_lines_max = 20;  ///< of each kind, from tick to tick
+constexpr std::uint32_t retry_ticks = 30;      ///< until files that could not be used are read again
+constexpr auto drain_slack = 1s;               ///< over drainTimeout, for the core to end by itself
+constexpr auto flush_time = 200ms;             ///< for the last answers and goodbyes to leave
+constexpr auto escalation_drain_max = 5s;      ///< a node that is to be restarted does not linger
 /// The greatest value, and what JSON may need beyond its CBOR.
 constexpr std::size_t sdk_body_bytes_max = value_bytes_max + (256U << 10U);
 constexpr duration wall_step_told = 5ms;    ///< less is not worth a word to the node
@@ -100,6 +102,7 @@ class service {
   asio::io_context io_{1};
   exit_code outcome_ = exit_code::drained;
   bool draining_ = false;
+  log_budget lines_{event_lines_max};
   bool signalled_ = false;
   bool finishing_ = false;
   int ticks_ = 0;
@@ -273,7 +276,7 @@ void service::announce(const node::notify& told) {
   events_.publish(told.type, told.document);
   if (streams_) streams_->happened(told.type, told.document);
   const auto level = level_of(told.type);
-  if (shell::log::enabled(level)) {
+  if (shell::log::enabled(level) && lines_.admit(told.type)) {
     shell::log::write(level, told.type, {{.key = "event", .content = told.document.json_text(), .raw_json = true}});
   }
 }
@@ -303,6 +306,10 @@ void service::arm_tick() {
 }
 
 void service::tick() {
+  lines_.renew([](const std::string& kind, std::uint64_t count) {
+    shell::log::warn("more events of a kind in a second than are logged; the stream of events has all",
+                     {{"event", kind}, {"count", count}});
+  });
   if (++ticks_ == settled_after) drop_startup_pages();
   if (config_files_.changed()) reload_config();
   if (tls_files_.changed()) reload_certificates();

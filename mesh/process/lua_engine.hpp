@@ -117,6 +117,7 @@ class lua_engine {
   void abandon(lua_process& of, const scope& where, const exit_reason& reason);
   void keep_account(lua_process& of, const lua_job& job) const noexcept;
   void collect_garbage();
+  void collect_after_a_feast();
 
   // ---- lua_versions.cpp ----
   [[nodiscard]] result<void> load(const lua_source& source, const limits_spec& limits, std::uint64_t version);

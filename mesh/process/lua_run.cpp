@@ -21,6 +21,7 @@ constexpr std::uint64_t measure_ratio = 16;
 constexpr std::uint16_t unmeasured_max = 16;
 constexpr std::size_t spare_threads_max = 8;
 constexpr std::size_t garbage_min = 64U << 10U;  ///< that is worth a collection
+constexpr std::size_t feast_min = 32U << 20U;
 constexpr std::size_t scratch_kept_max = 64U << 10U;
 
 std::string limit_text(const lua_meter& meter) {
@@ -254,6 +255,7 @@ outcome lua_engine::go_on(lua_process& of, const scope& where) {
 }
 
 outcome lua_engine::outcome_of(lua_process& of, lua_job& job, value reply) {
+  collect_after_a_feast();
   switch (job.ended) {
     case ending::fine:
       if (job.wishes.stop && job.later) return exits{std::move(*job.wishes.stop), {}};
@@ -291,6 +293,12 @@ void lua_engine::grant(lua_process& of, lua_job& job) {
   }
   if (job.wishes.timeout) self.receive_timeout(*job.wishes.timeout);
   if (job.wishes.hibernate) collect_garbage();
+}
+
+/// A callback that needed much, and keeps little, leaves its garbage to a collector that has no reason to hurry.
+void lua_engine::collect_after_a_feast() {
+  const auto heap = static_cast<std::size_t>(lua_gc(host_->state, LUA_GCCOUNT)) << 10U;
+  if (heap > heap_after_collection_ * 4 + feast_min) collect_garbage();
 }
 
 /// All processes of the class share a heap, and to walk it takes its size: only where there may be much to give back.

@@ -61,12 +61,15 @@ result<runtime::impl::route> runtime::impl::receiver(const process_name& name, m
   // Only methods that a class has become words, so their number is bounded by what operators deploy.
   const auto word = core.atoms().intern(method);
   if (!word) return fail(errc::overloaded, "this node has met as many method names as it may");
-  if (core.queued_bytes() >= settings.queued_bytes_max) {
+  const auto to = receiving(*klass, name);
+  if (!to) return fail(to.error());
+  // One process that is stuck must not keep the others from their work: an empty mailbox has a quarter more.
+  const bool idle = core.load_of(*to).waiting == 0;
+  const auto bytes_max = settings.queued_bytes_max + (idle ? settings.queued_bytes_max / 4 : 0);
+  if (core.queued_bytes() >= bytes_max) {
     return fail(errc::overloaded, "what waits in this node's mailboxes holds " + std::to_string(core.queued_bytes()) +
                                       " bytes, as much as it may; retry later");
   }
-  const auto to = receiving(*klass, name);
-  if (!to) return fail(to.error());
   // Of a call the kernel says so itself, or makes room, or lets it wait.
   const auto most = klass->spec.limits.mailbox_max;
   if (kind == message_kind::cast && klass->spec.limits.mailbox_policy != kernel::overflow::drop_oldest &&

@@ -232,7 +232,7 @@ class runtime {
     node_id node;
     std::uint64_t seed = 1;
     std::uint32_t processes_max = 2'000'000;
-    std::size_t queued_bytes_max = 128U << 20U;  ///< what waits in all mailboxes together, methods and arguments
+    std::size_t queued_bytes_max = 128U << 20U;  ///< what waits in all mailboxes together; a quarter more for empty ones
     /// Makes the behaviours of a class, as make_type does; empty: make_type.
     std::function<result<std::unique_ptr<behaviour_type>>(const class_spec&)> make{};
     /// A clock to time callbacks that are traced; nothing depends on it. None: they are not timed.

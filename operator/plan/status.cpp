@@ -72,7 +72,7 @@ outcome judge_template(const situation& now) {
                       counts_containers ? " (the first container is the sidecar, then come the template's)" : "")};
 }
 
-outcome judge_ready(const situation& now, const pods_state& pods) {
+outcome judge_ready(const situation& now, const pods_state& pods, const certificates_state& certificates) {
   const auto joined = fmt::format("{}/{} pods joined", pods.joined, now.spec.replicas);
   if (!now.problems.empty()) {
     return {"False", "SpecInvalid",
@@ -86,12 +86,16 @@ outcome judge_ready(const situation& now, const pods_state& pods) {
     return {"False", std::string(reason_of(*now.seen.blocked)),
             fmt::format("{}: {}", joined, now.seen.blocked->message)};
   }
+  const auto& authority = certificates.authority;
+  const auto no_authority = authority.usable || authority.problem.empty()
+                                ? std::string{}
+                                : "; no certificate can be issued: " + authority.problem;
   if (pods.joined < now.spec.replicas) {
     return {"False", pods.unreachable > 0 ? "NodeLost" : "WaitingForPods",
-            with_trouble(joined, pods) + replacement_story(now)};
+            with_trouble(joined, pods) + replacement_story(now) + no_authority};
   }
   if (now.spec.replicas == 0) return {"True", "Empty", "no pods are wanted"};
-  return {"True", "AllJoined", with_trouble(joined, pods)};
+  return {"True", "AllJoined", with_trouble(joined, pods) + no_authority};
 }
 
 /// Ready is about the mesh; this is about the template's own containers.
@@ -335,7 +339,7 @@ void build_status(const situation& now, const findings& found, decision& out) {
     add_condition(status["conditions"], kube::find(mesh, {"status", "conditions"}), type, what.status, what.reason,
                   what.message, generation, now.now);
   };
-  add("Ready", judge_ready(now, found.pods));
+  add("Ready", judge_ready(now, found.pods, found.certificates));
   add("Progressing", judge_progress(now, found.pods));
   add("SpecValid", judge_spec(now));
   add("TemplateValid", judge_template(now));

@@ -9,6 +9,7 @@
 #include <boost/asio/connect.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/ssl.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core.hpp>
@@ -20,6 +21,7 @@
 #include <array>
 #include <chrono>
 #include <functional>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -38,23 +40,47 @@ namespace websocket = beast::websocket;
 using tcp = asio::ip::tcp;
 using boost::system::error_code;
 
-constexpr std::size_t sessions_max = 64;
+constexpr std::size_t sessions_max = 256;
 constexpr std::size_t relay_bytes = std::size_t{32} << 10;
 constexpr std::size_t message_bytes_max = std::size_t{4} << 20;
 constexpr std::chrono::seconds setup_timeout{30};
+constexpr std::chrono::milliseconds settle_time{200};  // of a connection to an earlier pod, after each answer
 constexpr char data_channel = 0;
 constexpr char error_channel = 1;
 constexpr std::size_t port_announcement = 3;  // the first message of a channel: its number and the port, two bytes
 
+/// A connection that is being relayed.
+struct relayed {
+  std::string target;
+  std::function<void()> close;
+  std::function<void()> redirected;
+  std::uint64_t parted = 0;  ///< since when its client sends no more, as a count; 0: it does
+};
+
 /// What all sessions of one forwarding share. Used on its one thread, but for last_error.
 struct shared_parts {
   server_address server;
-  std::string target;
+  std::string target;  ///< of connections to come
+  std::map<const void*, relayed> relayed_now;
   std::string verified_host;
   std::shared_ptr<credentials> keys;
+  std::chrono::milliseconds linger{};
   bool insecure = false;
   tls_report report;
   std::size_t sessions = 0;
+  std::uint64_t partings = 0;
+
+  /// Makes room for one more: ends the connection whose client may have left first. False if none may have.
+  bool let_one_go() {
+    relayed* first = nullptr;
+    for (auto& [session, each] : relayed_now) {
+      if (each.parted != 0 && (first == nullptr || each.parted < first->parted)) first = &each;
+    }
+    if (first == nullptr) return false;
+    first->parted = 0;
+    first->close();
+    return true;
+  }
 
   std::mutex mutex;
   std::string last_error;
@@ -75,12 +101,17 @@ class session : public std::enable_shared_from_this<session<Layer>> {
   template <class... LayerArguments>
   session(std::shared_ptr<shared_parts> shared, std::optional<tcp::socket> local, LayerArguments&&... arguments)
       : shared_(std::move(shared)),
+        target_(shared_->target),
         socket_(std::forward<LayerArguments>(arguments)...),
         resolver_(socket_.get_executor()),
+        parting_(socket_.get_executor()),
         local_(std::move(local)) {
     ++shared_->sessions;
   }
-  ~session() { --shared_->sessions; }
+  ~session() {
+    --shared_->sessions;
+    shared_->relayed_now.erase(this);
+  }
   session(const session&) = delete;
   session& operator=(const session&) = delete;
 
@@ -95,6 +126,7 @@ class session : public std::enable_shared_from_this<session<Layer>> {
   }
 
   void relay() {
+    shared_->relayed_now.emplace(this, relayed{target_, [this] { close(); }, [this] { leave_in_time(); }});
     socket_.binary(true);
     socket_.read_message_max(message_bytes_max);
     read_local();
@@ -107,6 +139,9 @@ class session : public std::enable_shared_from_this<session<Layer>> {
     beast::get_lowest_layer(socket_).async_connect(
         found, [self = this->shared_from_this()](error_code wrong, const tcp::endpoint&) {
           if (wrong) return self->refuse("cannot be reached: " + wrong.message());
+          // Whoever waits for an answer to a few bytes should not wait for the next few.
+          beast::get_lowest_layer(self->socket_).socket().set_option(tcp::no_delay{true}, wrong);
+          if (self->local_) self->local_->set_option(tcp::no_delay{true}, wrong);
           self->secure();
         });
   }
@@ -151,7 +186,7 @@ class session : public std::enable_shared_from_this<session<Layer>> {
     }));
     const auto bracketed = shared_->server.host.find(':') != std::string::npos;
     host_ = (bracketed ? "[" + shared_->server.host + "]" : shared_->server.host) + ":" + shared_->server.port;
-    socket_.async_handshake(answer_, host_, shared_->target, [self = this->shared_from_this()](error_code wrong) {
+    socket_.async_handshake(answer_, host_, target_, [self = this->shared_from_this()](error_code wrong) {
       if (wrong == websocket::error::upgrade_declined) return self->declined();
       if (wrong) return self->refuse("no WebSocket: " + wrong.message());
       self->finish_setup(std::nullopt);
@@ -160,7 +195,7 @@ class session : public std::enable_shared_from_this<session<Layer>> {
 
   void declined() {
     const response answer{.status = static_cast<int>(answer_.result_int()), .retry_after = {}, .body = answer_.body()};
-    const request what{.what = verb::get, .method = "GET", .path = shared_->target, .plural = "pods"};
+    const request what{.what = verb::get, .method = "GET", .path = target_, .plural = "pods"};
     finish_setup(to_error(parse_status(answer), what));
   }
 
@@ -176,14 +211,33 @@ class session : public std::enable_shared_from_this<session<Layer>> {
   void read_local() {
     local_->async_read_some(asio::buffer(outgoing_.data() + 1, outgoing_.size() - 1),
                             [self = this->shared_from_this()](error_code wrong, std::size_t count) {
-                              // There is no half-close in this protocol: what the pod still sends is passed on.
-                              if (wrong == asio::error::eof) return;
+                              if (wrong == asio::error::eof) return self->part();
                               if (wrong) return self->close();
                               self->write_remote(count);
                             });
   }
 
+  // There is no half-close in this protocol: what the pod still sends is passed on, while it does.
+  void part() {
+    parts_ = true;
+    shared_->relayed_now.at(this).parted = ++shared_->partings;
+    leave_in_time();
+  }
+
+  // Closes what may have come to its end, if nothing happens for a while: the client sends no more, or new ones go to
+  // another pod and this one's last word was the pod's.
+  void leave_in_time() {
+    const bool settles = answered_ && target_ != shared_->target;
+    if (!settles && !parts_) return;
+    parting_.expires_after(settles ? settle_time : shared_->linger);
+    parting_.async_wait([self = this->shared_from_this()](error_code wrong) {
+      if (!wrong) self->close();
+    });
+  }
+
   void write_remote(std::size_t count) {
+    answered_ = false;
+    parting_.cancel();
     outgoing_[0] = data_channel;
     socket_.async_write(asio::buffer(outgoing_.data(), count + 1),
                         [self = this->shared_from_this()](error_code wrong, std::size_t) {
@@ -217,20 +271,27 @@ class session : public std::enable_shared_from_this<session<Layer>> {
     asio::async_write(*local_, asio::buffer(message.data() + 1, message.size() - 1),
                       [self = this->shared_from_this()](error_code wrong, std::size_t) {
                         if (wrong) return self->close();
+                        self->answered_ = true;
+                        self->leave_in_time();
                         self->read_remote();
                       });
   }
 
   void close() {
     error_code ignored;
+    parting_.cancel();
     local_->shutdown(tcp::socket::shutdown_both, ignored);
     local_->close(ignored);
     beast::get_lowest_layer(socket_).close();
   }
 
   std::shared_ptr<shared_parts> shared_;
+  const std::string target_;
   websocket::stream<Layer, false> socket_;  // without permessage-deflate: nobody asks for it
   tcp::resolver resolver_;
+  asio::steady_timer parting_;
+  bool parts_ = false;    ///< the local client sends no more
+  bool answered_ = true;  ///< it waits for nothing that is known
   std::optional<tcp::socket> local_;
   established then_;
   websocket::response_type answer_;
@@ -253,6 +314,11 @@ struct port_forward::state {
   ~state() {
     io.stop();
     if (thread.joinable()) thread.join();
+  }
+
+  [[nodiscard]] std::string target_of(const object_key& pod, std::uint16_t pod_port) const {
+    return shared->server.prefix + requests::get(resources::pods, pod).path +
+           "/portforward?ports=" + std::to_string(pod_port);
   }
 
   // Sets a WebSocket up; relays between it and `local` if that is given and all went well.
@@ -289,12 +355,12 @@ struct port_forward::state {
         });
         return;
       }
-      if (shared->sessions < sessions_max) {
+      if (shared->sessions < sessions_max || shared->let_one_go()) {
         begin(std::move(local), [this](const std::optional<error>& failure) {
           if (failure) shared->failed(failure->context);
         });
       } else {
-        shared->failed("over 64 connections at a time");
+        shared->failed("over " + std::to_string(sessions_max) + " connections at a time");
       }
       accept();
     });
@@ -318,6 +384,22 @@ port_forward::~port_forward() = default;
 
 std::uint16_t port_forward::local_port() const noexcept { return state_->port; }
 
+void port_forward::redirect(const object_key& pod, std::uint16_t pod_port) {
+  asio::post(state_->io, [shared = state_->shared, target = state_->target_of(pod, pod_port)]() mutable {
+    shared->target = std::move(target);
+    for (const auto& [session, each] : shared->relayed_now)
+      each.redirected();
+  });
+}
+
+void port_forward::drop_earlier() {
+  asio::post(state_->io, [shared = state_->shared] {
+    for (const auto& [session, each] : shared->relayed_now) {
+      if (each.target != shared->target) each.close();
+    }
+  });
+}
+
 std::string port_forward::last_error() const {
   const std::lock_guard lock{state_->shared->mutex};
   return state_->shared->last_error;
@@ -332,10 +414,10 @@ result<std::unique_ptr<port_forward>> port_forward::open(const cluster_config& c
   auto& shared = *made->shared;
   shared.server = std::move(*server);
   shared.keys = std::make_shared<credentials>(config);
+  shared.linger = options.linger;
   shared.insecure = config.insecure;
   shared.verified_host = config.tls_server_name.empty() ? shared.server.host : config.tls_server_name;
-  shared.target = shared.server.prefix + requests::get(resources::pods, options.pod).path +
-                  "/portforward?ports=" + std::to_string(options.pod_port);
+  shared.target = made->target_of(options.pod, options.pod_port);
   if (auto listening = made->listen(options.local_port); !listening) return fail(listening.error());
 
   std::optional<error> failure = error{errc::unavailable, "port forwarding: no answer"};

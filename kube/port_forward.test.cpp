@@ -12,6 +12,7 @@
 
 #include <arpa/inet.h>
 #include <atomic>
+#include <memory>
 #include <mutex>
 #include <sys/socket.h>
 #include <thread>
@@ -52,6 +53,8 @@ class fake_kubelet {
     return {.server = "http://127.0.0.1:" + std::to_string(acceptor_.local_endpoint().port()) + "/prefix",
             .token = "secret"};
   }
+  [[nodiscard]] int open() const { return open_; }              ///< WebSockets that are being served
+  [[nodiscard]] int waited_for() const { return waited_for_; }  ///< messages "wait", which are not echoed
   std::vector<std::string> asked() {
     const std::lock_guard lock{mutex_};
     return asked_;
@@ -93,6 +96,8 @@ class fake_kubelet {
         [](websocket::response_type& answer) { answer.set("Sec-WebSocket-Protocol", "v4.channel.k8s.io"); }));
     socket.accept(upgrade, wrong);
     socket.binary(true);
+    ++open_;
+    const std::shared_ptr<void> counted{nullptr, [this](void*) { --open_; }};
     const auto send = [&](std::string message) { socket.write(asio::buffer(message), wrong); };
     using namespace std::string_literals;
     if (target.find("/garbage/") != std::string::npos) return send("\x09nonsense"s);
@@ -106,6 +111,14 @@ class fake_kubelet {
       socket.read(message, wrong);
       if (wrong) return;
       const std::string text{static_cast<const char*>(message.cdata().data()), message.size()};
+      if (text == "\0wait"s) {
+        ++waited_for_;
+        continue;
+      }
+      if (text == "\0where"s) {
+        send("\0"s + target);
+        continue;
+      }
       if (text == "\0bye"s) return socket.close(websocket::close_code::normal, wrong);
       send(text);
     }
@@ -114,6 +127,8 @@ class fake_kubelet {
   asio::io_context io_;
   tcp::acceptor acceptor_;
   std::atomic<bool> stopping_{false};
+  std::atomic<int> open_{0};
+  std::atomic<int> waited_for_{0};
   std::mutex mutex_;
   std::vector<std::string> asked_;
   std::vector<int> handles_;
@@ -173,6 +188,74 @@ TEST(port_forward, the_pods_end_of_a_connection_is_ours) {
   local_client local{(*forward)->local_port()};
   local.write("bye");
   EXPECT_EQ(local.read(1), "");
+}
+
+const std::string other_pod = "/prefix/api/v1/namespaces/ns/pods/other/portforward?ports=81";
+
+TEST(port_forward, goes_to_another_pod_at_the_same_port_and_what_waits_for_an_answer_has_it_first) {
+  fake_kubelet kubelet;
+  const auto forward = port_forward::open(kubelet.config(), {.pod = {"ns", "echo"}, .pod_port = 8080});
+  ASSERT_TRUE(forward);
+  const auto port = (*forward)->local_port();
+  local_client rests{port};
+  rests.write("here");
+  ASSERT_EQ(rests.read(4), "here");
+  local_client waits{port};
+  waits.write("wait");
+  ASSERT_TRUE(eventually([&] { return kubelet.waited_for() == 1; }));
+  (*forward)->redirect({"ns", "other"}, 81);
+  EXPECT_EQ(rests.read(1), "") << "so that its client comes anew";
+  local_client later{port};
+  later.write("where");
+  EXPECT_EQ(later.read(other_pod.size()), other_pod);
+  EXPECT_EQ((*forward)->local_port(), port);
+  waits.write("the answer");
+  EXPECT_EQ(waits.read(10), "the answer");
+  EXPECT_EQ(waits.read(1), "");
+  later.write("goes on");
+  EXPECT_EQ(later.read(7), "goes on");
+}
+
+TEST(port_forward, connections_to_a_pod_that_is_no_more_wait_for_nothing) {
+  fake_kubelet kubelet;
+  const auto forward = port_forward::open(kubelet.config(), {.pod = {"ns", "echo"}, .pod_port = 8080});
+  ASSERT_TRUE(forward);
+  local_client earlier{(*forward)->local_port()};
+  earlier.write("wait");
+  ASSERT_TRUE(eventually([&] { return kubelet.waited_for() == 1; }));
+  (*forward)->redirect({"ns", "other"}, 81);
+  (*forward)->drop_earlier();
+  EXPECT_EQ(earlier.read(1), "");
+}
+
+TEST(port_forward, a_client_that_left_is_let_go_though_its_server_does_not_know) {
+  fake_kubelet kubelet;
+  const auto forward = port_forward::open(
+      kubelet.config(), {.pod = {"ns", "echo"}, .pod_port = 8080, .linger = std::chrono::milliseconds{20}});
+  ASSERT_TRUE(forward);
+  ASSERT_TRUE(eventually([&] { return kubelet.open() == 0; })) << "the first was a probe";
+  {
+    local_client local{(*forward)->local_port()};
+    local.write("x");
+    ASSERT_EQ(local.read(1), "x");
+    EXPECT_EQ(kubelet.open(), 1);
+  }
+  EXPECT_TRUE(eventually([&] { return kubelet.open() == 0; }));
+}
+
+TEST(port_forward, clients_that_left_take_no_place_from_those_that_come) {
+  fake_kubelet kubelet;
+  const auto forward = port_forward::open(
+      kubelet.config(), {.pod = {"ns", "echo"}, .pod_port = 8080, .linger = std::chrono::minutes{10}});
+  ASSERT_TRUE(forward);
+  local_client stays{(*forward)->local_port()};
+  for (int i = 0; i < 300; ++i) {
+    local_client local{(*forward)->local_port()};
+    local.write("x");
+    ASSERT_EQ(local.read(1), "x") << i << " " << (*forward)->last_error();
+  }
+  stays.write("here");
+  EXPECT_EQ(stays.read(4), "here");
 }
 
 TEST(port_forward, a_refusal_is_an_error_at_once_with_the_servers_words) {

@@ -15,7 +15,7 @@ struct command {
   std::string_view options;  ///< its own; those of every command are added
 };
 
-constexpr std::array<command, 23> commands{{
+constexpr std::array<command, 24> commands{{
     {"nodes", "Nodes of the mesh", ""},
     {"processes", "Processes of the mesh", "--class --limit --local"},
     {"classes", "Classes, and what is wrong with them", ""},
@@ -36,6 +36,7 @@ constexpr std::array<command, 23> commands{{
     {"resume", "Let a suspended process go on", ""},
     {"release", "Let a process that was given up start again", ""},
     {"events", "Follow what happens, until Ctrl-C", ""},
+    {"attach", "Reach the mesh from this machine", "--port"},
     {"app", "A small app for demonstrations", "--class --keys --interval-ms"},
     {"completion", "A script for your shell", ""},
     {"version", "The version", ""},
@@ -80,7 +81,7 @@ _orrery_read() {
       --sidecar|--mesh) (( $# > 1 )) && given+=("$1" "$2") && shift;;
       --kubeconfig|--context) (( $# > 1 )) && given+=("$1" "$2") && reach+=("$1" "$2") && shift;;
       -n|--namespace) (( $# > 1 )) && given+=("$1" "$2") && space=("$1" "$2") && shift;;
-      -o|--output|--timeout|--class|--limit|--reason|--if-version|--by|--depth|--seconds|--interval|--keys|--interval-ms) (( $# > 1 )) && shift;;
+      -o|--output|--timeout|--class|--limit|--reason|--if-version|--by|--depth|--seconds|--interval|--keys|--interval-ms|--port) (( $# > 1 )) && shift;;
       -*) ;;
       *) if [[ -z $command ]]; then command=$1; else operands=$((operands + 1)); fi;;
     esac
@@ -98,7 +99,7 @@ _orrery_candidates() {
     --class) _orrery_classes; return;;
     --by) echo mailbox age memory reductions messages; return;;
     --depth) echo 0 1 2; return;;
-    --sidecar|--limit|--reason|--if-version|--seconds|--interval|--keys|--interval-ms) return;;
+    --sidecar|--limit|--reason|--if-version|--seconds|--interval|--keys|--interval-ms|--port) return;;
   esac
   local own=''
   case $command in
@@ -225,6 +226,7 @@ complete -c orrery -n '__fish_seen_subcommand_from trace' -l seconds -x -d 'For 
 complete -c orrery -n '__fish_seen_subcommand_from groups' -l prefix -x -d 'Only what begins with this'
 complete -c orrery -n '__fish_seen_subcommand_from kill' -l reason -x -d 'What its exit reason says'
 complete -c orrery -n '__fish_seen_subcommand_from set' -l if-version -x -d 'Only at this version'
+complete -c orrery -n '__fish_seen_subcommand_from attach' -l port -x -d 'Local port'
 complete -c orrery -n '__fish_seen_subcommand_from app' -l keys -x -d 'How many processes'
 complete -c orrery -n '__fish_seen_subcommand_from app' -l interval-ms -x -d 'Pause between calls'
 )~";

@@ -31,7 +31,7 @@ failures=0
 # What is typed (the last word is the one that TAB is pressed in) | what is offered.
 cat >"$work/table" <<'TXT'
 orrery ca|call cast
-orrery |nodes processes classes tree top crashes trace groups registry publish call cast inspect kill stop state suspend resume release events app completion version
+orrery |nodes processes classes tree top crashes trace groups registry publish call cast inspect kill stop state suspend resume release events attach app completion version
 orrery --mesh demo c|classes crashes call cast completion
 orrery -o |table wide json
 orrery nodes --output w|wide
@@ -57,6 +57,8 @@ orrery processes --class |cart
 orrery processes --l|--limit --local
 orrery kill --r|--reason
 orrery nodes --t|--timeout
+orrery attach --mesh demo --p|--port
+orrery attach --mesh |demo
 TXT
 
 offered_bash() {

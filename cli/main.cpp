@@ -1,3 +1,4 @@
+#include "cli/attach.hpp"
 #include "cli/commands.hpp"
 #include "cli/completion.hpp"
 #include "cli/follow.hpp"
@@ -7,9 +8,11 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <functional>
+#include <string_view>
 #include <unistd.h>
 
 namespace {
@@ -23,6 +26,7 @@ constexpr const char* footer = R"(Examples:
   orrery processes --class counter -o wide
   orrery --mesh demo -n default nodes        # from outside, through the Kubernetes API
   kubectl orrery --mesh demo events
+  orrery attach --mesh demo -- python3 explore.py
 
 Exit codes:
   0  it was done
@@ -30,8 +34,22 @@ Exit codes:
   2  wrong usage, or an argument that is not JSON
   3  the sidecar cannot be reached
   4  Kubernetes refused, or has no such mesh or no ready pod of it
+  attach -- COMMAND ends with the command's: 128+N if signal N ended it, 127 if it is not found, 126 if it cannot be run
 
 Environment: ORRERY_SIDECAR (as --sidecar), KUBECONFIG, NO_COLOR.)";
+
+constexpr const char* attach_footer =
+    R"(Forwards a local port to the sidecar of a ready pod of the mesh, through the Kubernetes API, and says where. When that pod
+is not ready any more it goes on through another, at the same port. Until Ctrl-C or SIGTERM; with -o json, which prints
+{"url", "pod", "mesh", "namespace"}, also until nobody reads its output any more. With COMMAND: runs it, with
+ORRERY_SIDECAR and ORRERY_MESH set, passes signals on, and ends with its exit status.
+
+  orrery attach --mesh demo                            # then, in another shell: export ORRERY_SIDECAR=...
+  orrery attach --mesh demo -- orrery call counter/a get
+  orrery attach --mesh demo -n shop --port 3600 -- bash
+
+It needs to list and watch pods, and to get or create pods/portforward. Nothing is left behind.
+)";
 
 /// Of each command; what all have in common is told once, by `orrery --help`.
 constexpr const char* command_footer =
@@ -53,6 +71,8 @@ struct choices {
   std::size_t trace_limit = 1000;
   std::size_t trace_seconds = 60;
   app_options demo;
+  attach_options attaching;
+  bool attaches = false;  ///< the command is one that makes a port of its own
   std::size_t demo_interval_ms = 10;
 };
 
@@ -170,6 +190,12 @@ void declare(CLI::App& app, choices& given, action& chosen) {
   auto* following = command("events", "Follow what a node, or with --mesh every node, sees and does, until Ctrl-C",
                             [](session& s) { return events(s); });
   following->parse_complete_callback([&given] { given.follows = true; });
+  auto* attached = command("attach", "Reach the mesh from this machine: a local port, or a command that has it", {});
+  attached->footer(std::string(attach_footer) + "\n" + command_footer);
+  attached->add_option("--port", given.attaching.port, "Local port (default: any that is free)")
+      ->check(CLI::Range(1, 65535));
+  attached->add_option("COMMAND", given.attaching.command, "After --: what to run, and its arguments");
+  attached->parse_complete_callback([&given] { given.attaches = true; });
   auto* demo =
       command("app", "A small app: calls counters, and prints each second how that went", [&given](session& s) {
         given.demo.interval = std::chrono::milliseconds{given.demo_interval_ms};
@@ -214,6 +240,24 @@ exit_code wrong_usage(const CLI::App& app, const CLI::ParseError& why) {
   const auto where = chosen.empty() ? std::string() : chosen.front()->get_name() + " ";
   std::fprintf(stderr, "orrery: invalid_argument: %s; see orrery %s--help\n", what.c_str(), where.c_str());
   return exit_code::usage;
+}
+
+/// What stands after -- as it was typed: the parser would take [1,2] for two words.
+std::vector<std::string> words_after_dashes(int argc, char** argv) {
+  auto** const end = argv + argc;
+  auto** const dashes = std::find(argv, end, std::string_view("--"));
+  return dashes == end ? std::vector<std::string>() : std::vector<std::string>(dashes + 1, end);
+}
+
+int run_attach(choices& given, std::vector<std::string> command) {
+  const auto refuse = [](const char* why) {
+    std::fprintf(stderr, "orrery: invalid_argument: %s; see orrery attach --help\n", why);
+    return static_cast<int>(exit_code::usage);
+  };
+  if (given.target.mesh.empty()) return refuse("attach needs --mesh NAME");
+  if (command.empty() && !given.attaching.command.empty()) return refuse("a command to run stands after --");
+  given.attaching.command = std::move(command);
+  return attach(given.target, given.attaching, given.form == "json" ? output::json : output::table);
 }
 
 exit_code run(const choices& given, const action& chosen) {
@@ -271,5 +315,6 @@ int main(int argc, char** argv) {
     std::fputs(completion(given.shell)->c_str(), stdout);
     return 0;
   }
+  if (given.attaches) return run_attach(given, words_after_dashes(argc, argv));
   return static_cast<int>(run(given, chosen));
 }

@@ -202,6 +202,10 @@ TEST_F(orrery_program, what_goes_wrong_has_an_exit_code_and_says_what_to_do) {
   EXPECT_THAT(unreachable.err, HasSubstr("cannot reach http://127.0.0.1:1: Connection refused"));
   EXPECT_EQ(run("nodes --sidecar nonsense").code, 2);
   EXPECT_EQ(run("nodes --mesh demo --kubeconfig /nonexistent").code, 4);
+  EXPECT_THAT(run("attach").err, HasSubstr("attach needs --mesh NAME"));
+  EXPECT_EQ(run("attach --mesh demo ls").code, 2);
+  EXPECT_EQ(run("attach --mesh demo --port 0").code, 2);
+  EXPECT_EQ(run("attach --mesh demo --kubeconfig /nonexistent -- ls -l").code, 4);
 }
 
 TEST_F(orrery_program, a_server_that_is_no_sidecar_is_recognised) {

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <charconv>
 #include <utility>
 
@@ -26,16 +27,29 @@ const kube::json* sidecar_in(const kube::json& pod, std::string_view part,
   return nullptr;
 }
 
+/// A refusal for want of rights, with what a Role would have to say.
+error with_rule(error why, std::string_view resource, std::string_view verbs, const std::string& name_space) {
+  if (why.code == errc::forbidden) {
+    why.context += fmt::format(
+        R"(; what is missing is a Role in namespace '{}' with the rule {{apiGroups: [""], resources: [{}], )"
+        "verbs: [{}]}}",
+        name_space, resource, verbs);
+  }
+  return why;
+}
+
 }  // namespace
 
+bool is_ready(const kube::json& pod) {
+  if (kube::is_deleting(pod)) return false;
+  const auto* sidecar = sidecar_in(pod, "status", {"containerStatuses", "initContainerStatuses"});
+  const auto* ready = sidecar == nullptr ? nullptr : kube::find(*sidecar, {"ready"});
+  return ready != nullptr && *ready == true;
+}
+
 const kube::json* ready_pod(const std::vector<kube::json>& pods) {
-  for (const auto& pod : pods) {
-    if (kube::is_deleting(pod)) continue;
-    const auto* sidecar = sidecar_in(pod, "status", {"containerStatuses", "initContainerStatuses"});
-    const auto* ready = sidecar == nullptr ? nullptr : kube::find(*sidecar, {"ready"});
-    if (ready != nullptr && *ready == true) return &pod;
-  }
-  return nullptr;
+  const auto found = std::find_if(pods.begin(), pods.end(), is_ready);
+  return found == pods.end() ? nullptr : &*found;
 }
 
 std::uint16_t sdk_port_of(const kube::json& pod) {
@@ -76,7 +90,7 @@ result<mesh_pods> open_mesh(const target_options& options) {
   if (out.name_space.empty()) out.name_space = out.config.default_namespace;
   auto pods =
       out.api->list_all(kube::resources::pods, out.name_space, {.label_selector = out.selector, .field_selector = {}});
-  if (!pods) return fail(pods.error());
+  if (!pods) return fail(with_rule(pods.error(), "pods", "list, watch", out.name_space));
   out.pods = std::move(pods->items);
   return out;
 }
@@ -87,27 +101,31 @@ error no_such_mesh(const mesh_pods& seen) {
                       seen.name_space)};
 }
 
-result<target> open_target(const target_options& options) {
-  if (options.mesh.empty()) {
-    const auto url = parse_url(options.sidecar);
-    if (!url) return fail(url.error());
-    return target{*url, {}, nullptr};
-  }
-  const auto seen = open_mesh(options);
-  if (!seen) return fail(seen.error());
-  if (seen->pods.empty()) return fail(no_such_mesh(*seen));
-  const auto* chosen = ready_pod(seen->pods);
+result<target> reach(const mesh_pods& seen, std::uint16_t local_port) {
+  if (seen.pods.empty()) return fail(no_such_mesh(seen));
+  const auto* chosen = ready_pod(seen.pods);
   if (chosen == nullptr) {
     return fail(errc::not_found, fmt::format("no pod of mesh '{0}' in namespace '{1}' has a ready sidecar; 'kubectl -n "
                                              "{1} describe pmesh {0}' tells why",
-                                             seen->mesh, seen->name_space));
+                                             seen.mesh, seen.name_space));
   }
   std::string pod(kube::name_of(*chosen));
-  auto forward =
-      kube::port_forward::open(seen->config, {.pod = {seen->name_space, pod}, .pod_port = sdk_port_of(*chosen)});
-  if (!forward) return fail(forward.error());
+  auto forward = kube::port_forward::open(
+      seen.config, {.pod = {seen.name_space, pod}, .pod_port = sdk_port_of(*chosen), .local_port = local_port});
+  // Which of the two verbs is asked for depends on the age of the cluster.
+  if (!forward) return fail(with_rule(forward.error(), "pods/portforward", "get, create", seen.name_space));
   const http_url url{"127.0.0.1", (*forward)->local_port()};
-  return target{url, std::move(pod), *std::move(forward)};
+  return target{url, std::move(pod), std::string(kube::uid_of(*chosen)), *std::move(forward)};
+}
+
+result<target> open_target(const target_options& options) {
+  if (!options.mesh.empty()) {
+    const auto seen = open_mesh(options);
+    return seen ? reach(*seen, 0) : fail(seen.error());
+  }
+  const auto url = parse_url(options.sidecar);
+  if (!url) return fail(url.error());
+  return target{*url, {}, {}, nullptr};
 }
 
 }  // namespace orrery::cli

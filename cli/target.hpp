@@ -4,6 +4,7 @@
 #include "kube/port_forward.hpp"
 #include "mesh/base/result.hpp"
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -25,6 +26,7 @@ struct target_options {
 struct target {
   http_url url;
   std::string pod;  ///< through which pod, if through the Kubernetes API
+  std::string pod_uid;
   std::unique_ptr<kube::port_forward> forward;
 };
 
@@ -41,10 +43,15 @@ struct mesh_pods {
 [[nodiscard]] result<mesh_pods> open_mesh(const target_options& options);
 [[nodiscard]] error no_such_mesh(const mesh_pods& seen);
 
-/// Errors: invalid_argument (the URL); those of Kubernetes: not_found (no such mesh, or no ready pod), forbidden, ...
+/// Forwards a local port (0: any free one) to the sidecar of a ready pod. Errors: not_found (no such mesh, or no ready
+/// pod), io (the local port), those of Kubernetes. What it may not do is told with the rule that would let it.
+[[nodiscard]] result<target> reach(const mesh_pods& seen, std::uint16_t local_port);
+/// Errors: invalid_argument (the URL); those of open_mesh() and reach().
 [[nodiscard]] result<target> open_target(const target_options& options);
 
-/// The first pod whose sidecar is ready, whatever its app does; a terminating one is not. Null if there is none. Pure.
+/// Whether the sidecar of a pod is ready, whatever its app does; that of a terminating pod is not. Pure.
+[[nodiscard]] bool is_ready(const kube::json& pod);
+/// The first pod that is ready; null if there is none. Pure.
 [[nodiscard]] const kube::json* ready_pod(const std::vector<kube::json>& pods);
 
 /// Where the sidecar of a pod serves the app, as its command line says it. Pure.

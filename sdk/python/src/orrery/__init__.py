@@ -20,6 +20,11 @@ Hosting::
 
     orrery.run(Cart)
 
+Looking into a live mesh from a notebook::
+
+    with orrery.attach(mesh="demo") as mesh:
+        mesh.processes("cart")
+
 :mod:`orrery.sync` has the client for code without asyncio, :mod:`orrery.testing` runs processes in unit tests.
 """
 from ._client import Client, connect
@@ -27,10 +32,12 @@ from ._connection import Welcome
 from ._events import Event, Events
 from ._handlers import call, cast, info
 from ._host import Host
+from ._mesh import Found, Mesh, attach
 from ._names import Name
 from ._process import Process
 from ._retry import Retry
 from ._serve import run, serve
+from ._tables import Table
 from ._trace import traceparent
 from ._values import Value
 from ._version import __version__
@@ -40,8 +47,9 @@ from .errors import (EXECUTED, NOT_EXECUTED, UNKNOWN, AlreadyExists, Cancelled, 
 from .metrics import Metrics
 
 __all__ = [
-    "AlreadyExists", "Cancelled", "Client", "Conflict", "DeadlineExceeded", "Draining", "EXECUTED", "Event", "Events", "Forbidden", "GivenUp",
-    "Gone", "HandlerFailed", "Host", "InvalidArgument", "Isolated", "LimitExceeded", "Metrics", "NOT_EXECUTED", "Name", "NotFound", "OrreryError",
-    "Overloaded", "Process", "ProcessExited", "ProtocolError", "Refused", "Retry", "TooLarge", "UNKNOWN", "Unauthenticated", "Unavailable",
-    "Value", "Welcome", "__version__", "call", "cast", "connect", "info", "run", "serve", "traceparent",
+    "AlreadyExists", "Cancelled", "Client", "Conflict", "DeadlineExceeded", "Draining", "EXECUTED", "Event", "Events", "Forbidden", "Found",
+    "GivenUp", "Gone", "HandlerFailed", "Host", "InvalidArgument", "Isolated", "LimitExceeded", "Mesh", "Metrics", "NOT_EXECUTED", "Name",
+    "NotFound", "OrreryError", "Overloaded", "Process", "ProcessExited", "ProtocolError", "Refused", "Retry", "Table", "TooLarge", "UNKNOWN",
+    "Unauthenticated", "Unavailable", "Value", "Welcome", "__version__", "attach", "call", "cast", "connect", "info", "run", "serve",
+    "traceparent",
 ]

@@ -9,7 +9,7 @@ from mesh import Mesh, class_document
 from waiting import eventually
 
 NAMESPACE = "orrery-e2e"
-ORDER = ["install", "formation", "calls", "process_healing", "pod_healing", "supervision", "escalation", "app_hosted", "events", "scale", "delete", "classes_live", "bad_specs", "certificates",
+ORDER = ["install", "formation", "calls", "process_healing", "pod_healing", "supervision", "escalation", "app_hosted", "events", "attach", "scale", "delete", "classes_live", "bad_specs", "certificates",
          "rolling_update", "one_namespace", "operator_killed", "api_server_outage", "node_faults"]  # what everything else rests on comes first
 
 

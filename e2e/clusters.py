@@ -365,8 +365,20 @@ def install(cluster):
         cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", f"crd/{crd}.orrery.dev")
     cluster.kubectl("-n", SYSTEM, "delete", "pods", "-l", OPERATOR, "--wait=false")
     started = time.monotonic()
-    eventually(lambda: operator_ready(cluster), 60, "the operator is ready")
+    eventually(lambda: operator_ready(cluster) or operator_crashes(cluster), 60, "the operator is ready")
+    if (why := operator_crashes(cluster)) and not operator_ready(cluster):
+        raise RuntimeError(f"the operator does not start: {why}")
     return time.monotonic() - started
+
+
+def operator_crashes(cluster, namespace=SYSTEM):
+    """Its last words, where it has ended more than once."""
+    for pod in cluster.items("pods", namespace, OPERATOR):
+        for container in pod["status"].get("containerStatuses", []):
+            if container.get("restartCount", 0) > 1 and not pod["metadata"].get("deletionTimestamp"):
+                log = cluster.kubectl("-n", namespace, "logs", pod["metadata"]["name"], "--tail=1", check=False).stdout.strip()
+                return log or f"pod {pod['metadata']['name']} was restarted {container['restartCount']} times"
+    return None
 
 
 def remove_operator(cluster):

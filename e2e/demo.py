@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """./dev demo: a cluster, the operator, a mesh of three pods, and both levels of healing, live and in numbers."""
 import argparse
+import fcntl
 import json
 import pathlib
 import signal
@@ -266,6 +267,13 @@ def main():
         cluster = clusters.open_cluster("real", None, options.bin)
     else:
         cluster = EmbeddedCluster(ROOT / "build/demo", options.bin)
+        (ROOT / "build").mkdir(exist_ok=True)
+        alone = open(ROOT / "build/demo.lock", "w", encoding="utf-8")  # for as long as this runs
+        try:
+            fcntl.flock(alone, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            print("./dev demo: another demo of this checkout is running; end it first, or use its cluster: export KUBECONFIG=build/demo/kubeconfig", file=sys.stderr)
+            return 1
     end_by_signal()
     try:
         tour(cluster, options.once)

@@ -5,7 +5,21 @@
 
 #include <CLI/CLI.hpp>
 
+#include <string>
+#include <utility>
+
 namespace orrery::op {
+
+namespace {
+
+/// "$(POD_IP):8080" has no brackets where the pod's address is of IPv6.
+std::string with_brackets(std::string address) {
+  const auto port = address.rfind(':');
+  if (address.starts_with('[') || port == std::string::npos || address.find(':') == port) return address;
+  return "[" + address.substr(0, port) + "]" + address.substr(port);
+}
+
+}  // namespace
 
 parsed_options parse_options(int argc, const char* const* argv) {
   parsed_options out;
@@ -40,6 +54,7 @@ parsed_options parse_options(int argc, const char* const* argv) {
   } catch (const CLI::ParseError& error) {
     out.exit_code = app.exit(error) == 0 ? 0 : 2;
   }
+  to.metrics_address = with_brackets(std::move(to.metrics_address));
   return out;
 }
 

@@ -33,6 +33,13 @@ TEST(options, take_namespaces_repeatedly_and_no_leader_election) {
   EXPECT_EQ(parsed.chosen.log_level, "debug");
 }
 
+TEST(options, take_a_pods_address_of_either_kind_as_it_comes) {
+  EXPECT_EQ(parse({"--metrics-address", "10.0.0.7:8080"}).chosen.metrics_address, "10.0.0.7:8080");
+  EXPECT_EQ(parse({"--metrics-address", "fd00::7:8080"}).chosen.metrics_address, "[fd00::7]:8080");
+  EXPECT_EQ(parse({"--metrics-address", "[fd00::7]:8080"}).chosen.metrics_address, "[fd00::7]:8080");
+  EXPECT_EQ(parse({"--metrics-address", "off"}).chosen.metrics_address, "off");
+}
+
 TEST(options, refuse_what_they_do_not_know) {
   EXPECT_EQ(parse({"--namespace", "Not_A_Name"}).exit_code, 2);
   EXPECT_EQ(parse({"--log-level", "loud"}).exit_code, 2);

@@ -308,7 +308,7 @@ void service::arm_tick() {
 void service::tick() {
   lines_.renew([](const std::string& kind, std::uint64_t count) {
     shell::log::warn("more events of a kind in a second than are logged; the stream of events has all",
-                     {{"event", kind}, {"count", count}});
+                     {{"event", kind}, {"count", static_cast<std::int64_t>(count)}});
   });
   if (++ticks_ == settled_after) drop_startup_pages();
   if (config_files_.changed()) reload_config();

@@ -100,7 +100,7 @@ int run_load(lua_State* state) {
   lua_setupvalue(state, 1, 1);
   host_of(state).meter.begin(state, job.allowed_at_top_level, 0);  // from here on it is the script's own work
   lua_call(state, 0, 1);
-  if (!lua_istable(state, 1)) return wrong_script(state, "must return a table with init, call, cast or terminate");
+  if (!lua_istable(state, 1)) return wrong_script(state, "must return a table with at least call or cast");
   check_fields(state);
   job.loaded->init = collect_function(state, "init");
   job.loaded->terminate = collect_function(state, "terminate");

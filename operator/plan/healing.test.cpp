@@ -276,6 +276,38 @@ TEST(plan, a_pod_stuck_in_deletion_on_a_lost_host_is_removed_by_force_once_its_g
   EXPECT_FALSE(w.pods.contains(victim));
 }
 
+TEST(plan, an_update_goes_no_further_than_the_first_pod_whose_containers_do_not_work) {
+  world w;
+  w.form();
+  const auto before = w.pod_names();
+  w.set_spec("/template/spec/containers/0/image", "shop:broken");
+  w.settle();
+  const auto step = [&](bool app_ready, const std::string& ended) {
+    w.finish_deletions();
+    for (auto& [name, pod] : w.pods) {
+      if (std::find(before.begin(), before.end(), name) != before.end()) continue;
+      w.join(name);
+      json app{{"name", "app"}, {"ready", app_ready}};
+      if (!ended.empty()) app["lastState"]["terminated"]["finishedAt"] = ended;
+      pod["status"]["containerStatuses"].push_back(app);
+    }
+    w.settle();
+  };
+  const auto old_ones = [&] {
+    return std::count_if(before.begin(), before.end(), [&](const auto& name) { return w.pods.contains(name); });
+  };
+  step(false, "");
+  step(false, "");
+  EXPECT_EQ(old_ones(), 2) << "its app does not start";
+  step(true, pki::to_text(w.now - 1s));
+  EXPECT_EQ(old_ones(), 2) << "it runs, as it did before it ended a second ago";
+  w.now += 10s;
+  step(true, "");
+  for (int round = 0; round < 5; ++round)
+    step(true, "");
+  EXPECT_EQ(old_ones(), 0);
+}
+
 TEST(plan, a_pod_that_lingers_beyond_its_grace_is_named_while_the_others_wait_for_it) {
   world w;
   w.form();

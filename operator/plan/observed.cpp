@@ -92,6 +92,19 @@ std::optional<std::string> read_escalation(const json& sidecar, wall_time create
   return std::nullopt;
 }
 
+void read_ends(const json& pod, pod_view& out) {
+  const auto* statuses = kube::find(pod, {"status", "containerStatuses"});
+  out.containers_ready = statuses != nullptr && statuses->is_array() && !statuses->empty();
+  if (!out.containers_ready) return;
+  for (const auto& one : *statuses) {
+    out.containers_ready = out.containers_ready && is_true(kube::find(one, {"ready"}));
+    for (const std::string_view when : {"state", "lastState"}) {
+      const auto at = time_or_far_away(kube::text_at(one, {when, "terminated", "finishedAt"}));
+      if (at != far_away) out.last_end = std::max(out.last_end, at);
+    }
+  }
+}
+
 }  // namespace
 
 pod_view read_pod(const json& pod) {
@@ -111,6 +124,7 @@ pod_view read_pod(const json& pod) {
     out.escalation = read_escalation(*sidecar, out.created);
   }
   read_waiting(pod, out);
+  read_ends(pod, out);
   // When a host is lost, Kubernetes takes back the pod's Ready, and leaves what its kubelet said of the containers.
   const auto* ready = condition(pod, "Ready");
   const auto* containers = condition(pod, "ContainersReady");

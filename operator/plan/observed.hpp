@@ -33,9 +33,11 @@ struct pod_view {
   std::optional<wall_time> delete_by;  ///< being deleted, with its grace period over then
   bool sidecar_ready = false;          ///< the sidecar says that it has joined
   bool crash_looping = false;
-  std::int64_t restarts = 0;     ///< of the sidecar
-  std::string trouble;           ///< why a container waits: "ErrImagePull: ..."; empty if none does
-  bool status_is_stale = false;  ///< its containers were ready when its host was last heard of, but the pod is not
+  bool containers_ready = false;  ///< all of them, the user's too
+  wall_time last_end{};           ///< of any container that has ended, most recently
+  std::int64_t restarts = 0;      ///< of the sidecar
+  std::string trouble;            ///< why a container waits: "ErrImagePull: ..."; empty if none does
+  bool status_is_stale = false;   ///< its containers were ready when its host was last heard of, but the pod is not
   wall_time stale_since{};
   std::optional<std::string> escalation;  ///< a supervisor asked for the pod's replacement, and why
 };

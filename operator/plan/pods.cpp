@@ -131,7 +131,11 @@ class pods_planner {
     if (!state_.rolling || now_.spec.update_paused) return;
     std::vector<const pod_view*> outdated;
     for (const auto* pod : present_) {
-      if (pod->template_hash != now_.wanted.hash) outdated.push_back(pod);
+      if (pod->template_hash != now_.wanted.hash) {
+        outdated.push_back(pod);
+      } else if (!proved(*pod)) {
+        return;
+      }
     }
     for (const auto* pod : least_loss_first(now_, outdated, false)) {
       if (leaving_ >= now_.spec.update_max_unavailable) return;
@@ -141,6 +145,15 @@ class pods_planner {
       ++leaving_;
       if (serves) --serving_;
     }
+  }
+
+  /// A pod of the new template whose containers work, and not just since a moment ago: otherwise no other follows it.
+  bool proved(const pod_view& pod) {
+    constexpr seconds trial{10};
+    if (!pod.containers_ready) return false;
+    if (pod.last_end + trial <= now_.now) return true;
+    out_.look_again(pod.last_end + trial);
+    return false;
   }
 
   pods_state& state() { return state_; }

@@ -127,7 +127,7 @@ std::string show_top(const json& document, look how) {
     if (how.wide) row.push_back({text_of(process, "pid")});
     all.add(std::move(row));
   }
-  if (all.empty()) return fmt::format("No process has any {}.\n", text_of(document, "by"));
+  if (all.empty()) return fmt::format("Of {} no process has any now; --by memory lists them all.\n", text_of(document, "by"));
   return all.render(how.colours);
 }
 

@@ -58,7 +58,7 @@ TEST(top_views, show_rates_where_they_are_known) {
   const auto text = show_top({{"by", "mailbox"}, {"processes", {process}}}, {});
   EXPECT_THAT(text,
               HasSubstr("kv/x  demo-1  suspended        3    2.5s  2.0 KiB         3.2             -        9\n"));
-  EXPECT_EQ(show_top({{"by", "age"}, {"processes", json::array()}}, {}), "No process has any age.\n");
+  EXPECT_EQ(show_top({{"by", "age"}, {"processes", json::array()}}, {}), "Of age no process has any now; --by memory lists them all.\n");
 }
 
 TEST(trace_views, are_a_line_for_each_message) {

@@ -151,6 +151,8 @@ void http_connection::on_read_error(const error_code& ec) {
 
 void http_connection::refuse(const error& why, int status) {
   owner_->malformed();
+  parser_.emplace();
+  let_go_of_request();
   send(http_refusal(why, status), false);
 }
 

@@ -217,7 +217,7 @@ TEST_F(http_server_test, refuses_headers_that_leave_open_where_a_request_ends) {
       {"Host: x\r\nTransfer-Encoding: gzip\r\n", "501"},
       {"Host: x\r\nTransfer-Encoding: identity\r\n", "501"},
       {"Host: x\r\nTransfer-Encoding: xchunked\r\n", "501"},
-      {"Host: x\r\nTransfer-Encoding: gzip, chunked\r\n", "501"},
+      {"Host: x\r\nTransfer-Encoding: gzip, chunked\r\n", "400"},
       {"Host: x\r\nExpect: dance\r\nContent-Length: 0\r\n", "417"},
       {"Content-Length: 0\r\n", "400"},
       {"Host: x\r\nHost: y\r\nContent-Length: 0\r\n", "400"}};

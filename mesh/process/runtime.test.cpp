@@ -214,10 +214,12 @@ TEST(mailboxes, hold_a_bounded_number_of_bytes_together) {
   const value large = json('"' + std::string(1000, 'x') + '"');
   for (int i = 0; i < 3; ++i)
     ASSERT_TRUE(w.rt.cast(w.now, named("counter/" + std::to_string(i)), "add", large, w.out));
+  EXPECT_FALSE(w.rt.cast(w.now, named("counter/0"), "add", large, w.out)) << "messages of it wait already";
+  EXPECT_TRUE(w.rt.cast(w.now, named("counter/3"), "add", large, w.out)) << "those that are idle go on for a while";
   const auto refused = w.rt.cast(w.now, named("counter/9"), "add", large, w.out);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, errc::overloaded);
-  EXPECT_EQ(w.rt.counted().casts_dropped, 1U);
+  EXPECT_EQ(w.rt.counted().casts_dropped, 2U);
   EXPECT_EQ(w.reply_to(w.send("counter/0", "get")).error().code, errc::overloaded);
   w.run();
   EXPECT_EQ(w.ask("counter/9", "get"), "0");

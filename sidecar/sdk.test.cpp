@@ -56,6 +56,15 @@ TEST_F(sdk_protocol, serves_the_same_operations_as_http) {
   EXPECT_EQ(missing["error"]["effect"], "not_executed");
 }
 
+TEST_F(sdk_protocol, makes_its_socket_anew_where_somebody_took_it_away) {
+  auto before = dial();
+  std::filesystem::remove(mesh_->sdk_socket(0));
+  ASSERT_TRUE(local_mesh::eventually(10s, [&] { return std::filesystem::is_socket(mesh_->sdk_socket(0)); }));
+  auto after = dial();
+  EXPECT_EQ(after.ask(a_call("counter/a", "add", 2))["ok"], 2);
+  EXPECT_EQ(before.ask(a_call("counter/a", "add", 2))["ok"], 4) << "who is connected notices nothing";
+}
+
 TEST_F(sdk_protocol, multiplexes_many_calls_over_one_connection) {
   auto client = dial();
   std::vector<std::uint64_t> ids;

@@ -55,6 +55,7 @@ struct sdk_server::impl : sdk_owner, std::enable_shared_from_this<impl> {
   std::uint64_t last = 0;
   sdk_stats counted;
   std::chrono::steady_clock::time_point ended_logged{};
+  bool file_missing = false;
   bool closed = false;
 
   // ---- listening ----
@@ -74,6 +75,18 @@ struct sdk_server::impl : sdk_owner, std::enable_shared_from_this<impl> {
     if (ec) return fail(errc::io, fmt::format("cannot listen on {}: {}", path, ec.message()));
     accept(files);
     return {};
+  }
+
+  /// Where somebody took the socket's file away, nobody could connect any more.
+  void keep_the_file() {
+    struct stat about {};
+    if (options.socket.empty() || ::lstat(options.socket.c_str(), &about) == 0) return;
+    boost::system::error_code ignored;
+    files.close(ignored);
+    const auto done = listen_on_file();
+    if (done) shell::log::warn("the SDK's socket was gone; it is there again", {{"socket", options.socket}});
+    if (!done && !file_missing) shell::log::error("the SDK's socket is gone", {{"reason", done.error().context}});
+    file_missing = !done;
   }
 
   result<void> listen_on_stream() {
@@ -148,6 +161,7 @@ struct sdk_server::impl : sdk_owner, std::enable_shared_from_this<impl> {
       if (ec || self->closed) return;
       for (const auto& each : self->all())
         each->tick();
+      self->keep_the_file();
       self->tick();
     });
   }

@@ -42,6 +42,10 @@ class Desk(orrery.Process):
         return {"name": str(self.name), "pid": self.pid, "message": self.message, "trace": orrery.traceparent.get()}
 
     @orrery.call
+    async def freeze(self, seconds):
+        time.sleep(seconds)
+
+    @orrery.call
     async def crash(self, text):
         self.state["notes"].append("lost")
         raise ValueError(text)
@@ -264,13 +268,12 @@ class Work(SidecarCase):
         self.assertIn("set self.forgotten, which the next message does not find", "".join(logs.output))
         self.addCleanup(setattr, _lag, "TICK_SECONDS", _lag.TICK_SECONDS)
         _lag.TICK_SECONDS = 0.02
-        watch = _lag.LagWatch(lambda: "desk/a block", 0.1)
-        watch.start()
+        self.addCleanup(setattr, _lag, "BLOCKED_SECONDS", _lag.BLOCKED_SECONDS)
+        _lag.BLOCKED_SECONDS = 0.1
         with self.assertLogs("orrery.host", "WARNING") as logs:
-            time.sleep(0.2)
-            await asyncio.sleep(0.05)
-        watch.stop()
-        self.assertRegex(logs.output[0], r"blocked for \d+\.\d s; .* At work: desk/a block")
+            await self.call("freeze", 0.4)
+            await until(lambda: logs.output)
+        self.assertRegex(logs.output[0], r"blocked for \d+\.\d s; .* At work, or just now: desk/a freeze")
 
 
 class Registrations(SidecarCase):

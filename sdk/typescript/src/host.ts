@@ -7,7 +7,7 @@ import { type Definition, definitionsOf } from "./definition.js";
 import { OrreryError } from "./errors.js";
 import { type Frame, encodeFrame } from "./frames.js";
 import type { Logger, Metrics } from "./hooks.js";
-import { LagWatch } from "./lag.js";
+import { LagWatch, TICK_MS } from "./lag.js";
 import type { Link, Listener } from "./link.js";
 import type { NameLike } from "./names.js";
 import type { ProcessClass } from "./process.js";
@@ -47,6 +47,7 @@ export class Host implements Listener, Runtime, AsyncDisposable {
   valueBytes = VALUE_BYTES_MAX;
   private readonly definitions: Map<string, Definition>;
   private readonly atWork = new Set<AtWork>();
+  private justEnded: { at: number; work: Work }[] = []; // those that blocked the event loop have ended when it goes on
   private readonly lag: LagWatch;
   private connection: Connection | undefined;
   private draining = false;
@@ -223,6 +224,7 @@ export class Host implements Listener, Runtime, AsyncDisposable {
     const definition = this.definitions.get(work.className);
     const done = definition ? await handle(definition, work, this) : crash(`this app does not host class '${work.className}'`);
     this.atWork.delete(one);
+    this.justEnded = [...this.justEnded.slice(-4), { at: performance.now(), work }];
     if (!one.abandoned) this.sendDone(work, work.signal.aborted ? { fields: {}, outcome: "cancelled" } : done);
     const outcome = work.signal.aborted ? "cancelled" : done.outcome;
     this.metrics.handled(work.className, work.callback, work.method, outcome, performance.now() - started);
@@ -256,7 +258,9 @@ export class Host implements Listener, Runtime, AsyncDisposable {
   }
 
   private describeWork(): string {
-    return [...this.atWork].slice(0, 5).map(({ work }) => `${work.className}/${work.key} ${work.method || work.callback}`).join(", ");
+    const since = performance.now() - TICK_MS;
+    const works = [...this.justEnded.filter(({ at }) => at >= since), ...this.atWork].map(({ work }) => work);
+    return works.slice(0, 5).map((work) => `${work.className}/${work.key} ${work.method || work.callback}`).join(", ");
   }
 
   // ---- Runtime ----

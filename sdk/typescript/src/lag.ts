@@ -1,7 +1,7 @@
 /** Notices handlers that block the event loop, which stops every other handler of the app. */
 import type { Logger } from "./hooks.js";
 
-const TICK_MS = 250;
+export const TICK_MS = 250;
 
 export class LagWatch {
   private timer: NodeJS.Timeout | undefined;
@@ -20,7 +20,7 @@ export class LagWatch {
       due = performance.now() + TICK_MS;
       if (late < this.blockedMs) return;
       const text = `the event loop was blocked for ${(late / 1000).toFixed(1)} s; handlers must await, or use a worker thread`;
-      this.logger.warn(`${text}. At work: ${this.describe() || "nothing of a host's"}`);
+      this.logger.warn(`${text}. At work, or just now: ${this.describe() || "nothing of a host's"}`);
     }, TICK_MS);
     this.timer.unref();
   }

@@ -4,7 +4,6 @@ import { spawn } from "node:child_process";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { LagWatch } from "../src/lag.js";
 import { type Logger, type Metrics, OrreryError, Process, call, connect, serve } from "../src/index.js";
 import { Sidecar, noSidecar, until } from "./sidecar.js";
 
@@ -18,6 +17,10 @@ class Desk extends Process<{ count: number }> {
   @call add() {
     this.forgotten = 1;
     return ++this.state.count;
+  }
+  @call freeze(ms: number) {
+    const end = performance.now() + ms;
+    while (performance.now() < end);
   }
   @call async wait(ms: number) {
     await sleep(ms, undefined, { signal: this.signal });
@@ -115,13 +118,15 @@ test("a program finishes its work at SIGTERM", options, async (t) => {
   assert.equal(await ended, 0);
 });
 
-test("a handler that blocks the event loop is named in the log", async () => {
+test("a handler that blocks the event loop is named in the log", options, async () => {
+  await using sidecar = await Sidecar.start("desk");
   const logger = listening();
-  const watch = new LagWatch(() => "desk/a block", logger, 100);
-  watch.start();
-  const end = performance.now() + 600;
-  while (performance.now() < end);
-  await until(() => logger.lines.length > 0);
-  watch.stop();
-  assert.match(logger.lines[0] ?? "", /blocked for \d+\.\d s; .* At work: desk\/a block/);
+  const leave = new AbortController();
+  const serving = serve([Desk], { address: sidecar.address, signal: leave.signal, logger });
+  await using client = await connect({ address: sidecar.address, logger: listening() });
+  await client.call("desk/a", "freeze", 1800);
+  await until(() => logger.lines.some((line) => line.includes("blocked")));
+  assert.match(logger.lines.find((line) => line.includes("blocked")) ?? "", /blocked for \d+\.\d s; .* At work, or just now: desk\/a freeze/);
+  leave.abort();
+  await serving;
 });

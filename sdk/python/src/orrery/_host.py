@@ -2,13 +2,14 @@
 from __future__ import annotations
 
 import asyncio
+import collections
 import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Awaitable, Dict, Optional, Sequence, Tuple, Type
+from typing import TYPE_CHECKING, Any, Awaitable, Deque, Dict, Optional, Sequence, Tuple, Type
 
-from . import _frames, _work
+from . import _frames, _lag, _work
 from ._backoff import Backoff
 from ._connection import Connection
 from ._context import Runtime
@@ -53,6 +54,7 @@ class Host(Listener, Runtime):
         self._metrics = metrics
         self._connection: Optional[Connection] = None
         self._at_work: "Dict[Tuple[Connection, int], Tuple[Work, asyncio.Task[None]]]" = {}
+        self._just_ended: "Deque[Tuple[float, Work]]" = collections.deque(maxlen=5)  # those that blocked the loop have ended when it goes on
         self._draining = False
         self._registering: "Optional[asyncio.Task[None]]" = None
         self._failed: "asyncio.Future[None]" = asyncio.get_running_loop().create_future()
@@ -212,6 +214,7 @@ class Host(Listener, Runtime):
             done = _work.crash("CancelledError: the handler cancelled itself") if wanted else _work.Done({}, "cancelled")
         finally:
             self._at_work.pop((work.connection, work.id), None)
+            self._just_ended.append((time.monotonic(), work))
             self._send_done(work, done)
             self._metrics.handled(work.class_name, work.callback, work.method, done.outcome, time.monotonic() - started)
 
@@ -241,8 +244,9 @@ class Host(Listener, Runtime):
             task.cancel()
 
     def _describe_work(self) -> str:
-        names = [f"{work.class_name}/{work.key} {work.method or work.callback}" for work, _ in list(self._at_work.values())[:5]]
-        return ", ".join(names)
+        since = time.monotonic() - _lag.TICK_SECONDS
+        works = [work for ended, work in self._just_ended if ended >= since] + [work for work, _ in self._at_work.values()]
+        return ", ".join(f"{work.class_name}/{work.key} {work.method or work.callback}" for work in works[:5])
 
     # ---- Runtime ----
 

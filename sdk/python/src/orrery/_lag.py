@@ -14,7 +14,7 @@ BLOCKED_SECONDS = 1.0
 class LagWatch:
     """Says in the log how long the loop was blocked, and what was being handled. ``describe`` names it."""
 
-    def __init__(self, describe: Callable[[], str], blocked_seconds: float = BLOCKED_SECONDS) -> None:
+    def __init__(self, describe: Callable[[], str], blocked_seconds: Optional[float] = None) -> None:
         self._describe = describe
         self._blocked_seconds = blocked_seconds
         self._timer: Optional[asyncio.TimerHandle] = None
@@ -31,7 +31,7 @@ class LagWatch:
 
     def _tick(self, loop: asyncio.AbstractEventLoop, due: float) -> None:
         late = loop.time() - due
-        if late >= self._blocked_seconds:
-            log.warning("the event loop was blocked for %.1f s; in handlers use await, or a plain 'def', which runs in a thread. At work: %s",
+        if late >= (BLOCKED_SECONDS if self._blocked_seconds is None else self._blocked_seconds):
+            log.warning("the event loop was blocked for %.1f s; in handlers use await, or a plain 'def', which runs in a thread. At work, or just now: %s",
                         late, self._describe() or "nothing of a host's")
         self._next(loop)

@@ -5,8 +5,10 @@ boom (raises), slow (answers after so many seconds; others go on meanwhile).
 """
 import json
 import os
+import signal
 import socket
 import struct
+import sys
 import threading
 import time
 
@@ -64,6 +66,8 @@ def work_on(connection, work):
 
 def serve(path):
     connection = Connection(path)
+    # At SIGTERM it finishes what it has in hand and takes no more: what is being handled when an app just ends is lost.
+    signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=connection.send, args=({"type": "drain", "id": 2},)).start())
     connection.send({"type": "hello", "version": 1, "client": "basket/1"})
     welcome = connection.receive()
     assert welcome["type"] == "welcome", welcome
@@ -79,6 +83,8 @@ def serve(path):
             connection.send({"type": "pong", "n": message["n"]})
         else:
             print(message, flush=True)
+        if message.get("id") == 2:
+            sys.exit(0)
         if message["type"] == "goodbye":
             return
 

@@ -209,7 +209,7 @@ TEST_F(kubelet_test, gives_long_directories_a_short_name_so_that_sockets_fit_int
   make_pod(
       R"({"volumes": [{"name": "a-volume-with-a-very-long-name-that-leaves-no-room", "emptyDir": {}}], "containers": [
     {"name": "main", "image": "x", "volumeMounts": [{"name": "a-volume-with-a-very-long-name-that-leaves-no-room", "mountPath": "/run/shared"}],
-     "command": ["sh", "-c", "echo /run/shared/x.sock; touch /run/shared/there; sleep 1000"]}]})");
+     "command": ["sh", "-c", "touch /run/shared/there; echo /run/shared/x.sock; sleep 1000"]}]})");
   const auto now = until(ready);
   const auto place =
       directory_ + "/pods/" + uid_of(now) + "/volumes/a-volume-with-a-very-long-name-that-leaves-no-room";

@@ -16,9 +16,9 @@ struct node_hooks {
   std::function<void(const node::escalate&)> on_escalate;
   std::function<void()> on_drained;
   std::function<void()> check_control_plane;
-  std::function<void(duration)> on_step;  ///< the core took so long over one event
-  std::function<void(const process::app_effect&)> to_app;
-  std::function<void(duration)> on_turn;  ///< the core had its turn so long after it had asked for it
+  std::function<void(duration)> on_step = [](duration) {};  ///< the core took so long over one event
+  std::function<void(const process::app_effect&)> to_app = [](const process::app_effect&) {};
+  std::function<void(duration)> on_turn = [](duration) {};  ///< the core had its turn so long after it had asked for it
 };
 
 /// Lives on one io_context; every method is called on its thread.

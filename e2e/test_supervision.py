@@ -54,8 +54,8 @@ def test_declared_children_are_there_without_a_call_and_survive_their_pod(mesh, 
     assert sidecar.call("jobs/job3", "argument") == {"job": "job3"}
 
     lost = before["job3"]
+    survivor = mesh.sidecar(next(p for p in mesh.pods() if p["metadata"]["name"] != lost))  # before there is a new one
     mesh.cluster.kubectl("-n", NAMESPACE, "delete", "pod", lost, "--grace-period=0", "--force")
-    survivor = mesh.sidecar(next(p for p in mesh.pods() if p["metadata"]["name"] != lost))
     eventually(lambda: lost not in where(mesh, "jobs").values() and len(where(mesh, "jobs")) == len(keys), 60, "all run elsewhere")
     mesh.wait_meshed(3, within=90)
     eventually(lambda: len(where(mesh, "jobs")) == len(keys), 20, "all run with the new pod, too")

@@ -15,7 +15,6 @@ using namespace kernel;
 using namespace std::chrono_literals;
 
 constexpr std::size_t batch = 1000;
-constexpr std::size_t batches = 300;
 constexpr std::uint32_t ring_members = 10'000;
 constexpr std::size_t alive = 1'000'000;
 constexpr std::size_t crashes = 5000;
@@ -152,19 +151,6 @@ class registered_children final : public process::child_factory {
   atom name_;
 };
 
-template <class Operations>
-void measure(const report& to, const char* name, const char* what, std::size_t each, Operations operations,
-             std::size_t times = batches) {
-  std::vector<double> took;
-  for (std::size_t i = 0; i < times + times / 5; ++i) {
-    const auto start = stopwatch::now();
-    operations();
-    const auto end = stopwatch::now();
-    if (i >= times / 5) took.push_back(microseconds(end - start) / static_cast<double>(each));
-  }
-  to.add({std::string{"kernel/"} + name, "us", summary(took), what});
-}
-
 void measure_ring(const report& to) {
   shard in;
   std::vector<member*> members;
@@ -178,7 +164,7 @@ void measure_ring(const report& to) {
     members[i]->next = handles[(i + 1) % ring_members];
   const auto hops = 5 * ring_members;
   measure(
-      to, "ring_hop", "a token around 10,000 processes", hops,
+      to, "kernel/ring_hop", "a token around 10,000 processes", hops,
       [&] {
         const auto before = in.of.counted().handled;
         in.of.send(in.now(), handles[0], in.word, cbor::integer_value(hops));
@@ -232,24 +218,24 @@ void measure_alive(const report& to) {
 void measure_kernel(const report& to) {
   {
     shard in;
-    measure(to, "spawn_exit_monitor", "spawned, ended, DOWN received", batch, [&] {
+    measure(to, "kernel/spawn_exit_monitor", "spawned, ended, DOWN received", batch, [&] {
       in.spawn(std::make_unique<spawner>());
       in.run();
     });
     const auto answering = in.spawn(std::make_unique<server>());
-    measure(to, "call", "process to process: monitor, deadline, answer", batch, [&] {
+    measure(to, "kernel/call", "process to process: monitor, deadline, answer", batch, [&] {
       in.spawn(std::make_unique<caller_process>(answering, in.word));
       in.run();
     });
-    measure(to, "message_round_trip", "bare messages, there and back", batch, [&] {
+    measure(to, "kernel/message_round_trip", "bare messages, there and back", batch, [&] {
       in.spawn(std::make_unique<pinger>(answering, in.word));
       in.run();
     });
-    measure(to, "one_way", "sent, and received by another process", batch, [&] {
+    measure(to, "kernel/one_way", "sent, and received by another process", batch, [&] {
       in.spawn(std::make_unique<flood>(in.spawn(std::make_unique<sink>(batch)), in.word));
       in.run();
     });
-    measure(to, "timer_set_cancel", "a timer set and cancelled", batch, [&] {
+    measure(to, "kernel/timer_set_cancel", "a timer set and cancelled", batch, [&] {
       in.spawn(std::make_unique<timer_setter>(in.word));
       in.run();
     });

@@ -16,7 +16,6 @@ using namespace process;
 using namespace std::chrono_literals;
 
 constexpr std::size_t batch = 1000;
-constexpr std::size_t batches = 300;
 constexpr std::size_t ring_members = 10'000;
 constexpr std::size_t ring_rounds = 20;
 
@@ -124,20 +123,6 @@ class scripts {
   std::uint64_t token_ = 0;
 };
 
-/// `operations` does `each` of them.
-template <class Operations>
-void measure(const report& to, const char* name, const char* what, std::size_t each, Operations operations,
-             std::size_t times = batches) {
-  std::vector<double> took;
-  for (std::size_t i = 0; i < times + times / 5; ++i) {
-    const auto start = stopwatch::now();
-    operations();
-    const auto end = stopwatch::now();
-    if (i >= times / 5) took.push_back(microseconds(end - start) / static_cast<double>(each));
-  }
-  to.add({std::string{"lua/"} + name, "us", summary(took), what});
-}
-
 void measure_pairs(const report& to) {
   scripts in;
   in.ask("driver", "meet", in.pid_of("other"));
@@ -145,15 +130,15 @@ void measure_pairs(const report& to) {
     in.ask("driver", method, batch);
     in.expect_nothing_left("driver");
   };
-  measure(to, "spawn_exit_monitor", "spawned, ended by itself, info.down", batch, [&] { driver("spawns"); });
-  measure(to, "call", "orrery.call, script to script", batch, [&] { driver("calls"); });
-  measure(to, "message_round_trip", "orrery.send, there and back", batch, [&] { driver("round_trips"); });
-  measure(to, "one_way", "orrery.send, until the other has had all", batch, [&] {
+  measure(to, "lua/spawn_exit_monitor", "spawned, ended by itself, info.down", batch, [&] { driver("spawns"); });
+  measure(to, "lua/call", "orrery.call, script to script", batch, [&] { driver("calls"); });
+  measure(to, "lua/message_round_trip", "orrery.send, there and back", batch, [&] { driver("round_trips"); });
+  measure(to, "lua/one_way", "orrery.send, until the other has had all", batch, [&] {
     in.ask("other", "expect", batch);
     in.ask("driver", "flood", batch);
     in.expect_nothing_left("other");
   });
-  measure(to, "timer_set_cancel", "orrery.send_after and orrery.cancel", batch, [&] { driver("timers"); });
+  measure(to, "lua/timer_set_cancel", "orrery.send_after and orrery.cancel", batch, [&] { driver("timers"); });
 }
 
 void measure_ring(const report& to) {
@@ -165,7 +150,7 @@ void measure_ring(const report& to) {
     in.ask(std::to_string(i), "meet", pids[(i + 1) % ring_members]);
   const auto hops = 5 * ring_members;
   measure(
-      to, "ring_hop", "a token around 10,000 scripts", hops, [&] { in.ask("0", "token", hops); }, ring_rounds);
+      to, "lua/ring_hop", "a token around 10,000 scripts", hops, [&] { in.ask("0", "token", hops); }, ring_rounds);
   // Each round ends where it began.
   if (in.ask("0", "left").document() != ring_rounds + ring_rounds / 5) give_up("the token was lost");
 }

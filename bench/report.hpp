@@ -39,6 +39,23 @@ class report {
   return std::chrono::duration<double, std::micro>(took).count();
 }
 
+inline constexpr std::size_t batches = 300;
+
+/// Adds a row of microseconds for one of the `each` that `operations` does, over `times` runs after a fifth as many
+/// that do not count.
+template <class Operations>
+void measure(const report& to, const char* name, const char* what, std::size_t each, Operations operations,
+             std::size_t times = batches) {
+  std::vector<double> took;
+  for (std::size_t i = 0; i < times + times / 5; ++i) {
+    const auto start = stopwatch::now();
+    operations();
+    const auto end = stopwatch::now();
+    if (i >= times / 5) took.push_back(microseconds(end - start) / static_cast<double>(each));
+  }
+  to.add({name, "us", summary(took), what});
+}
+
 /// Processes in one runtime, in one thread: calls, starts, crashes, idle memory.
 void measure_processes(const report& to);
 /// The kernel below them, operation by operation as bench/peers measures other systems.

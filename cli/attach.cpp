@@ -4,12 +4,12 @@
 #include "cli/follow.hpp"
 #include "cli/interrupt.hpp"
 #include "cli/running.hpp"
+#include "kube/pause.hpp"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
-#include <atomic>
 #include <cstdio>
 #include <optional>
 #include <poll.h>
@@ -53,22 +53,17 @@ class keeper {
         pods_(*seen.api, kube::resources::pods,
               {.ns = seen.name_space, .label_selector = seen.selector, .backoff_max = retry_max}) {
     pods_.start();
-    thread_ = std::thread([this] { run(); });
-  }
-  ~keeper() {
-    stop_ = true;
-    thread_.join();
+    thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
   }
   keeper(const keeper&) = delete;
   keeper& operator=(const keeper&) = delete;
 
  private:
-  void run() {
-    while (!stop_) {
+  void run(const std::stop_token& stop) {
+    do {
       if (pods_.has_synced()) match(pods_.list());
       tell_what_fails();
-      std::this_thread::sleep_for(look_interval);
-    }
+    } while (kube::pause_for(look_interval, stop));
   }
 
   void match(const std::vector<kube::object_ptr>& pods) {
@@ -114,8 +109,7 @@ class keeper {
   std::string told_of_forward_;
   bool told_of_watch_ = false;
   kube::informer pods_;
-  std::atomic<bool> stop_ = false;
-  std::thread thread_;
+  std::jthread thread_;  // uses the others: ends before them
 };
 
 /// Whether standard output is a pipe, or such, whose other end is closed.

@@ -133,7 +133,7 @@ TEST_F(tls, a_server_that_does_not_speak_tls_is_told_from_one_that_is_not_truste
   fake_server plain{ok};
   auto config = config_for(plain);
   config.server = "https://127.0.0.1:" + std::to_string(plain.port());
-  const auto answer = to(config)->send(read, {.timeout = std::chrono::milliseconds{300}});
+  const auto answer = to(config)->send(small_read, {.timeout = std::chrono::milliseconds{300}});
   ASSERT_FALSE(answer);
   EXPECT_EQ(answer.error().context.find("does not verify"), std::string::npos) << answer.error().context;
 }

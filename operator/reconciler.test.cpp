@@ -131,6 +131,36 @@ TEST_F(reconciler_test, a_script_is_judged_with_little_whatever_its_class_allows
   EXPECT_NE(said.at("message").get<std::string>().find("outside of functions a script may use"), std::string::npos);
 }
 
+TEST_F(reconciler_test, a_quota_without_room_refuses_the_pod_and_not_its_template) {
+  server.refuse_writes(resources::pods, "pods \"demo\" is forbidden: exceeded quota: small, requested: pods=1");
+  EXPECT_FALSE(reconcile());
+  EXPECT_TRUE(told("QuotaExceeded"));
+  EXPECT_FALSE(told("PodRefused"));
+  EXPECT_EQ(condition("TemplateValid", "status"), "True");
+  server.accept_all();
+  ASSERT_TRUE(reconcile());
+  EXPECT_EQ(pods(), 2U);
+}
+
+/// A call may take longer than what is left of the lease.
+TEST_F(reconciler_test, nothing_is_written_that_was_not_asked_for_since_the_write_before) {
+  bool asked = false;
+  int writes = 0;
+  server.on_write = [&](const kube::request& what) {
+    EXPECT_TRUE(std::exchange(asked, false)) << what.method << ' ' << what.path;
+    ++writes;
+  };
+  reconciler careful{{.api = api,
+                      .view = view,
+                      .events = events,
+                      .numbers = numbers,
+                      .settings = {.sidecar_image = "orrery-sidecar:test"},
+                      .may_act = [&] { return asked = true; }}};
+  ASSERT_TRUE(careful.reconcile(demo));
+  EXPECT_EQ(pods(), 2U);
+  EXPECT_GT(writes, 10);
+}
+
 TEST_F(reconciler_test, pods_do_not_need_their_disruption_budget) {
   server.refuse_writes(resources::pod_disruption_budgets_v1beta1);
   EXPECT_FALSE(reconcile());

@@ -78,9 +78,10 @@ std::vector<json> fake_api::all(const kube::resource& kind) const {
   return out;
 }
 
-void fake_api::refuse_writes(const kube::resource& kind) {
+void fake_api::refuse_writes(const kube::resource& kind, std::string words) {
   const std::lock_guard lock(mutex_);
-  refused_.push_back(collection_of(kind));
+  const auto collection = collection_of(kind);
+  refused_[collection] = words.empty() ? collection + " may not be written" : std::move(words);
 }
 
 void fake_api::accept_all() {
@@ -124,9 +125,8 @@ kube::response fake_api::list(const std::string& collection) const {
 }
 
 kube::response fake_api::write(const kube::request& what, const place& at) {
-  if (std::find(refused_.begin(), refused_.end(), at.collection) != refused_.end()) {
-    return refuse(403, "Forbidden", at.collection + " may not be written");
-  }
+  if (on_write && at.collection != collection_of(kube::resources::events)) on_write(what);
+  if (const auto no = refused_.find(at.collection); no != refused_.end()) return refuse(403, "Forbidden", no->second);
   auto body = json::parse(what.body.empty() ? "{}" : what.body);
   const auto name = at.name.empty() ? std::string(kube::name_of(body)) : at.name;
   const auto path = at.collection + "/" + name;

@@ -4,6 +4,7 @@
 #include "kube/client.hpp"
 
 #include <condition_variable>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -22,9 +23,11 @@ class fake_api {
   /// Null if there is none.
   [[nodiscard]] json get(const kube::resource& kind, const std::string& name) const;
   [[nodiscard]] std::vector<json> all(const kube::resource& kind) const;
-  /// Answers writes of a kind with 403 from now on.
-  void refuse_writes(const kube::resource& kind);
+  /// Answers writes of a kind with 403 from now on, with these words or its own.
+  void refuse_writes(const kube::resource& kind, std::string words = {});
   void accept_all();
+  /// Called for each write but of events, before it is done. Set before anything else is asked of this.
+  std::function<void(const kube::request& what)> on_write;
   [[nodiscard]] std::unique_ptr<kube::transport> carrier();
 
  private:
@@ -42,8 +45,8 @@ class fake_api {
   void stamp(json& object);
 
   mutable std::mutex mutex_;
-  std::map<std::string, json> objects_;  // by "collection/name"
-  std::vector<std::string> refused_;     // collections
+  std::map<std::string, json> objects_;         // by "collection/name"
+  std::map<std::string, std::string> refused_;  // collections, and what is said
   int versions_ = 0;
 };
 

@@ -7,7 +7,7 @@ def test_nothing_is_left(cluster, own_mesh):
     mesh = own_mesh("leaving")
     assert mesh.everything()
     others = {m["metadata"]["name"] for m in cluster.items("processmeshes", NAMESPACE)} - {"leaving"}
-    mesh.delete(within=120)
+    mesh.delete(within=60)
 
     def left():
         return [f"{i['kind']}/{i['metadata']['name']}" for i in mesh.everything()]

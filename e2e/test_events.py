@@ -95,7 +95,7 @@ def test_people_read_lines_that_name_the_node(mesh, following):
     names = start_one_on_each(mesh, "lines")
 
     def line_of(name):
-        return next((line for line in watch.events if "process_started" in line and f"  {name}" in line), None)
+        return next((line for line in watch.events if "process_started" in line and name in line.split()), None)
     for name, node in names.items():
         line = eventually(lambda: line_of(name), 10, f"the start of {name} is told")
         assert node in line and "reason" not in line, line

@@ -16,7 +16,7 @@ using namespace std::chrono_literals;
 using std::chrono::steady_clock;
 
 constexpr auto report_interval = 1s;
-constexpr auto call_timeout = 5s;
+constexpr auto app_call_timeout = 5s;
 
 struct tally {
   std::uint64_t ok = 0;
@@ -60,7 +60,7 @@ exit_code app(session& with, const app_options& options) {
     const auto began = steady_clock::now();
     const auto reply =
         with.sidecar.send({.method = "POST", .target = path_of(name) + "/call/add", .body = "1", .headers = {}},
-                          with.timeout.value_or(call_timeout));
+                          with.timeout.value_or(app_call_timeout));
     seen.milliseconds.push_back(std::chrono::duration<double, std::milli>(steady_clock::now() - began).count());
     if (reply && reply->status == 200) {
       ++seen.ok;

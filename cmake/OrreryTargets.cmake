@@ -1,3 +1,11 @@
+# Most of what is compiled is headers: where this is on, several files of a target are compiled as one.
+option(ORRERY_UNITY "Compile several files of a library or a test program as one" OFF)
+function(orrery_unity name)
+  set_target_properties(${name} PROPERTIES UNITY_BUILD ${ORRERY_UNITY} UNITY_BUILD_BATCH_SIZE 6)
+  target_compile_options(${name} PRIVATE
+    $<$<AND:$<BOOL:${ORRERY_UNITY}>,$<CXX_COMPILER_ID:GNU>>:-Wno-subobject-linkage>)  # it takes the files for headers
+endfunction()
+
 # orrery_library(NAME SOURCES a.cpp ... LINKS ... [PRIVATE_LINKS ...] [TESTS a.test.cpp ...] [TEST_LINKS ...])
 # One room: a static library and one test program NAME_test. Sources are named, never globbed.
 function(orrery_library name)
@@ -5,6 +13,7 @@ function(orrery_library name)
   if(ARG_SOURCES)
     add_library(${name} STATIC ${ARG_SOURCES})
     target_link_libraries(${name} PUBLIC orrery_flags ${ARG_LINKS} PRIVATE ${ARG_PRIVATE_LINKS})
+    orrery_unity(${name})
   else()
     add_library(${name} INTERFACE)
     target_link_libraries(${name} INTERFACE orrery_flags ${ARG_LINKS})
@@ -23,16 +32,14 @@ endfunction()
 
 # orrery_test(NAME SOURCES ... LINKS ...): a GoogleTest program, one CTest case per TEST, found when tests run.
 #
-# Tests are half of all that is compiled, and most of it is headers: several files of a test are compiled as one, and optimised less.
-option(ORRERY_UNITY_TESTS "Compile several files of a test program as one" OFF)
+# Tests are half of all that is compiled, and are optimised less.
 include(GoogleTest)
 function(orrery_test name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LINKS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
-  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests
-    UNITY_BUILD ${ORRERY_UNITY_TESTS} UNITY_BUILD_BATCH_SIZE 6)
-  target_compile_options(${name} PRIVATE $<$<CONFIG:Release>:-O1>
-    $<$<AND:$<BOOL:${ORRERY_UNITY_TESTS}>,$<CXX_COMPILER_ID:GNU>>:-Wno-subobject-linkage>)  # it takes the files for headers
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  orrery_unity(${name})
+  target_compile_options(${name} PRIVATE $<$<CONFIG:Release>:-O1>)
   target_link_libraries(${name} PRIVATE orrery_flags ${ARG_LINKS} GTest::gmock GTest::gtest GTest::gtest_main)
   set(environment)
   if(ORRERY_SANITIZE MATCHES thread)

@@ -23,7 +23,7 @@ namespace {
 using clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
-constexpr std::size_t message_bytes_max = 1024;  // the API server's maximum
+constexpr std::size_t note_bytes_max = 1024;  // the API server's maximum
 constexpr std::size_t name_bytes_max = 253;
 constexpr milliseconds call_timeout{5'000};
 constexpr milliseconds farewell{2'000};
@@ -159,7 +159,7 @@ void event_recorder::record(const resource& kind, const json& object, event_type
                            .ns = std::move(ns),
                            .type = type,
                            .reason = std::string(cut_text(reason, 128)),
-                           .message = std::string(cut_text(message, message_bytes_max)),
+                           .message = std::string(cut_text(message, note_bytes_max)),
                            .when = wall_now()});
   state_->changed.notify_all();
 }

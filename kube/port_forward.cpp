@@ -42,7 +42,7 @@ using boost::system::error_code;
 
 constexpr std::size_t sessions_max = 256;
 constexpr std::size_t relay_bytes = std::size_t{32} << 10;
-constexpr std::size_t message_bytes_max = std::size_t{4} << 20;
+constexpr std::size_t frame_bytes_max = std::size_t{4} << 20;
 constexpr std::chrono::seconds setup_timeout{30};
 constexpr std::chrono::milliseconds settle_time{200};  // of a connection to an earlier pod, after each answer
 constexpr char data_channel = 0;
@@ -128,7 +128,7 @@ class session : public std::enable_shared_from_this<session<Layer>> {
   void relay() {
     shared_->relayed_now.emplace(this, relayed{target_, [this] { close(); }, [this] { leave_in_time(); }});
     socket_.binary(true);
-    socket_.read_message_max(message_bytes_max);
+    socket_.read_message_max(frame_bytes_max);
     read_local();
     read_remote();
   }

@@ -24,7 +24,7 @@ namespace {
 using asio::ip::tcp;
 using unix_stream = asio::local::stream_protocol;
 
-constexpr std::chrono::milliseconds tick_interval{500};
+constexpr std::chrono::milliseconds sdk_tick_interval{500};
 constexpr std::chrono::milliseconds accept_pause{250};
 constexpr std::chrono::seconds refusal_log_interval{1};
 constexpr int everyone_may_connect = 0666;  // in the pod: whoever can mount the volume may, as with localhost
@@ -156,7 +156,7 @@ struct sdk_server::impl : sdk_owner, std::enable_shared_from_this<impl> {
   }
 
   void tick() {
-    ticker.expires_after(tick_interval);
+    ticker.expires_after(sdk_tick_interval);
     ticker.async_wait([self = shared_from_this()](boost::system::error_code ec) {
       if (ec || self->closed) return;
       for (const auto& each : self->all())

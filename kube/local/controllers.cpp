@@ -22,8 +22,6 @@ std::vector<std::string> buckets(registry& objects) {
   return {out.begin(), out.end()};
 }
 
-bool is_deleting(const json& object) { return find(object, {"metadata", "deletionTimestamp"}) != nullptr; }
-
 bool has_finalizer(const json& object, const char* name) {
   const auto& list = list_at(object, {"metadata", "finalizers"});
   return std::find(list.begin(), list.end(), json(name)) != list.end();

@@ -12,8 +12,6 @@ namespace {
 
 constexpr const char* hash_label = "pod-template-hash";
 
-bool is_deleting(const json& object) { return find(object, {"metadata", "deletionTimestamp"}) != nullptr; }
-
 bool is_owned_by(const json& object, const json& owner) {
   const auto& owners = list_at(object, {"metadata", "ownerReferences"});
   return std::any_of(owners.begin(), owners.end(),

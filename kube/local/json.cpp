@@ -54,6 +54,7 @@ const json& map_at(const json& value, std::initializer_list<std::string_view> pa
 std::string name_of(const json& object) { return text_at(object, {"metadata", "name"}); }
 std::string namespace_of(const json& object) { return text_at(object, {"metadata", "namespace"}); }
 std::string uid_of(const json& object) { return text_at(object, {"metadata", "uid"}); }
+bool is_deleting(const json& object) { return find(object, {"metadata", "deletionTimestamp"}) != nullptr; }
 
 std::vector<std::string> split(std::string_view text, char separator) {
   std::vector<std::string> parts;

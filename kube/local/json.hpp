@@ -32,6 +32,8 @@ using json = nlohmann::json;
 [[nodiscard]] std::string name_of(const json& object);
 [[nodiscard]] std::string namespace_of(const json& object);
 [[nodiscard]] std::string uid_of(const json& object);
+/// It has a metadata.deletionTimestamp.
+[[nodiscard]] bool is_deleting(const json& object);
 
 [[nodiscard]] std::vector<std::string> split(std::string_view text, char separator);
 [[nodiscard]] std::string join(const std::vector<std::string>& parts, std::string_view separator);

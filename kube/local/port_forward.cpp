@@ -20,7 +20,7 @@ namespace beast = boost::beast;
 namespace websocket = boost::beast::websocket;
 using tcp = asio::ip::tcp;
 
-constexpr std::size_t message_bytes_max = 1024 * 1024;
+constexpr std::size_t frame_bytes_max = 1024 * 1024;
 constexpr std::size_t read_bytes = 16 * 1024;
 constexpr auto look_interval = std::chrono::milliseconds(200);
 
@@ -41,7 +41,7 @@ class relay {
       response.set(beast::http::field::sec_websocket_protocol, "v4.channel.k8s.io");
     }));
     socket_.set_option(websocket::stream_base::timeout::suggested(beast::role_type::server));
-    socket_.read_message_max(message_bytes_max);
+    socket_.read_message_max(frame_bytes_max);
     socket_.async_accept(request, [this](beast::error_code failure) {
       if (failure) return finish();
       socket_.binary(true);

@@ -44,7 +44,7 @@ bool has_finalizers(const json& object) { return !list_at(object, {"metadata", "
 
 /// Deletion was asked for and nothing holds the object any longer.
 bool is_done(const json& object) {
-  if (find(object, {"metadata", "deletionTimestamp"}) == nullptr || has_finalizers(object)) return false;
+  if (!is_deleting(object) || has_finalizers(object)) return false;
   if (text_at(object, {"kind"}) == "Namespace" && !list_at(object, {"spec", "finalizers"}).empty()) return false;
   return number_at(object, {"metadata", "deletionGracePeriodSeconds"}) == 0;
 }
@@ -80,7 +80,7 @@ reply<void> registry::admit_create(const resource_info& info, const std::string&
     meta["namespace"] = space;
     const auto home = objects_.get({"namespaces", "", space});
     if (!home) return not_found("namespaces", "", space);
-    if (find(*home, {"metadata", "deletionTimestamp"}) != nullptr) {
+    if (is_deleting(*home)) {
       return refuse(403, "Forbidden",
                     info.plural + " \"" + text_at(meta, {"name"}) +
                         "\" is forbidden: unable to create new content in namespace " + space +
@@ -183,7 +183,7 @@ reply<decision> registry::finish(const resource_info& info, const object_ptr& be
   }
   if (auto good = check(info, *before, after, options); !good) return tl::unexpected(good.error());
 
-  if (find(*before, {"metadata", "deletionTimestamp"}) != nullptr) {
+  if (is_deleting(*before)) {
     for (const auto& each : list_at(after, {"metadata", "finalizers"})) {
       const auto& old = list_at(*before, {"metadata", "finalizers"});
       if (std::find(old.begin(), old.end(), each) == old.end()) {

@@ -236,7 +236,7 @@ class printer {
       if (!waiting.empty()) reason = waiting;
       if (!ended.empty()) reason = ended;
     }
-    if (find(o, {"metadata", "deletionTimestamp"}) != nullptr) reason = "Terminating";
+    if (is_deleting(o)) reason = "Terminating";
     return {name_of(o),
             std::to_string(ready) + "/" + std::to_string(total),
             reason,

@@ -105,7 +105,7 @@ int keep(lua_State* state) {
   return luaL_ref(state, LUA_REGISTRYINDEX);
 }
 
-bool measure(lua_State* state, lua_job& job, int index) {
+bool measure_state(lua_State* state, lua_job& job, int index) {
   auto& host = host_of(state);
   job.measured = true;
   host.scratch.clear();
@@ -130,7 +130,7 @@ int run_init(lua_State* state) {
     lua_call(state, 2, 1);
   }
   empty_if_nil(state, 1);
-  if (measure(state, job, 1)) job.state = keep(state);
+  if (measure_state(state, job, 1)) job.state = keep(state);
   return 0;
 }
 
@@ -138,7 +138,7 @@ int run_restore(lua_State* state) {
   lua_job& job = job_of(state);
   push_argument(state, job);
   empty_if_nil(state, 1);
-  if (!measure(state, job, 1)) return 0;
+  if (!measure_state(state, job, 1)) return 0;
   if (job.state == LUA_NOREF) {
     job.state = keep(state);
   } else {
@@ -168,7 +168,7 @@ int run_code_change(lua_State* state) {
     lua_rawseti(state, LUA_REGISTRYINDEX, job.state);
   }
   lua_rawgeti(state, LUA_REGISTRYINDEX, job.state);
-  static_cast<void>(measure(state, job, -1));
+  static_cast<void>(measure_state(state, job, -1));
   return 0;
 }
 

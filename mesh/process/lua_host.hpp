@@ -138,7 +138,7 @@ int run_code_change(lua_State* state);
 int run_with_argument(lua_State* state);
 
 /// Looks whether the value at `index` can be kept as state. Sets the job's ending. Raises nothing.
-bool measure(lua_State* state, lua_job& job, int index);
+bool measure_state(lua_State* state, lua_job& job, int index);
 /// A reference to the value on top. Not the callback's expense: the registry grows with the number of processes.
 int keep(lua_State* state);
 

@@ -190,7 +190,7 @@ value lua_engine::take_results(lua_process& of, lua_State* thread, lua_job& job)
   const bool may_differ = host.meter.allocated() > 0 || of.allocated || of.unmeasured_callbacks >= unmeasured_max;
   if (replaced || (may_differ && work * measure_ratio >= of.state_size)) {
     lua_rawgeti(thread, LUA_REGISTRYINDEX, job.state);
-    if (!measure(thread, job, -1)) return {};
+    if (!measure_state(thread, job, -1)) return {};
   }
   if (!job.called || lua_isnil(thread, 1)) return {};
   if (lua_isinteger(thread, 1) != 0) return cbor::integer_value(lua_tointeger(thread, 1));

@@ -16,13 +16,13 @@ constexpr std::array<std::string_view, 12> signals = {"plain",      "cast",    "
 constexpr std::array<std::string_view, 3> facts = {"member", "unique", "duplicate"};
 
 bool has_sender(signal::kind what) noexcept {
-  using kind = signal::kind;
-  return what != kind::plain && what != kind::cast && what != kind::reply && what != kind::exit;
+  return what != signal::kind::plain && what != signal::kind::cast && what != signal::kind::reply &&
+         what != signal::kind::exit;
 }
 bool has_reference(signal::kind what) noexcept {
-  using kind = signal::kind;
-  return what == kind::call || what == kind::reply || what == kind::unlink || what == kind::unlinked ||
-         what == kind::monitor || what == kind::demonitor || what == kind::down;
+  return what == signal::kind::call || what == signal::kind::reply || what == signal::kind::unlink ||
+         what == signal::kind::unlinked || what == signal::kind::monitor || what == signal::kind::demonitor ||
+         what == signal::kind::down;
 }
 bool has_message(signal::kind what) noexcept {
   return what == signal::kind::plain || what == signal::kind::cast || what == signal::kind::call;

@@ -70,7 +70,7 @@ void check_containers(const json& pod, std::string_view list, const mesh_spec& s
   }
 }
 
-void check_template(const json& mesh, const mesh_spec& spec, std::vector<spec_problem>& problems) {
+void check_pod_template(const json& mesh, const mesh_spec& spec, std::vector<spec_problem>& problems) {
   const auto* pod = kube::find(mesh, {"spec", "template", "spec"});
   if (pod == nullptr) return;
   for (const std::string_view list : {"containers", "initContainers"}) {
@@ -172,7 +172,7 @@ parsed_spec parse_mesh(const json& mesh, std::string_view default_image) {
   if (kube::name_of(mesh).size() > mesh_name_bytes_max) {
     out.problems.push_back({"metadata.name", fmt::format("is longer than {} characters", mesh_name_bytes_max)});
   }
-  check_template(mesh, spec, out.problems);
+  check_pod_template(mesh, spec, out.problems);
   return out;
 }
 

@@ -6,11 +6,11 @@ namespace orrery::local {
 
 namespace {
 
-constexpr std::size_t message_bytes_max = 1024;
+constexpr std::size_t note_bytes_max = 1024;
 
 /// What a probe's program printed may be anything, but an object is UTF-8 and bounded.
 std::string clean(const std::string& text) {
-  const auto valid = json(text.substr(0, message_bytes_max)).dump(-1, ' ', false, json::error_handler_t::replace);
+  const auto valid = json(text.substr(0, note_bytes_max)).dump(-1, ' ', false, json::error_handler_t::replace);
   return json::parse(valid).get<std::string>();
 }
 

@@ -7,7 +7,7 @@
 namespace orrery::local {
 
 /// After this a start that failed for want of a config map, a secret or a program is tried again.
-static constexpr auto retry_interval = std::chrono::seconds(1);
+static constexpr auto start_retry_interval = std::chrono::seconds(1);
 
 result<std::vector<std::string>> pod_worker::environment_of(const container& one, const rewriter& rewrite) const {
   auto own = container_environment(
@@ -85,7 +85,7 @@ void pod_worker::try_start(container& one) {
     one.waiting_reason = spec.error().code == errc::unavailable ? "ErrImagePull" : "CreateContainerConfigError";
     if (one.waiting_message != spec.error().context) event("Warning", "Failed", spec.error().context);
     one.waiting_message = spec.error().context;
-    one.not_before = steady::now() + retry_interval;
+    one.not_before = steady::now() + start_retry_interval;
     return;
   }
   if (one.ever_started) ++one.restarts;

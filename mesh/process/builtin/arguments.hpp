@@ -21,6 +21,7 @@ struct range {
   T most;
 };
 inline constexpr range<std::size_t> name_bytes{1, 256};  ///< of an owner, a timer's name, a dedupId
+inline constexpr range<duration> wait_accepted{duration::zero(), std::chrono::hours{1}};  ///< a waitSeconds
 inline constexpr range<duration> up_to_a_year{duration::zero(), std::chrono::hours{24 * 366}};
 
 /// Reads one argument, an object, field by field. The first thing that is wrong sticks; a getter then and for a missing

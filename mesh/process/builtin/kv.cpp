@@ -11,7 +11,7 @@ using cbor::major;
 using nlohmann::json;
 
 /// Heads of key, tuple, version, value and end: what an entry costs beside its key and value.
-constexpr std::size_t entry_overhead = 30;
+constexpr std::size_t kv_entry_overhead = 30;
 constexpr range<std::size_t> key_bytes{0, value_bytes_max};  // limits.stateBytes is what bounds it
 constexpr range<std::int64_t> any_version{0, std::numeric_limits<std::int64_t>::max()};
 constexpr range<duration> ttl_accepted{std::chrono::milliseconds{1}, up_to_a_year.most};
@@ -30,7 +30,9 @@ error no_room_for(std::string_view key) {
           "the value of '" + shown(key) + "' is too large to be told with what is known of it; get it alone"};
 }
 
-std::size_t size_of(const std::string& key, byte_view encoded) { return key.size() + encoded.size() + entry_overhead; }
+std::size_t size_of(const std::string& key, byte_view encoded) {
+  return key.size() + encoded.size() + kv_entry_overhead;
+}
 
 }  // namespace
 
@@ -204,7 +206,7 @@ outcome kv::write(std::string_view key, byte_view encoded, std::optional<time_po
   }
   auto found = entries_.find(key);
   const std::size_t replaced = found == entries_.end() ? 0 : size_of(found->first, found->second.encoded);
-  const std::size_t size = size_ - replaced + key.size() + encoded.size() + entry_overhead;
+  const std::size_t size = size_ - replaced + key.size() + encoded.size() + kv_entry_overhead;
   if (size > settings_.state_bytes_max) {
     return refused{{errc::limit_exceeded, "the document would have about " + std::to_string(size) +
                                               " bytes; limits.stateBytes allows " +

@@ -9,11 +9,10 @@ namespace {
 using std::chrono::hours;
 using std::chrono::milliseconds;
 
-constexpr std::int64_t format = 1;
+constexpr std::int64_t limiter_format = 1;
 constexpr std::int64_t tokens_max = 1'000'000;
 constexpr range<double> rate_accepted{0.001, 1'000'000};
 constexpr range<duration> per_accepted{milliseconds{1}, hours{24}};
-constexpr range<duration> wait_accepted{duration::zero(), hours{1}};
 constexpr duration wait_default = std::chrono::seconds{60};
 constexpr duration fill_max = up_to_a_year.most;
 
@@ -172,7 +171,7 @@ outcome limiter::get(const scope& where) const {
 result<value> limiter::snapshot(const moment& at) {
   bytes out;
   cbor::put_head(out, cbor::major::array, 3);
-  cbor::put_integer(out, format);
+  cbor::put_integer(out, limiter_format);
   if (own_) {
     cbor::put_head(out, cbor::major::array, 3);
     cbor::put_float(out, own_->rate);
@@ -188,7 +187,7 @@ result<value> limiter::snapshot(const moment& at) {
 result<void> limiter::restore(const scope& where, std::uint64_t, const value& state, std::uint64_t) {
   state_reader in(state);
   in.array(3);
-  if (in.integer() != format) in.fail();
+  if (in.integer() != limiter_format) in.fail();
   const auto own = in.array();
   if (own == 3) {
     limiter_rate read;

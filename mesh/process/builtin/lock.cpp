@@ -10,9 +10,8 @@ using std::chrono::milliseconds;
 
 constexpr std::int64_t permits_max = 10'000;
 constexpr std::size_t told_max = 100;  ///< holders, and owners that wait, of one `inspect`
-constexpr std::int64_t format = 1;
+constexpr std::int64_t lock_format = 1;
 constexpr range<duration> lease_accepted{milliseconds{1}, hours{24 * 7}};
-constexpr range<duration> wait_accepted{duration::zero(), hours{1}};
 constexpr range<std::int64_t> any_token{0, std::numeric_limits<std::int64_t>::max()};
 
 constexpr std::string_view lock_form =
@@ -283,7 +282,7 @@ template <builtin_kind Kind>
 result<value> guard<Kind>::snapshot(const moment& at) {
   bytes out;
   cbor::put_head(out, cbor::major::array, 3);
-  cbor::put_integer(out, format);
+  cbor::put_integer(out, lock_format);
   if (limit_) {
     cbor::put_integer(out, *limit_);
   } else {
@@ -297,7 +296,7 @@ template <builtin_kind Kind>
 result<void> guard<Kind>::restore(const scope& where, std::uint64_t, const value& state, std::uint64_t) {
   state_reader in(state);
   in.array(3);
-  if (in.integer() != format) in.fail();
+  if (in.integer() != lock_format) in.fail();
   limit_ = in.integer_or_null();
   follow_limit();
   permits_.read(in, where, settings_.chosen.lease);

@@ -8,12 +8,11 @@ namespace {
 using std::chrono::hours;
 using std::chrono::seconds;
 
-constexpr std::int64_t format = 1;
-constexpr std::size_t entry_overhead = 16;
+constexpr std::int64_t log_format = 1;
+constexpr std::size_t log_entry_overhead = 16;
 constexpr std::size_t entry_bytes_max = value_bytes_max - 512;  ///< so that one fits into a reply
 constexpr int entry_levels = 3;
 constexpr std::int64_t read_max = 1000;
-constexpr range<duration> wait_accepted{duration::zero(), hours{1}};
 constexpr range<std::int64_t> any_sequence{1, std::numeric_limits<std::int64_t>::max()};
 
 }  // namespace
@@ -63,7 +62,7 @@ std::size_t log::bytes_max() const {
 }
 
 void log::drop_first() {
-  size_ -= entries_.front().encoded.size() + entry_overhead;
+  size_ -= entries_.front().encoded.size() + log_entry_overhead;
   entries_.pop_front();
   ++first_;
 }
@@ -81,14 +80,14 @@ outcome log::append(const scope& where, const value& argument) {
   arguments in("log.append", R"({"value": ...})", argument);
   const auto encoded = in.need("value", in.item("value", entry_levels));
   if (auto fault = in.fault()) return refused{std::move(*fault)};
-  const auto most = std::min(entry_bytes_max, bytes_max() - std::min(bytes_max(), state_overhead + entry_overhead));
+  const auto most = std::min(entry_bytes_max, bytes_max() - std::min(bytes_max(), state_overhead + log_entry_overhead));
   if (encoded.size() > most) {
     return refused{{errc::too_large, "log.append: the value has " + std::to_string(encoded.size()) +
                                          " bytes, and may have " + std::to_string(most) +
                                          " (options.maxBytes, limits.stateBytes)"}};
   }
   entries_.push_back({{encoded.begin(), encoded.end()}, where.now});
-  size_ += encoded.size() + entry_overhead;
+  size_ += encoded.size() + log_entry_overhead;
   const auto sequence = next() - 1;
   retain(where.now);
   while (const auto* reader = waiting_.first(where)) {
@@ -172,7 +171,7 @@ result<value> log::snapshot(const moment& at) {
   bytes out;
   out.reserve(size_);
   cbor::put_head(out, cbor::major::array, 4);
-  cbor::put_integer(out, format);
+  cbor::put_integer(out, log_format);
   cbor::put_integer(out, epoch_);
   cbor::put_integer(out, first_);
   cbor::put_head(out, cbor::major::array, entries_.size());
@@ -187,7 +186,7 @@ result<value> log::snapshot(const moment& at) {
 result<void> log::restore(const scope& where, std::uint64_t, const value& state, std::uint64_t) {
   state_reader in(state);
   in.array(4);
-  if (in.integer() != format) in.fail();
+  if (in.integer() != log_format) in.fail();
   epoch_ = in.integer();
   first_ = in.integer();
   if (first_ < 1) in.fail();
@@ -198,7 +197,7 @@ result<void> log::restore(const scope& where, std::uint64_t, const value& state,
     read.appended = began_before(where.now, in.integer());
     read.encoded = in.item();
     if (in.broken()) break;
-    size_ += read.encoded.size() + entry_overhead;
+    size_ += read.encoded.size() + log_entry_overhead;
     entries_.push_back(std::move(read));
   }
   set_alarm(where);

@@ -18,7 +18,6 @@ constexpr int reply_levels = 3;  ///< array, object, and the snapshot's own
 constexpr std::int64_t receive_max = 100;
 constexpr range<duration> visibility_accepted{milliseconds{1}, hours{12}};
 constexpr range<duration> delay_accepted{duration::zero(), hours{24 * 7}};
-constexpr range<duration> wait_accepted{duration::zero(), hours{1}};
 constexpr std::string_view receipt_form = R"({"receipt": "..."})";
 
 }  // namespace

@@ -5,7 +5,7 @@ namespace orrery::process {
 namespace {
 
 constexpr std::int64_t dead_list_max = 1000;
-constexpr std::int64_t format = 1;
+constexpr std::int64_t queue_format = 1;
 
 }  // namespace
 
@@ -98,7 +98,7 @@ result<value> queue::snapshot(const moment& at) {
   bytes out;
   out.reserve(size_ + 64);
   cbor::put_head(out, cbor::major::array, 8);
-  cbor::put_integer(out, format);
+  cbor::put_integer(out, queue_format);
   cbor::put_integer(out, life_);
   cbor::put_integer(out, last_id_);
   cbor::put_integer(out, last_delivery_);
@@ -145,7 +145,7 @@ void queue::read_messages(state_reader& in, messages& into, const scope& where) 
 result<void> queue::restore(const scope& where, std::uint64_t, const value& state, std::uint64_t) {
   state_reader in(state);
   in.array(8);
-  if (in.integer() != format) in.fail();
+  if (in.integer() != queue_format) in.fail();
   life_ = in.integer();
   last_id_ = in.integer();
   last_delivery_ = in.integer();

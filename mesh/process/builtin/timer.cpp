@@ -9,11 +9,11 @@ using std::chrono::hours;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr std::int64_t format = 1;
+constexpr std::int64_t timer_format = 1;
 constexpr std::size_t fires_max = 256;  ///< in one turn; the rest at once afterwards
 constexpr int argument_levels = 3;
 constexpr std::int64_t list_max = 1000;
-constexpr std::size_t entry_overhead = 96;
+constexpr std::size_t timer_entry_overhead = 96;
 constexpr duration date_look_interval = std::chrono::minutes{1};
 constexpr duration clock_corrected = hours{3};
 constexpr range<std::size_t> method_bytes{1, 256};
@@ -122,7 +122,7 @@ void timer::remove(entries::iterator gone) {
 
 std::size_t timer::size_of(std::string_view name, const entry& of) {
   return name.size() + of.to.klass.value.size() + of.to.key.value.size() + of.method.size() +
-         of.argument.cbor().size() + of.schedule.size() + entry_overhead;
+         of.argument.cbor().size() + of.schedule.size() + timer_entry_overhead;
 }
 
 // ---- methods ----
@@ -241,7 +241,7 @@ result<value> timer::snapshot(const moment& at) {
   bytes out;
   out.reserve(size_);
   cbor::put_head(out, cbor::major::array, 2);
-  cbor::put_integer(out, format);
+  cbor::put_integer(out, timer_format);
   cbor::put_head(out, cbor::major::array, entries_.size());
   for (const auto& [name, each] : entries_) {
     cbor::put_head(out, cbor::major::array, 10);
@@ -267,7 +267,7 @@ result<value> timer::snapshot(const moment& at) {
 result<void> timer::restore(const scope& where, std::uint64_t, const value& state, std::uint64_t) {
   state_reader in(state);
   in.array(2);
-  if (in.integer() != format) in.fail();
+  if (in.integer() != timer_format) in.fail();
   const auto count = in.array();
   for (std::uint64_t i = 0; i < count && !in.broken(); ++i) {
     in.array(10);

@@ -11,7 +11,7 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-constexpr const char* script = R"(
+constexpr const char* calling_script = R"(
 local c = {call = {}, cast = {}, info = {}}
 function c.init(key) return {key = key, log = orrery.array(), count = 0} end
 
@@ -65,7 +65,7 @@ return c
 struct pair : ::testing::Test {
   world w;
   void SetUp() override {
-    auto spec = lua_class(script);
+    auto spec = lua_class(calling_script);
     spec.supervision.intensity = 1000;
     ASSERT_TRUE(w.rt.define(spec));
     EXPECT_EQ(w.ask("lua/server", "count"), "0");
@@ -168,7 +168,7 @@ TEST_F(lua_call, ends_in_a_stop_or_another_call_as_any_callback_may) {
 }
 
 TEST_F(lua_call, that_waits_is_cut_off_where_its_class_becomes_another_kind_and_its_caller_hears) {
-  ASSERT_TRUE(w.rt.define(lua_class(script, "other")));
+  ASSERT_TRUE(w.rt.define(lua_class(calling_script, "other")));
   const auto calling = w.send("other/a", "careful", json(R"({"to":"lua/server","method":"never","seconds":1})"));
   w.run();
   auto builtin = counter_class("other");

@@ -12,7 +12,7 @@ using ::testing::IsEmpty;
 using ::testing::SizeIs;
 using ::testing::StartsWith;
 
-constexpr const char* script = R"(local c = {call = {}, info = {}}
+constexpr const char* failing_script = R"(local c = {call = {}, info = {}}
 local function price(item)
   return item.price * 2
 end
@@ -44,7 +44,7 @@ return c
 struct script_failures : ::testing::Test {
   world w;
   void SetUp() override {
-    auto spec = lua_class(script);
+    auto spec = lua_class(failing_script);
     spec.supervision.intensity = 100;
     ASSERT_TRUE(w.rt.define(spec));
   }

@@ -9,7 +9,7 @@ namespace {
 using namespace testing;
 using ::testing::HasSubstr;
 
-constexpr const char* script = R"(
+constexpr const char* grouping_script = R"(
 local c = {call = {}, info = {}}
 function c.init() return {log = orrery.array()} end
 local function note(state, what) state.log[#state.log + 1] = what end
@@ -39,7 +39,7 @@ return c
 
 struct lua_groups : ::testing::Test {
   world w;
-  void SetUp() override { ASSERT_TRUE(w.rt.define(lua_class(script))); }
+  void SetUp() override { ASSERT_TRUE(w.rt.define(lua_class(grouping_script))); }
   std::string of(const std::string& key, std::string method, std::string_view argument = "null") {
     return w.ask("lua/" + key, std::move(method), argument);
   }
@@ -80,7 +80,8 @@ using lua_registry = lua_groups;
 
 TEST_F(lua_registry, has_one_holder_of_a_key_in_the_mesh_until_it_ends) {
   EXPECT_EQ(of("a", "register", R"({"key":"leader","value":{"n":1}})"), "true");
-  EXPECT_EQ(of("b", "lookup", R"({"key":"leader"})"), R"({"key":"leader","pid":)" + of("a", "pid") + R"(,"value":{"n":1}})");
+  EXPECT_EQ(of("b", "lookup", R"({"key":"leader"})"),
+            R"({"key":"leader","pid":)" + of("a", "pid") + R"(,"value":{"n":1}})");
   EXPECT_EQ(of("a", "update", R"({"key":"leader","value":2})"), "null");
   EXPECT_EQ(of("b", "keys", R"({"prefix":"lead"})"), R"([{"key":"leader","pid":)" + of("a", "pid") + R"(,"value":2}])");
   EXPECT_TRUE(w.kill("lua/a"));
@@ -101,9 +102,9 @@ TEST_F(lua_registry, says_that_a_key_has_a_holder) {
 TEST_F(lua_registry, has_spaces_where_many_hold_the_same_key) {
   EXPECT_EQ(of("a", "register", R"({"key":"k","value":1,"space":"node_duplicate"})"), "true");
   EXPECT_EQ(of("b", "register", R"({"key":"k","value":2,"space":"node_duplicate"})"), "true");
-  EXPECT_EQ(of("c", "lookup", R"({"key":"k","space":"node_duplicate"})"),
-            R"([{"key":"k","pid":)" + of("a", "pid") + R"(,"value":1},{"key":"k","pid":)" + of("b", "pid") +
-                R"(,"value":2}])");
+  EXPECT_EQ(of("c", "lookup", R"({"key":"k","space":"node_duplicate"})"), R"([{"key":"k","pid":)" + of("a", "pid") +
+                                                                              R"(,"value":1},{"key":"k","pid":)" +
+                                                                              of("b", "pid") + R"(,"value":2}])");
   EXPECT_EQ(of("c", "lookup", R"({"key":"k"})"), "null");
   EXPECT_THAT(of("c", "lookup", R"({"key":"k","space":"moon"})"), HasSubstr("invalid option 'moon'"));
 }

@@ -12,7 +12,7 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
 
-constexpr const char* script = R"(
+constexpr const char* spawning_script = R"(
 local c = {call = {}, cast = {}, info = {}}
 function c.init(key, argument)
   if argument == "fail" then error("cannot") end
@@ -59,7 +59,7 @@ struct scripts : ::testing::Test {
   std::string a;
   std::string b;  ///< their pids
   void SetUp() override {
-    auto spec = lua_class(script);
+    auto spec = lua_class(spawning_script);
     spec.supervision.restart = restart_type::temporary;
     ASSERT_TRUE(w.rt.define(spec));
     a = pid_of("a");
@@ -263,7 +263,7 @@ TEST_F(lua_spawn, are_not_walked_for_a_move_and_end_with_their_class) {
 TEST_F(lua_spawn, more_than_the_node_may_run_are_refused) {
   world small;
   small.rt = runtime({.node = {node_name{"demo-aaaaa"}, boot_number{7}}, .seed = 1, .processes_max = 2});
-  ASSERT_TRUE(small.rt.define(lua_class(script)));
+  ASSERT_TRUE(small.rt.define(lua_class(spawning_script)));
   EXPECT_EQ(small.ask("lua/a", "spawn_careful", "{}"), R"("started")");
   EXPECT_THAT(small.ask("lua/a", "spawn_careful", "{}"), HasSubstr("overloaded: as many processes run here"));
 }

@@ -9,7 +9,7 @@ namespace {
 using namespace testing;
 using ::testing::HasSubstr;
 
-constexpr const char* script = R"(
+constexpr const char* timing_script = R"(
 local c = {call = {}, cast = {}, info = {}}
 local function note(state, what) state.log[#state.log + 1] = what end
 function c.init(key)
@@ -36,7 +36,7 @@ return c
 
 struct lua_timing : ::testing::Test {
   world w;
-  void SetUp() override { ASSERT_TRUE(w.rt.define(lua_class(script))); }
+  void SetUp() override { ASSERT_TRUE(w.rt.define(lua_class(timing_script))); }
 };
 
 TEST_F(lua_timing, continue_runs_before_anything_that_waits) {
@@ -112,7 +112,7 @@ TEST_F(lua_timing, hibernation_is_work_only_where_there_is_something_to_give_bac
 
 TEST_F(lua_timing, a_process_that_was_handed_over_hears_of_it_first) {
   world to;
-  ASSERT_TRUE(to.rt.define(lua_class(script)));
+  ASSERT_TRUE(to.rt.define(lua_class(timing_script)));
   w.cast("lua/a", "note", "1");
   (void)w.rt.cast(w.now, named("lua/a"), "note", json("2"), w.out);
   auto packed = w.rt.take(w.now, named("lua/a"), w.out);
@@ -123,7 +123,7 @@ TEST_F(lua_timing, a_process_that_was_handed_over_hears_of_it_first) {
 }
 
 TEST_F(lua_timing, a_process_with_a_continue_to_come_is_not_handed_over_before) {
-  ASSERT_TRUE(w.rt.define(lua_class(script, "again")));
+  ASSERT_TRUE(w.rt.define(lua_class(timing_script, "again")));
   static_cast<void>(w.send("again/slow", "log"));  // started, and nothing handled yet
   EXPECT_THAT(to_string(w.rt.take(w.now, named("again/slow"), w.out).error()), HasSubstr("unavailable"));
   w.run();

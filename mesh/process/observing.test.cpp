@@ -12,7 +12,7 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
-duration ticking() {
+duration ticking_clock() {
   static duration at{};
   return at += 7us;
 }
@@ -65,7 +65,7 @@ TEST_F(traces, tell_each_message_and_what_came_of_it) {
 }
 
 TEST_F(traces, tell_how_long_a_message_waited_and_what_it_took) {
-  w.rt = runtime{{.node = {node_name{"n"}, boot_number{1}}, .seed = 1, .stopwatch = ticking}};
+  w.rt = runtime{{.node = {node_name{"n"}, boot_number{1}}, .seed = 1, .stopwatch = ticking_clock}};
   ASSERT_TRUE(w.rt.define(counter_class()));
   begin("counter/a");
   static_cast<void>(w.send("counter/a", "add"));

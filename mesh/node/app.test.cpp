@@ -1,5 +1,6 @@
 // App-hosted processes in a node: from a client's request to an app's callback and back, and moves in the middle of
 // one.
+#include "mesh/node/pending.hpp"
 #include "mesh/node/testing.hpp"
 
 #include <gmock/gmock.h>
@@ -74,6 +75,31 @@ TEST_F(hosting, wakes_for_the_deadlines_of_work_and_of_waiting_for_an_app) {
   pass(seconds{3}, {});
   ASSERT_EQ(all<respond>().size(), 1U);
   EXPECT_EQ(all<respond>()[0].answer.error().code, errc::limit_exceeded);
+}
+
+TEST_F(hosting, a_peers_call_that_waited_in_vain_for_an_app_is_told_so) {
+  form({"a"});
+  receive(wire::call{7, owned_by("b", {"a", "b"}), "add", number(1), seconds{30}});
+  pass(seconds{2} + milliseconds{100});
+  const auto told = sent<wire::reply>();
+  ASSERT_EQ(told.size(), 1U);
+  EXPECT_EQ(told[0].outcome.error().code, errc::unavailable);
+  EXPECT_TRUE(told[0].waited);
+}
+
+TEST_F(hosting, what_another_node_has_waited_for_in_vain_is_not_asked_again) {
+  form({"a"});
+  call(owned_by("a", {"a", "b"}));
+  receive(wire::reply{sent<wire::call>().at(0).id, fail(errc::unavailable, "no app"), true});
+  ASSERT_EQ(all<respond>().size(), 1U);
+  EXPECT_EQ(all<respond>()[0].answer.error().context, "no app");
+  done.clear();
+  call(owned_by("a", {"a", "b"}));
+  receive(wire::reply{sent<wire::call>().at(0).id, fail(errc::unavailable, "restarting")});
+  EXPECT_THAT(all<respond>(), IsEmpty());
+  done.clear();
+  pass(retry_delay);
+  EXPECT_EQ(sent<wire::call>().size(), 1U);
 }
 
 TEST_F(hosting, casts_of_an_answer_are_routed_like_others) {

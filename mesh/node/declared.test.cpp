@@ -320,6 +320,18 @@ TEST_F(declared, a_tree_shows_so_many_processes_as_are_asked_for_and_one_class_i
   EXPECT_FALSE(supervisor("counter").contains("processes"));
 }
 
+TEST_F(declared, a_tree_or_a_list_of_a_class_that_there_is_not_is_not_found) {
+  form({"a"});
+  define({counter()});
+  for (const operation& asked : {operation{tree_op{.local = false, .only = class_name{"nope"}}},
+                                 operation{list_processes_op{.only = class_name{"nope"}}}}) {
+    done.clear();
+    step(client_request{request_id{77}, asked});
+    ASSERT_EQ(all<respond>().size(), 1U);
+    EXPECT_EQ(to_string(all<respond>()[0].answer.error()), "not_found: no class 'nope'; known classes: counter");
+  }
+}
+
 TEST_F(declared, what_a_class_says_of_supervision_and_limits_is_shown) {
   form({"a"});
   auto spec = below("shop", "");

@@ -118,10 +118,11 @@ struct core::impl {
   void run_here(reply_token token);
   void send_there(reply_token token, const membership::live_peer& peer);
   void park(reply_token token, time_point retry_at = never);
-  void complete(reply_token token, result<value> outcome);
+  /// `waited`: an error is the last word, as what is missing was waited for.
+  void complete(reply_token token, result<value> outcome, bool waited = false);
   void complete_or_retry(reply_token token, result<value> outcome);
   void complete_here(reply_token token, result<value> outcome);
-  void answer(const origin& to, result<value> outcome);
+  void answer(const origin& to, result<value> outcome, bool waited = false);
   /// An error: it is dropped, and counted, for what is known here and now. It may still be dropped later.
   result<void> route_cast(process_name name, std::string method, value argument, std::uint64_t hops);
   void on_reply(link_id link, wire::reply& received);

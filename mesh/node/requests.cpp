@@ -36,6 +36,9 @@ void core::impl::ask_client(request_id id, operation& asked) {
            .what = ask_control{verb, std::move(reason), std::move(argument)},
            .deadline = after(now_, control_timeout)});
   };
+  const auto no_such = [&](const std::optional<class_name>& only) {
+    return only && runtime_.find_class(*only) == nullptr;
+  };
   std::visit(
       overloaded{[&](call_op& op) {
                    if (auto fine = check_method(op.method); !fine) return answer(client, fail(std::move(fine.error())));
@@ -73,6 +76,7 @@ void core::impl::ask_client(request_id id, operation& asked) {
                  [&](release_op& op) { control(op.name, wire::verb::release, {}); },
                  [&](list_nodes_op&) { answer(client, node_list(members_.view(), draining_)); },
                  [&](list_processes_op& op) {
+                   if (no_such(op.only)) return answer(client, fail(runtime_.no_class(*op.only)));
                    const std::size_t limit = std::clamp<std::size_t>(op.limit, 1, list_limit_max);
                    ask_all(id, {.asked = wire::verb::list, .only = op.only, .limit = limit}, op.local);
                  },
@@ -101,6 +105,7 @@ void core::impl::ask_client(request_id id, operation& asked) {
                  [&](publish_op& op) { answer(client, publish_here(op)); },
                  [&](list_registry_op& op) { answer(client, registry_here(op)); },
                  [&](tree_op& op) {
+                   if (no_such(op.only)) return answer(client, fail(runtime_.no_class(*op.only)));
                    ask_all(id, {.asked = wire::verb::tree, .only = op.only, .limit = op.children}, op.local);
                  }},
       asked);

@@ -165,7 +165,7 @@ void core::impl::park(reply_token token, time_point retry_at) {
   complete(token, fail(too_many_parked()));
 }
 
-void core::impl::complete(reply_token token, result<value> outcome) {
+void core::impl::complete(reply_token token, result<value> outcome, bool waited) {
   auto entry = pending_.close(token);
   if (!entry) return;
   if (const auto* control = std::get_if<ask_control>(&entry->what); control && control->asked == wire::verb::trace) {
@@ -176,7 +176,7 @@ void core::impl::complete(reply_token token, result<value> outcome) {
     return;
   }
   if (!outcome && std::holds_alternative<from_client>(entry->from)) ++counted_.calls_failed;
-  answer(entry->from, std::move(outcome));
+  answer(entry->from, std::move(outcome), waited);
 }
 
 /// What was refused, here or elsewhere, as it is not to be had now: a process that is about to start again is waited
@@ -197,16 +197,16 @@ void core::impl::complete_here(reply_token token, result<value> outcome) {
   const auto* spec = entry == nullptr ? nullptr : runtime_.find_class(entry->name.klass);
   if (spec != nullptr && std::holds_alternative<process::app_hosted>(spec->behaviour)) {
     const auto info = runtime_.find(entry->name);
-    if (!info || info->state != process::process_state::restarting) return complete(token, std::move(outcome));
+    if (!info || info->state != process::process_state::restarting) return complete(token, std::move(outcome), true);
   }
   complete_or_retry(token, std::move(outcome));
 }
 
-void core::impl::answer(const origin& to, result<value> outcome) {
+void core::impl::answer(const origin& to, result<value> outcome, bool waited) {
   if (const auto* client = std::get_if<from_client>(&to)) {
     out_->push_back(respond{client->id, std::move(outcome)});
   } else if (const auto* peer = std::get_if<from_peer>(&to)) {
-    if (members_.find(peer->link)) transmit_to(peer->link, wire::reply{peer->id, std::move(outcome)});
+    if (members_.find(peer->link)) transmit_to(peer->link, wire::reply{peer->id, std::move(outcome), waited});
   } else {
     answer_process(to, std::move(outcome));
   }
@@ -250,6 +250,7 @@ void core::impl::on_reply(link_id link, wire::reply& received) {
   const pending* entry = pending_.find(token);
   // A late reply, or one of a peer that was not asked: the deadline has answered already.
   if (entry == nullptr || entry->where != pending::place::forwarded || entry->peer != link) return;
+  if (received.waited) return complete(token, std::move(received.outcome), true);
   complete_or_retry(token, std::move(received.outcome));
 }
 

@@ -119,6 +119,7 @@ field_writer put(const reply& m) {
   } else {
     put_error(out, m.outcome.error());
   }
+  if (m.waited) out.flag("waited", true);
   return out;
 }
 
@@ -274,6 +275,7 @@ void take(field_reader& in, reply& m) {
   } else {
     m.outcome = fail(take_error(in));
   }
+  if (in.has("waited")) in.flag("waited", m.waited);
 }
 
 void take(field_reader& in, handoff& m) {

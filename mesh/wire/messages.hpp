@@ -111,6 +111,8 @@ struct control {
 struct reply {
   correlation id = 0;
   result<value> outcome;
+  /// Of an error that could be tried again: its node has waited for what is missing as long as it may. Final.
+  bool waited = false;
 };
 
 /// One process on its way: see process::handoff.

@@ -67,6 +67,8 @@ TEST(messages, a_reply_carries_a_value_or_an_error_with_its_effect) {
   EXPECT_EQ(round_trip(reply{3, json("[1]")}).outcome.value(), json("[1]"));
   const error why{errc::unavailable, "demo-b went away", took_effect::unknown};
   EXPECT_EQ(round_trip(reply{4, fail(why)}).outcome.error(), why);
+  EXPECT_FALSE(round_trip(reply{4, fail(why)}).waited);
+  EXPECT_TRUE(round_trip(reply{4, fail(why), true}).waited);
 }
 
 TEST(messages, a_handoff_keeps_state_and_mailbox_in_order) {

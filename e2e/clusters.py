@@ -19,6 +19,7 @@ SOUND_API_SERVER = ROOT / "e2e/kube_apiserver.sh"
 SYSTEM = "orrery-system"
 OPERATOR_IMAGE = "localhost/orrery-operator:dev"
 SIDECAR_IMAGE = "localhost/orrery-sidecar:dev"
+PYTHON_IMAGE = "localhost/orrery-python:dev"
 OPERATOR = "app.kubernetes.io/component=operator"  # label of its pods
 CLONE_NEWNET = 0x40000000
 PROBE_DEFINITION = {
@@ -49,6 +50,7 @@ class Cluster:
     name = "kubeconfig"
     can_fault_hosts = False       # stop_host, start_host, cut, heal
     can_stop_api_server = False   # api_server(running)
+    can_see_processes = False     # pids
     ends_with_the_run = False     # stop() takes it down, and all that is on it
 
     def __init__(self, kubeconfig, programs):
@@ -90,12 +92,22 @@ class Cluster:
     # ---- into a pod ----
 
     def sidecar(self, namespace, pod):
-        """The SDK of a pod, through a port-forward that is kept while the pod lives."""
-        key = (namespace, pod["metadata"]["name"], pod["metadata"]["uid"])
-        process, port = self.forwards.get(key, (None, None))
+        """The SDK of a pod."""
+        return Sidecar("127.0.0.1", self.forward(namespace, pod, 3600))
+
+    def url(self, namespace, pod, port):
+        """Where this machine reaches what a container of the pod serves."""
+        if address := self.address(pod):
+            return f"http://{address}:{port}"
+        return f"http://127.0.0.1:{self.forward(namespace, pod, port)}"
+
+    def forward(self, namespace, pod, port):
+        """A port of this machine that leads to the pod's, through a port-forward that is kept while the pod lives."""
+        key = (namespace, pod["metadata"]["name"], pod["metadata"]["uid"], port)
+        process, local = self.forwards.get(key, (None, None))
         if process is None or process.poll() is not None:
             process = subprocess.Popen(
-                ["kubectl", "--kubeconfig", self.kubeconfig, "-n", namespace, "port-forward", "pod/" + key[1], ":3600"],
+                ["kubectl", "--kubeconfig", self.kubeconfig, "-n", namespace, "port-forward", "pod/" + key[1], f":{port}"],
                 stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
             line = process.stdout.readline()
             match = re.search(r"127\.0\.0\.1:(\d+)", line)
@@ -103,9 +115,9 @@ class Cluster:
                 process.kill()
                 process.wait()
                 raise Failed(f"no port-forward to pod {key[1]}: {line.strip() or 'it ended'}")
-            port = int(match.group(1))
-            self.forwards[key] = (process, port)
-        return Sidecar("127.0.0.1", port)
+            local = int(match.group(1))
+            self.forwards[key] = (process, local)
+        return local
 
     def orrery(self, namespace, pod, *arguments, check=True):
         """The command line inside a pod, as its user would run it."""
@@ -179,6 +191,7 @@ class RealCluster(Cluster):
     name = "real"
     can_fault_hosts = True
     can_stop_api_server = True
+    can_see_processes = True
 
     def __init__(self, script, programs):
         self.script = pathlib.Path(script).resolve()
@@ -285,6 +298,7 @@ class EmbeddedCluster(Cluster):
 
     name = "embedded"
     can_stop_api_server = True
+    can_see_processes = True
     ends_with_the_run = True
 
     def __init__(self, folder, programs):
@@ -295,12 +309,16 @@ class EmbeddedCluster(Cluster):
     def start(self):
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
+        modules = self.folder / "node_modules/@orrery"  # above every pod's files, as /node_modules is in the image with Node
+        modules.mkdir(parents=True)
+        (modules / "sdk").symlink_to(ROOT / "sdk/typescript")
         with open(self.folder / "orrery-local.log", "wb") as log:
             self.process = subprocess.Popen(
                 [self.programs / "orrery-local", "--dir", self.folder,
                  "--image", f"{OPERATOR_IMAGE}={self.programs}/orrery-operator",
                  "--image", f"{SIDECAR_IMAGE}={self.programs}/orrery-sidecar",
-                 "--image", f"localhost/orrery:dev={self.programs}/orrery"],  # the sidecar image's other program, found by its name
+                 "--image", f"localhost/orrery:dev={self.programs}/orrery",  # the sidecar image's other program, found by its name
+                 "--image", f"{PYTHON_IMAGE}={ROOT}/e2e/interpreters/python3"],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         eventually(self.serves, 15, f"the embedded cluster serves (its log: {self.folder}/orrery-local.log)")
 
@@ -331,7 +349,7 @@ class EmbeddedCluster(Cluster):
 
     def pids(self, program, pod):
         """Its pods are plain processes, which have their pod's name in the environment."""
-        marks = {f"POD_NAME={pod['metadata']['name']}".encode()}
+        marks = {f"HOSTNAME={pod['metadata']['name']}".encode()}
         return list(processes(program, lambda entry: marks <= set((entry / "environ").read_bytes().split(b"\0"))))
 
     def api_server(self, running):

@@ -4,12 +4,13 @@ import pathlib
 import pytest
 
 import clusters
+import stage
 from clusters import ROOT, SYSTEM
 from mesh import Mesh, class_document
 from waiting import eventually
 
 NAMESPACE = "orrery-e2e"
-ORDER = ["install", "formation", "calls", "process_healing", "pod_healing", "supervision", "escalation", "app_hosted", "events", "attach", "scale", "delete", "classes_live", "bad_specs", "certificates",
+ORDER = ["install", "formation", "calls", "process_healing", "pod_healing", "supervision", "escalation", "app_hosted", "examples", "events", "attach", "scale", "delete", "classes_live", "bad_specs", "certificates",
          "rolling_update", "one_namespace", "operator_killed", "api_server_outage", "node_faults"]  # what everything else rests on comes first
 
 
@@ -31,7 +32,7 @@ def cluster(request):
         pytest.skip(str(fault))
     try:
         one.load_images()
-        fresh_namespace(one)
+        stage.fresh_namespace(one, NAMESPACE)
         one.operator_seconds = clusters.install(one)
         request.config.orrery_cluster = one
         yield one
@@ -42,14 +43,6 @@ def cluster(request):
     finally:
         if not option("--keep"):
             one.stop()
-
-
-def fresh_namespace(cluster):
-    """Nothing left of an earlier run: old meshes first, then the namespace."""
-    cluster.kubectl("-n", NAMESPACE, "delete", "pmesh", "--all", "--ignore-not-found", "--timeout=60s", check=False, timeout=70)
-    cluster.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=180s", timeout=190)
-    cluster.kubectl("create", "namespace", NAMESPACE)
-    eventually(lambda: cluster.items("serviceaccounts", NAMESPACE), 20, "the namespace has its service account")
 
 
 @pytest.fixture(scope="session")

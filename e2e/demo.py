@@ -1,47 +1,20 @@
 #!/usr/bin/env python3
 """./dev demo: a cluster, the operator, a mesh of three pods, and both levels of healing, live and in numbers."""
-import argparse
-import fcntl
 import json
 import pathlib
-import signal
 import statistics
 import subprocess
 import sys
 import threading
 import time
 
-import clusters
-from clusters import ROOT, SYSTEM, Cluster, EmbeddedCluster
+import stage
+from clusters import ROOT, EmbeddedCluster
 from mesh import Mesh, joined
+from stage import bold, chapter, line, seconds
 from waiting import eventually
 
 NAMESPACE = "orrery-demo"
-COLOUR = sys.stdout.isatty()
-began = time.monotonic()
-
-
-def paint(code, text):
-    return f"\033[{code}m{text}\033[0m" if COLOUR else text
-
-
-def chapter(title):
-    print(f"\n{paint('1;36', title)}", flush=True)
-
-
-def line(text, since=None):
-    stamp = f"{time.monotonic() - (since or began):7.2f} s"
-    print(f"  {paint('2', stamp)}  {text}", flush=True)
-
-
-def bold(text):
-    return paint("1", text)
-
-
-def seconds(value, digits=0):
-    if value < 0.001:
-        return f"{value * 1e6:.{digits}f} µs"
-    return f"{value * 1e3:.1f} ms" if value < 1 else f"{value:.2f} s"
 
 
 def watch_formation(mesh, replicas, within, since):
@@ -203,27 +176,11 @@ def try_it(cluster, mesh):
     if isinstance(cluster, EmbeddedCluster):
         for pod in mesh.pods():
             print(f"  curl http://{pod['status']['podIP']}:3600/v1/nodes          # {pod['metadata']['name']}'s sidecar")
-    print("\nCtrl-C ends it.", flush=True)
-    try:
-        while True:
-            time.sleep(3600)
-    except KeyboardInterrupt:
-        print()
+    stage.wait_for_ctrl_c()
 
 
 def tour(cluster, once):
-    chapter("0. A cluster and the operator")
-    since = time.monotonic()
-    cluster.start()
-    version = cluster.json("version").get("serverVersion", {}).get("gitVersion", "?")
-    line(f"Kubernetes API {version} at {cluster.kubeconfig}", since)
-    cluster.load_images()
-    clusters.install(cluster)
-    line("kubectl apply -k manifests/: the operator is ready", since)
-    cluster.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=90s", timeout=100)
-    cluster.kubectl("create", "namespace", NAMESPACE)
-    eventually(lambda: cluster.items("serviceaccounts", NAMESPACE), 20, "the namespace has its service account")
-
+    stage.set_up(cluster, NAMESPACE)
     mesh = Mesh(cluster, NAMESPACE, "demo")
     pods = show_formation(mesh)
     show_calls(mesh, pods)
@@ -231,63 +188,12 @@ def tour(cluster, once):
     show_pod_healing(mesh, pods)
     if not once:
         try_it(cluster, mesh)
-    if not isinstance(cluster, EmbeddedCluster):
-        mesh.delete()
-        cluster.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
-        line(f"the namespace {NAMESPACE} is deleted; the operator stays (kubectl delete -k manifests/ removes it)")
-
-
-def explain(cluster):
-    """After a failure: what the cluster looked like, in short."""
-    for command in (["get", "pmesh,pods", "-A"], ["-n", SYSTEM, "logs", "-l", "app.kubernetes.io/component=operator", "--tail=15"]):
-        try:
-            done = cluster.kubectl(*command, check=False, timeout=10)
-            print(f"\n$ kubectl {' '.join(command)}\n{done.stdout}{done.stderr}", file=sys.stderr)
-        except Exception:
-            pass
-
-
-def end_by_signal():
-    """A closed terminal and `kill` end the demo as Ctrl-C does: with its cluster."""
-    for each in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(each) != signal.SIG_IGN:
-            signal.signal(each, signal.default_int_handler)
+    stage.clear_away(cluster, mesh)
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="./dev demo", description=__doc__)
-    parser.add_argument("--once", action="store_true", help="end when the tour is over")
-    parser.add_argument("--kubeconfig", help="show it on that cluster; its nodes must have the two images")
-    parser.add_argument("--cluster", choices=["embedded", "real"], default="embedded", help=argparse.SUPPRESS)
-    parser.add_argument("--bin", default=str(ROOT / "build/release/bin"), help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.kubeconfig:
-        cluster = Cluster(options.kubeconfig, options.bin)
-    elif options.cluster == "real":
-        cluster = clusters.open_cluster("real", None, options.bin)
-    else:
-        cluster = EmbeddedCluster(ROOT / "build/demo", options.bin)
-        (ROOT / "build").mkdir(exist_ok=True)
-        alone = open(ROOT / "build/demo.lock", "w", encoding="utf-8")  # for as long as this runs
-        try:
-            fcntl.flock(alone, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            print("./dev demo: another demo of this checkout is running; end it first, or use its cluster: export KUBECONFIG=build/demo/kubeconfig", file=sys.stderr)
-            return 1
-    end_by_signal()
-    try:
-        tour(cluster, options.once)
-    except KeyboardInterrupt:
-        print("\nstopped")
-        return 130
-    except Exception as error:
-        explain(cluster)
-        print(f"\n{paint('1;31', 'The demo failed')} after {time.monotonic() - began:.1f} s: {error}", file=sys.stderr)
-        return 1
-    finally:
-        cluster.stop()
-    print(f"\n{bold('done:')} formed, called, killed and healed ({time.monotonic() - began:.0f} s)")
-    return 0
+    options = stage.arguments("./dev demo", __doc__).parse_args()
+    return stage.play("./dev demo", options, lambda cluster: tour(cluster, options.once), "demo")
 
 
 if __name__ == "__main__":

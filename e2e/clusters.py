@@ -314,7 +314,7 @@ class EmbeddedCluster(Cluster):
         (modules / "sdk").symlink_to(ROOT / "sdk/typescript")
         with open(self.folder / "orrery-local.log", "wb") as log:
             self.process = subprocess.Popen(
-                [self.programs / "orrery-local", "--dir", self.folder,
+                [self.programs / "orrery-local", "--dir", self.folder, "--nodes", "2",
                  "--image", f"{OPERATOR_IMAGE}={self.programs}/orrery-operator",
                  "--image", f"{SIDECAR_IMAGE}={self.programs}/orrery-sidecar",
                  "--image", f"localhost/orrery:dev={self.programs}/orrery",  # the sidecar image's other program, found by its name

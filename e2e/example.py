@@ -7,7 +7,7 @@ import stage
 from clusters import ROOT, EmbeddedCluster
 from place import Place
 
-PROGRAMS = {"cart": "python3", "desk": "python3"}
+PROGRAMS = {"cart": "python3", "desk": "python3", "game-room": "node"}
 
 
 def story_of(name):

@@ -17,8 +17,9 @@ class Place:
 
     eventually = staticmethod(eventually)
 
-    def __init__(self, cluster, namespace, name, program, say=print):
+    def __init__(self, cluster, namespace, name, program, say=print, skip=None):
         self.cluster, self.name, self.program, self.say = cluster, name, program, say
+        self.skip = skip or say  # takes the reason why an act cannot be shown here
         self.mesh = Mesh(cluster, namespace, name)
 
     def apply(self, within=90):

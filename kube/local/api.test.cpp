@@ -147,6 +147,28 @@ TEST_F(api_test, deletes_gracefully_a_pod_that_runs_and_at_once_one_that_does_no
   EXPECT_EQ(ask("GET", pods + "/p").status, 404);
 }
 
+TEST_F(api_test, spreads_pods_over_nodes_as_they_ask_and_else_by_how_many_a_node_has) {
+  ASSERT_EQ(ask("POST", "/api/v1/nodes", R"({"metadata": {"name": "node2"}})").status, 201);
+  const std::string pods = "/api/v1/namespaces/default/pods";
+  const std::string containers = R"("containers": [{"name": "c", "image": "x"}])";
+  const auto node_of = [&](const std::string& name, const std::string& spec) {
+    const auto body = R"({"metadata": {"name": ")" + name + R"(", "labels": {"app": ")" + name.substr(0, 4) +
+                      R"("}}, "spec": {)" + spec + "}}";
+    EXPECT_EQ(ask("POST", pods, body).status, 201) << body;
+    schedule_pods(registry_);
+    return text_at(get(pods + "/" + name), {"spec", "nodeName"});
+  };
+  const auto spread =
+      containers + R"(, "topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "kubernetes.io/hostname",
+    "whenUnsatisfiable": "ScheduleAnyway", "labelSelector": {"matchLabels": {"app": "desk"}}}])";
+  EXPECT_EQ(node_of("shop-1", containers), "node1");
+  EXPECT_EQ(node_of("shop-2", containers), "node2");
+  EXPECT_EQ(node_of("shop-3", containers), "node1");
+  EXPECT_EQ(node_of("shop-4", R"("nodeName": "node1", )" + containers), "node1");
+  EXPECT_EQ(node_of("desk-1", spread), "node2") << "it has fewer pods";
+  EXPECT_EQ(node_of("desk-2", spread), "node1") << "more pods, but none of its kind";
+}
+
 TEST_F(api_test, refuses_changes_to_the_frozen_part_of_a_pod) {
   const std::string pods = "/api/v1/namespaces/default/pods";
   ASSERT_EQ(

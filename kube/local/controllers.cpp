@@ -1,5 +1,7 @@
 #include "kube/local/controllers.hpp"
 
+#include "kube/local/selector.hpp"
+
 #include <algorithm>
 #include <map>
 #include <set>
@@ -151,6 +153,22 @@ void reconcile_definitions(registry& objects) {
   }
 }
 
+/// Node -> how many pods it has that this one wants to be spread among, by its topologySpreadConstraints over host
+/// names.
+std::map<std::string, int> pods_alike(const json& pod, const std::vector<object_ptr>& pods) {
+  std::map<std::string, int> out;
+  for (const auto& rule : list_at(pod, {"spec", "topologySpreadConstraints"})) {
+    const auto* wanted = find(rule, {"labelSelector"});
+    if (wanted == nullptr || text_at(rule, {"topologyKey"}) != "kubernetes.io/hostname") continue;
+    const auto chosen = selector::from_object(*wanted);
+    for (const auto& each : pods) {
+      if (namespace_of(*each) == namespace_of(pod) && !is_deleting(*each) && chosen.matches(*each))
+        ++out[text_at(*each, {"spec", "nodeName"})];
+    }
+  }
+  return out;
+}
+
 void schedule_pods(registry& objects) {
   std::map<std::string, int> load;
   for (const auto& node : objects.objects().list("nodes").objects) {
@@ -163,8 +181,13 @@ void schedule_pods(registry& objects) {
   }
   for (const auto& pod : pods) {
     if (!text_at(*pod, {"spec", "nodeName"}).empty() || is_deleting(*pod)) continue;
+    const auto alike = pods_alike(*pod, objects.objects().list("pods").objects);
+    const auto cost = [&](const auto& node) {
+      const auto it = alike.find(node.first);
+      return std::pair(it == alike.end() ? 0 : it->second, node.second);
+    };
     const auto least =
-        std::min_element(load.begin(), load.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+        std::min_element(load.begin(), load.end(), [&](const auto& a, const auto& b) { return cost(a) < cost(b); });
     ++least->second;
     const auto now = rfc3339(objects.now());
     objects.edit(key_of("pods", *pod), [&](json& o) {

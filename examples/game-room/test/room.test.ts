@@ -1,0 +1,52 @@
+import assert from "node:assert/strict";
+import { beforeEach, test } from "node:test";
+import { TestHost } from "@orrery/sdk/testing";
+import { Room, type View } from "../src/room.js";
+
+let host: TestHost, shelf: Map<string, unknown>, requests = 0;
+beforeEach(() => {
+  host = new TestHost(Room);
+  shelf = new Map();
+  host.answer("shelf", "get", (key: string) => (shelf.get(key) ?? null) as never);
+  host.answer("shelf", "put", (key: string, entry: unknown) => void shelf.set(key, (entry as any).value));
+});
+const ask = (method: string, more: object) => host.call("lobby", method, { request: String(++requests), ...more } as never) as Promise<View>;
+
+test("players move within the room and fetch coins", async () => {
+  await ask("join", { player: "ada" });
+  for (let n = 0; n < 20; ++n) await ask("move", { player: "ada", dx: n < 8 ? 1 : 0, dy: n < 5 ? 1 : 0 });
+  const { players, coin } = await ask("move", { player: "ada", dx: -1 });
+  assert.deepEqual([players["ada"]!.x, players["ada"]!.y, players["ada"]!.score], [7, 5, 1]);
+  assert.notDeepEqual(coin, { x: 8, y: 5 });
+  for (let n = 0; n < 20; ++n) await ask("move", { player: "ada", dx: -1, dy: -1 });
+  assert.equal((await ask("join", { player: "ada" })).players["ada"]!.x, 0);
+});
+
+test("the same request again changes nothing", async () => {
+  await ask("join", { player: "ada" });
+  const step = { player: "ada", dx: 1, request: "again" };
+  await ask("move", step);
+  assert.equal((await ask("move", step)).players["ada"]!.x, 1);
+});
+
+test("a watcher is answered by the next change, or at once where it missed one", async () => {
+  const { version } = await ask("join", { player: "ada" });
+  const watching = host.call("lobby", "watch", { since: version }) as Promise<View>;
+  await ask("move", { player: "ada", dx: 1 });
+  assert.equal((await watching).version, version + 1);
+  assert.equal(((await host.call("lobby", "watch", { since: version })) as View).version, version + 1);
+});
+
+test("a room that was lost begins with what it had answered", async () => {
+  await ask("join", { player: "ada" });
+  await ask("move", { player: "ada", dx: 1 });
+  await host.kill("lobby");
+  assert.equal((await ask("move", { player: "ada", dx: 1 })).players["ada"]!.x, 2);
+});
+
+test("what is no step and who is not there is refused with what to do", async () => {
+  await ask("join", { player: "ada" });
+  await assert.rejects(ask("move", { player: "ada", dx: 2 }), /dx and dy are -1, 0 or 1/);
+  await assert.rejects(ask("move", { player: "bob", dx: 1 }), /join first/);
+  await assert.rejects(ask("join", { player: "a b" }), /1 to 20 letters/);
+});

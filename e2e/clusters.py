@@ -246,8 +246,8 @@ class RealCluster(Cluster):
                 print(f"{self.script} down: exit {done.returncode}\n{done.stdout}{done.stderr}")
 
     def load_images(self):
-        for name in ("orrery-operator", "orrery-sidecar"):
-            run(self.script, "load", ROOT / "build/images" / f"{name}.tar", timeout=120)
+        for image in sorted((ROOT / "build/images").glob("orrery-*.tar")):
+            run(self.script, "load", image, timeout=120)
 
     def address(self, pod):
         return pod["status"].get("podIP")

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Packs programs into OCI image archives from scratch: oci_image.py --bin DIR --out DIR
+"""Packs programs into OCI image archives from scratch: oci_image.py --bin DIR --out DIR, or --interpreter NAME --out DIR
 
 An image holds the stripped programs, the shared libraries that they load (as ldd finds them, the loader included), a passwd with a
 non-root user, and /tmp; nothing else. No daemon, no registry, no root. The same input gives the same bytes: entries are
@@ -18,6 +18,8 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+
+import interpreters
 
 IMAGES = {  # image name -> its programs, the first of which it runs
     "orrery-operator": ["orrery-operator"],
@@ -72,10 +74,10 @@ def layer(files, folders=()):
     return gzip.compress(raw.getvalue(), compresslevel=6, mtime=0), "sha256:" + hashlib.sha256(raw.getvalue()).hexdigest()
 
 
-def contents(programs):
-    """What is in an image, as path -> (bytes, mode): (libraries and /etc, programs)."""
+def contents(programs, shared=()):
+    """What is in an image, as path -> (bytes, mode): (libraries and /etc, programs). `shared`: what the programs load when they run."""
     loaded = {}
-    for program in programs:
+    for program in [*programs, *shared]:
         loaded.update(libraries(program))
     base = {path: (file.read_bytes(), 0o755) for path, file in loaded.items()}
     base.update({path: (text.encode(), 0o644) for path, text in ETC.items()})
@@ -95,10 +97,12 @@ def write_tree(folder, programs):
         file.chmod(mode)
 
 
-def pack(name, programs, version):
-    """The archive of one image, as bytes, its tag, and the size of what is in it."""
-    base, own = contents(programs)
-    layers = [layer(base, {"tmp": 0o1777}), layer(own)]
+def pack(name, programs, version, files=None, shared=()):
+    """The archive of one image, as bytes, its tag, and the size of what is in it. `files`: more of them, path in the image -> file here."""
+    base, own = contents(programs, shared)
+    more = {path: (file.read_bytes(), 0o644) for path, file in (files or {}).items()}
+    parts = {"shared libraries": layer(base, {"tmp": 0o1777}), "programs": layer(own), **({"library and SDK": layer(more)} if more else {})}
+    layers = list(parts.values())
 
     blobs = {}
 
@@ -115,7 +119,7 @@ def pack(name, programs, version):
                        "org.opencontainers.image.version": version},
         },
         "rootfs": {"type": "layers", "diff_ids": [diff for _, diff in layers]},
-        "history": [{"created": EPOCH, "created_by": "shared libraries"}, {"created": EPOCH, "created_by": "programs"}],
+        "history": [{"created": EPOCH, "created_by": each} for each in parts],
     }, sort_keys=True).encode()
     config_blob = blob(config)
     layer_blobs = [blob(data) for data, _ in layers]
@@ -140,17 +144,30 @@ def pack(name, programs, version):
             info = tarfile.TarInfo(path)
             info.mode, info.size = 0o644, len(data)
             tar.addfile(info, io.BytesIO(data))
-    return out.getvalue(), tag, sum(len(data) for data, _ in [*base.values(), *own.values()])
+    return out.getvalue(), tag, sum(len(data) for data, _ in [*base.values(), *own.values(), *more.values()])
+
+
+def write(out, name, packed):
+    data, tag, unpacked = packed
+    target = out / f"{name}.tar"
+    target.write_bytes(data)
+    print(f"    {target}  {tag}  {len(data) / 1e6:.1f} MB, unpacked {unpacked / 1e6:.1f} MB")
 
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    arguments.add_argument("--bin", type=pathlib.Path, required=True, help="folder with the programs")
+    what = arguments.add_mutually_exclusive_group(required=True)
+    what.add_argument("--bin", type=pathlib.Path, help="folder with the programs")
+    what.add_argument("--interpreter", choices=sorted(interpreters.IMAGES), help="the image of that name for apps, instead of the programs'")
     arguments.add_argument("--out", type=pathlib.Path, required=True, help="folder for NAME.tar")
     arguments.add_argument("--version", default="dev", help="tag (default: dev)")
     arguments.add_argument("--trees", action="store_true", help="write folders NAME/ with the root file systems instead of archives")
     options = arguments.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
+    if name := options.interpreter:
+        program, files, shared = interpreters.IMAGES[name]()
+        write(options.out, name, pack(name, [program], options.version, files, shared))
+        return 0
     for name, programs in IMAGES.items():
         files = [options.bin / program for program in programs]
         if missing := [str(file) for file in files if not file.is_file()]:
@@ -158,10 +175,7 @@ def main():
         if options.trees:
             write_tree(options.out / name, files)
             continue
-        data, tag, unpacked = pack(name, files, options.version)
-        target = options.out / f"{name}.tar"
-        target.write_bytes(data)
-        print(f"    {target}  {tag}  {len(data) / 1e6:.1f} MB, unpacked {unpacked / 1e6:.1f} MB")
+        write(options.out, name, pack(name, files, options.version))
     return 0
 
 

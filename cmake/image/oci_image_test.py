@@ -4,11 +4,13 @@ import gzip
 import io
 import json
 import pathlib
+import shutil
 import subprocess
 import tarfile
 import tempfile
 import unittest
 
+import interpreters
 import oci_image
 
 PROGRAM = pathlib.Path("/bin/true")  # stands for one of ours: any dynamically linked program will do
@@ -82,6 +84,38 @@ class OciImage(unittest.TestCase):
             oci_image.write_tree(pathlib.Path(folder), [PROGRAM])
             done = subprocess.run(["chroot", "--userspec=65532:65532", folder, f"/usr/bin/{PROGRAM.name}"], capture_output=True)
             self.assertEqual(done.returncode, 0, done.stderr)
+
+
+class Interpreters(unittest.TestCase):
+    def test_the_python_image_runs_the_sdk_in_its_tree_alone(self):
+        if subprocess.run(["chroot", "/", "/bin/true"], capture_output=True).returncode:
+            self.skipTest("chroot needs root")
+        program, files, shared = interpreters.python()
+        self.assertTrue(shared)
+        _, _, _, packed = unpack(oci_image.pack("orrery-python", [program], "dev", files, shared)[0])
+        self.assertLessEqual(set(files), set(packed))
+        with tempfile.TemporaryDirectory() as folder:
+            root = pathlib.Path(folder)
+            root.chmod(0o755)
+            base, own = oci_image.contents([program], shared)
+            for path, data in {**{p: d for p, (d, _) in {**base, **own}.items()}, **{p: f.read_bytes() for p, f in files.items()}}.items():
+                (root / path).parent.mkdir(parents=True, exist_ok=True)
+                (root / path).write_bytes(data)
+                (root / path).chmod(0o755)
+            code = "import orrery, asyncio, ssl, sqlite3, ctypes, http.server, json; print(orrery.__version__)"
+            done = subprocess.run([shutil.which("chroot"), "--userspec=65532:65532", folder, "/usr/bin/python3", "-c", code], capture_output=True, text=True,
+                                  env={"PATH": "/usr/bin"})
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+
+    def test_the_node_image_holds_the_package_where_every_app_finds_it(self):
+        try:
+            program, files, _ = interpreters.node()
+        except SystemExit as missing:
+            self.skipTest(str(missing))
+        self.assertEqual(program.name, "node")
+        self.assertIn("node_modules/@orrery/sdk/package.json", files)
+        self.assertIn("node_modules/@orrery/sdk/dist/src/index.js", files)
+        self.assertFalse([path for path in files if "conformance" in path])
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ import unittest
 HERE = pathlib.Path(__file__).resolve().parent
 SHOWN = {  # page -> files; of a file perhaps only a part: what is from one line's beginning up to another's
     "cart": [("cart/cart.py",), ("cart/classes.yaml",), ("cart/server.py", "def ask(", "class Handler")],
+    "desk": [("desk/classes.yaml",), ("desk/desk.py", "class Worker", "async def read_here"), ("desk/desk.py", "async def read_here", "READ ="), ("desk/desk.py", "async def do_one", "async def hand_out")],
+    "game-room": [("game-room/src/room.ts",), ("game-room/src/server.ts", "/** Follows a room", "async function bodyOf")],
 }
 
 

@@ -2,6 +2,7 @@
 import pathlib
 import sys
 import unittest
+import unittest.mock
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1] / "sdk/python/src")]
@@ -62,6 +63,12 @@ class DeskTest(unittest.IsolatedAsyncioTestCase):
         await self.do(5)
         await self.do(5)
         self.assertEqual(sum(map(len, self.client.ledger.values())), 1)
+
+    async def test_a_worker_that_has_read_its_document_does_not_read_it_again(self):
+        text = invoices.generate(5)
+        with unittest.mock.patch.object(invoices, "extract", wraps=invoices.extract) as extract:
+            self.assertEqual(await self.host.call("r-5", "read", {"text": text}), await self.host.call("r-5", "read", {"text": text}))
+        extract.assert_called_once()
 
     async def test_a_torn_document_is_tried_until_its_worker_is_given_up_and_is_booked_as_that(self):
         torn = invoices.TORN_EVERY // 2

@@ -37,8 +37,17 @@ class Place:
             eventually(lambda: urllib.request.urlopen(url + "/healthz", timeout=2).status == 200, within, f"the app at {url} answers")
 
     def urls(self):
-        """Pod name -> where its app serves."""
-        return {pod["metadata"]["name"]: self.cluster.url(self.mesh.namespace, pod, PORT) for pod in self.mesh.pods()}
+        """Pod name -> where its app serves; of the pods that have an address yet."""
+        return {pod["metadata"]["name"]: self.cluster.url(self.mesh.namespace, pod, PORT) for pod in self.mesh.pods() if pod["status"].get("podIP")}
+
+    def follow_urls(self, over, found):
+        """Until `over` is set: found(addresses), over and over, as a Service would know them. For a thread."""
+        while not over.wait(0.5):
+            try:
+                if urls := list(self.urls().values()):
+                    found(urls)
+            except Exception as error:  # a pod that goes while it is looked at; the next look is soon
+                self.say(f"looking for the pods: {error}")
 
     def machine(self, name):
         return self.mesh.pod(name)["spec"]["nodeName"]

@@ -15,6 +15,8 @@ kubectl -n {namespace} get pmesh,pods
 kubectl -n {namespace} delete pod POD                # carts move, and keep what is in them
 """
 
+PATIENCE = 40  # seconds that a customer goes on asking
+
 
 def ask(url, path, body=None, method=None, key=None):
     """One request; an error of the service raises Refused with its status and its document."""
@@ -44,13 +46,11 @@ class Customers:
         self.failed = []
         self.urls = list(place.urls().values())
         self.over = threading.Event()
-        self.threads = [threading.Thread(target=self.look_around, daemon=True)]
+        self.threads = [threading.Thread(target=place.follow_urls, args=(self.over, self.know), daemon=True)]
         self.threads += [threading.Thread(target=self.shop, args=(name,), daemon=True) for name in self.names]
 
-    def look_around(self):
-        """As a Service does: which pods there are."""
-        while not self.over.wait(0.5):
-            self.urls = list(self.place.urls().values())
+    def know(self, urls):
+        self.urls = urls
 
     def shop(self, name):
         number = hash(name)
@@ -69,6 +69,9 @@ class Customers:
                         return
                 except (OSError, http.client.HTTPException):
                     self.broken += 1
+                if time.monotonic() > since + PATIENCE:
+                    self.failed.append(f"{name} had no answer in {PATIENCE} s")
+                    return
                 time.sleep(0.05)
             self.answered[name] += 1
             self.longest = max(self.longest, time.monotonic() - since)

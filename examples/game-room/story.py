@@ -19,6 +19,8 @@ curl -N {url}/lobby/events
 kubectl -n {namespace} delete pod POD    # the room moves, and everybody goes on playing
 """
 
+PATIENCE = 40  # seconds that a player goes on asking
+
 
 def post(url, path, body, key=None):
     request = urllib.request.Request(url + path, json.dumps(body).encode(), {"Idempotency-Key": key or uuid.uuid4().hex})
@@ -58,12 +60,11 @@ class Players:
         self.x = {f"player-{number}": 0 for number in range(count)}
         self.urls = list(place.urls().values())
         self.steps, self.again, self.longest, self.failed, self.over = 0, 0, 0.0, [], threading.Event()
-        self.threads = [threading.Thread(target=self.look_around, daemon=True)]
+        self.threads = [threading.Thread(target=place.follow_urls, args=(self.over, self.know), daemon=True)]
         self.threads += [threading.Thread(target=self.play, args=(name, number), daemon=True) for number, name in enumerate(self.x)]
 
-    def look_around(self):
-        while not self.over.wait(0.5):
-            self.urls = list(self.place.urls().values())
+    def know(self, urls):
+        self.urls = urls
 
     def tell(self, number, what, body):
         key, since = uuid.uuid4().hex, time.monotonic()
@@ -79,6 +80,9 @@ class Players:
                 self.again += 1
             except (OSError, http.client.HTTPException):
                 self.again += 1
+            if time.monotonic() > since + PATIENCE:
+                self.failed.append(f"no answer in {PATIENCE} s")
+                raise TimeoutError(self.failed[-1])
             time.sleep(0.05)
         self.longest = max(self.longest, time.monotonic() - since)
 

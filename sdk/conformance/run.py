@@ -26,6 +26,7 @@ from suite.run_case import DoesNotApply, run_case  # noqa: E402
 
 PROGRAMS = ("client", "app", "app2")
 SDKS = ("python", "typescript")
+TRANSPORTS = {"unix": SDKS, "tcp": SDKS, "ws": ("typescript",)}  #: and which SDKs have them
 NOTHING_RAN = 77  #: CTest and ./dev read it as: skipped
 
 
@@ -118,8 +119,11 @@ async def run_all(options: argparse.Namespace) -> int:
     async with contextlib.AsyncExitStack() as stack:
         address = options.sidecar
         if options.binary:
-            address = (await stack.enter_async_context(RealSidecar(options.binary, logs() / "sidecar.log"))).address
+            address = (await stack.enter_async_context(RealSidecar(options.binary, logs() / "sidecar.log", options.over))).address
         for sdk in options.sdk.split(","):
+            if sdk not in TRANSPORTS[options.over]:
+                print(f"skip  every case for {sdk}: it does not speak {options.over}")
+                continue
             failed += await run_sdk(sdk, cases, address, report)
     entries = list(report)
     skipped = sum(entry.find("skipped") is not None for entry in entries)
@@ -140,6 +144,7 @@ def main() -> int:
     parser.add_argument("--case", default="", help="only cases with this in their name")
     parser.add_argument("--sidecar", default="", help="the socket of a real sidecar that has the classes of classes.yaml, instead of the mock")
     parser.add_argument("--binary", default="", help="path of orrery-sidecar: start a real one for this run")
+    parser.add_argument("--over", default="unix", choices=TRANSPORTS, help="how SDKs reach the sidecar of --binary (default: %(default)s)")
     parser.add_argument("--junit", default="", help="write results to this file")
     parser.add_argument("--quick", action="store_true", help="a twentieth of the calls where there are thousands")
     parser.add_argument("--list", action="store_true", help="names of the cases")
@@ -147,6 +152,8 @@ def main() -> int:
     unknown = [sdk for sdk in options.sdk.split(",") if sdk not in SDKS]
     if unknown:
         parser.error(f"no SDK {unknown[0]!r}; there are {', '.join(SDKS)}")
+    if options.over != "unix" and not options.binary:
+        parser.error("--over is for --binary: the mock sidecar has a Unix socket only")
     return asyncio.run(run_all(options))
 
 

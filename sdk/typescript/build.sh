@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Compiles the package to dist/, fetching the compiler (a development dependency; the package itself has none) where it is missing.
+# Compiles the package to dist/, fetching the compiler (a development dependency; the package itself has none) where it is missing, and what tests need.
 # Does nothing where dist/ is newer than all that it is made of.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"

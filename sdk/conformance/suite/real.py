@@ -16,11 +16,12 @@ NODE, UID = "conformance-0", "uid-conformance-0"
 
 
 class RealSidecar:
-    """``async with RealSidecar(binary, log) as sidecar``: ``sidecar.address`` answers; afterwards nothing is left."""
+    """``async with RealSidecar(binary, log, over) as sidecar``: ``sidecar.address`` answers; afterwards nothing is left."""
 
-    def __init__(self, binary: str, log: pathlib.Path) -> None:
+    def __init__(self, binary: str, log: pathlib.Path, over: str = "unix") -> None:
         self._binary = binary
         self._log = log
+        self._over = over
         self._folder = tempfile.TemporaryDirectory(prefix="orrery-real-")
         self._process: Optional[asyncio.subprocess.Process] = None
         self.socket = pathlib.Path(self._folder.name) / "sdk.sock"
@@ -29,7 +30,12 @@ class RealSidecar:
 
     @property
     def address(self) -> str:
-        return f"unix:{self.socket}"
+        return {"unix": f"unix:{self.socket}", "tcp": f"tcp:{self._ip}:3603", "ws": f"ws://{self._ip}:3600"}[self._over]
+
+    @property
+    def ip(self) -> str:
+        """Where it listens: 3600 HTTP, 3602 admin, 3603 the SDK protocol."""
+        return self._ip
 
     async def __aenter__(self) -> "RealSidecar":
         folder = pathlib.Path(self._folder.name)
@@ -41,7 +47,7 @@ class RealSidecar:
         with self._log.open("wb") as log:
             self._process = await asyncio.create_subprocess_exec(
                 self._binary, "--config", str(folder / "config.yaml"), "--genesis", str(folder / "genesis.yaml"), "--tls", str(folder / "tls"),
-                "--sdk", f"{self._ip}:3600", "--sdk-socket", str(self.socket), "--listen", self._ip, "--pod-name", NODE, "--pod-uid", UID,
+                "--sdk", f"{self._ip}:3600", "--sdk-socket", str(self.socket), "--sdk-stream", f"{self._ip}:3603", "--listen", self._ip, "--pod-name", NODE, "--pod-uid", UID,
                 "--termination-log", str(folder / "termination-log"), stdout=log, stderr=log)
         try:
             await self._until_it_answers()

@@ -19,7 +19,7 @@ const QUERY_MS = 10_000;
 const TIMEOUT_MS_MAX = 3_600_000;
 
 export interface ConnectOptions {
-  /** `unix:/path`, `/path`, `tcp:host:port` or `host:port`; without it `$ORRERY_SOCKET`, `$ORRERY_TCP`, then the sidecar's defaults. */
+  /** `unix:/path`, `/path`, `tcp:host:port`, `host:port` or `ws://host:port`; without it `$ORRERY_SOCKET`, `$ORRERY_TCP`, then the defaults. */
   readonly address?: string | undefined;
   /** How long to wait for a sidecar that is not there yet; `Infinity`: for ever. Default: 10 s. */
   readonly timeoutMs?: number;

@@ -1,9 +1,8 @@
 /** One connection to the sidecar, from its hello to its end. Dialling again is the link's business. */
-import { once } from "node:events";
-import { type Socket, connect } from "node:net";
+import { type Carrier, type Receiver, dial } from "./carrier.js";
 import { type Endpoint, endpointText } from "./endpoints.js";
 import { type Effect, OrreryError, unavailable } from "./errors.js";
-import { FRAME_BYTES_MAX, type Frame, Splitter, decodeFrame, encodeFrame } from "./frames.js";
+import { FRAME_BYTES_MAX, type Frame, decodeFrame, encodeFrame } from "./frames.js";
 import type { Logger } from "./hooks.js";
 import { Requests } from "./requests.js";
 import { VALUE_BYTES_MAX } from "./values.js";
@@ -41,7 +40,7 @@ export class Connection {
   private endedBecause = "";
 
   private constructor(
-    private readonly socket: Socket,
+    private readonly carrier: Carrier,
     welcome: Frame,
     incoming: Incoming,
     onFrame: FrameHandler,
@@ -57,40 +56,39 @@ export class Connection {
       };
     });
     incoming.received = (frame, state) => this.received(frame, state, onFrame);
-    incoming.broken = (problem) => {
+    incoming.unreadable = (problem) => {
       this.logger.error(`what came from the sidecar cannot be read: ${problem.text}`);
       this.close(problem.text, "protocol");
     };
-    incoming.alive = () => (this.heard = performance.now());
+    incoming.heard = () => (this.heard = performance.now());
     this.watch();
   }
 
   /** Dials and greets. Rejects with a system error, or an {@link OrreryError} where no welcome comes. */
   static async open(endpoint: Endpoint, onFrame: FrameHandler, logger: Logger): Promise<Connection> {
-    const socket = connect({ ...endpoint, noDelay: true });
-    const incoming = new Incoming(socket);
+    const incoming = new Incoming();
+    const carrier = await dial(endpoint, incoming);
     try {
-      await once(socket, "connect");
       const client = `orrery-typescript/${VERSION} (node ${process.versions.node})`;
-      socket.write(encodeFrame({ type: "hello", version: PROTOCOL_VERSION, minVersion: 1, features: [], client }));
-      return new Connection(socket, await incoming.welcome(endpointText(endpoint)), incoming, onFrame, logger);
+      carrier.write(encodeFrame({ type: "hello", version: PROTOCOL_VERSION, minVersion: 1, features: [], client }));
+      return new Connection(carrier, await incoming.welcome(endpointText(endpoint)), incoming, onFrame, logger);
     } catch (problem) {
-      socket.destroy();
+      carrier.destroy();
       throw problem;
     }
   }
 
   get isOpen(): boolean {
-    return this.socket.writable && !this.endedBecause;
+    return this.carrier.isOpen && !this.endedBecause;
   }
 
   get isWritable(): boolean {
-    return this.socket.writableLength <= WRITE_BYTES_MAX;
+    return this.carrier.unwritten <= WRITE_BYTES_MAX;
   }
 
   /** Resolves when less than the maximum is unwritten, or the connection has ended. */
   async writable(): Promise<void> {
-    if (!this.isWritable) await Promise.race([once(this.socket, "drain"), this.closed]);
+    if (!this.isWritable) await Promise.race([this.carrier.drained(), this.closed]);
   }
 
   /** Says goodbye, and closes once that is written. */
@@ -98,14 +96,14 @@ export class Connection {
     if (!this.isOpen) return;
     this.tell({ type: "goodbye", code, text });
     this.endedBecause = text;
-    this.socket.destroySoon();
-    setTimeout(() => this.socket.destroy(), CLOSE_MS).unref();
+    this.carrier.end();
+    setTimeout(() => this.carrier.destroy(), CLOSE_MS).unref();
   }
 
   /** Ends it at once, whatever is unwritten. */
   abort(reason: string): void {
     this.endedBecause ||= reason;
-    this.socket.destroy();
+    this.carrier.destroy();
   }
 
   // ---- frames out ----
@@ -113,7 +111,7 @@ export class Connection {
   /** Sends a frame that is encoded. Throws `unavailable` where the connection has ended. */
   send(bytes: Uint8Array): void {
     if (!this.isOpen) throw unavailable("the connection to the sidecar is closed");
-    this.socket.write(bytes);
+    this.carrier.write(bytes);
   }
 
   /** Sends what has no answer; to nobody where the connection has ended. */
@@ -151,7 +149,7 @@ export class Connection {
         return this.tell({ type: "pong", n: frame["n"] });
       case "goodbye":
         this.endedBecause = goodbyeText(frame);
-        this.socket.destroySoon();
+        this.carrier.end();
         return;
       case "pong":
       case "welcome":
@@ -184,18 +182,17 @@ export class Connection {
   }
 }
 
-/** The bytes of a socket as frames, before there is a connection to give them to and after. */
-class Incoming {
+/** What a carrier brings as frames, before there is a connection to give them to and after. */
+class Incoming implements Receiver {
   received: (frame: Frame, state: Uint8Array | undefined) => void = (frame) => this.first(frame);
-  broken: (problem: OrreryError) => void = (problem) => this.fail(protocolError(`this is no sidecar: ${problem.text}`));
+  unreadable: (problem: OrreryError) => void = (problem) => this.fail(protocolError(`this is no sidecar: ${problem.text}`));
   ended: (problem: Error | undefined) => void = (problem) => this.fail(unavailable(`the connection ended: ${problem?.message ?? "closed"}`));
-  alive: () => void = () => {};
-  private readonly splitter = new Splitter();
+  heard: () => void = () => {};
   private readonly greeting: Promise<Frame>;
   private first!: (frame: Frame) => void;
   private fail!: (problem: Error) => void;
 
-  constructor(socket: Socket) {
+  constructor() {
     this.greeting = new Promise((resolve, reject) => {
       this.fail = reject;
       this.first = (frame) => {
@@ -204,10 +201,6 @@ class Incoming {
       };
     });
     this.greeting.catch(() => {}); // looked at, even where nobody waits for it any more
-    let problem: Error | undefined;
-    socket.on("error", (error) => (problem = error));
-    socket.on("close", () => this.ended(problem));
-    socket.on("data", (data) => this.take(data));
   }
 
   async welcome(where: string): Promise<Frame> {
@@ -220,17 +213,18 @@ class Incoming {
     }
   }
 
-  private take(data: Buffer): void {
-    this.alive();
-    try {
-      for (const body of this.splitter.feed(data)) {
-        const [frame, state] = decodeFrame(body);
-        this.received(frame, state);
-      }
-    } catch (problem) {
-      const text = problem instanceof OrreryError ? problem.text : `a frame has not the fields that it should: ${String(problem)}`;
-      this.broken(protocolError(text));
-    }
+  alive(): void {
+    this.heard();
+  }
+
+  body(bytes: Uint8Array): void {
+    const [frame, state] = decodeFrame(bytes);
+    this.received(frame, state);
+  }
+
+  broken(problem: unknown): void {
+    const text = problem instanceof OrreryError ? problem.text : `a frame has not the fields that it should: ${String(problem)}`;
+    this.unreadable(protocolError(text));
   }
 }
 

@@ -3,6 +3,7 @@ import { CborError, DEPTH_MAX, decodeMap, encode } from "./cbor.js";
 import { OrreryError } from "./errors.js";
 
 export const FRAME_BYTES_MAX = 4 * 1024 * 1024;
+export const LENGTH_BYTES = 4;
 /** What frames put around a value (effects, lists of documents) comes on top of the value's own nesting. */
 export const FRAME_DEPTH_MAX = DEPTH_MAX + 8;
 

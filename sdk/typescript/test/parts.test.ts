@@ -64,6 +64,9 @@ test("names are split at the first slash, and those that name nothing are refuse
 
 test("addresses are Unix sockets or TCP, and come from the environment best first", () => {
   for (const text of ["unix:/run/x.sock", "tcp:127.0.0.1:3603", "tcp:[::1]:9"]) assert.equal(endpointText(parseEndpoint(text)), text);
+  for (const text of ["ws://127.0.0.1:3600", "ws://127.0.0.1:3600/", "WS://127.0.0.1:3600"]) assert.equal(endpointText(parseEndpoint(text)), "ws://127.0.0.1:3600/v1/sdk");
+  assert.equal(endpointText(parseEndpoint("wss://shop.example/orrery/sdk")), "wss://shop.example/orrery/sdk");
+  for (const text of ["ws://", "ws:/host", "wss:///path", "ws://user:secret@host", "ws://host:x", "ws://host/#part"]) assert.throws(() => parseEndpoint(text), /no address/, text);
   for (const text of ["localhost", "host:", ":80", "host:0", "host:65536", "host:x", "unix:"]) assert.throws(() => parseEndpoint(text), /no address/);
   const both = { ORRERY_SOCKET: "/a.sock", ORRERY_TCP: "127.0.0.1:1" };
   assert.deepEqual(endpoints(undefined, both).map(endpointText), ["unix:/a.sock", "tcp:127.0.0.1:1"]);

@@ -1,0 +1,85 @@
+/** What carries the frames of one connection: a stream of bytes, or a WebSocket (websocket.ts). */
+import { once } from "node:events";
+import { type Socket, connect } from "node:net";
+import { type Endpoint, endpointText } from "./endpoints.js";
+import { Splitter } from "./frames.js";
+import { WebSocketCarrier } from "./websocket.js";
+
+/** Who hears of a carrier. What `body` throws is told to `broken`. */
+export interface Receiver {
+  /** One frame, without its length. */
+  body(bytes: Uint8Array): void;
+  broken(problem: unknown): void;
+  /** Bytes came. */
+  alive(): void;
+  /** There will be nothing more; the problem, if it was one. Once. */
+  ended(problem: Error | undefined): void;
+}
+
+export interface Carrier {
+  readonly isOpen: boolean;
+  /** Bytes that were given and are not written yet. */
+  readonly unwritten: number;
+  /** A frame with its length, as {@link encodeFrame} makes it. */
+  write(frame: Uint8Array): void;
+  /** Resolves when less may be unwritten than before; not where it has ended meanwhile. */
+  drained(): Promise<unknown>;
+  /** Closes when all is written. */
+  end(): void;
+  /** Closes at once. */
+  destroy(): void;
+}
+
+/** Dials. Rejects with a system error, or an {@link OrreryError} where it is no place for this protocol. */
+export async function dial(endpoint: Endpoint, receiver: Receiver): Promise<Carrier> {
+  if ("url" in endpoint) return WebSocketCarrier.open(endpoint.url, endpointText(endpoint), receiver);
+  const socket = connect({ ...endpoint, noDelay: true });
+  const carrier = new StreamCarrier(socket, receiver);
+  await once(socket, "connect");
+  return carrier;
+}
+
+class StreamCarrier implements Carrier {
+  private readonly splitter = new Splitter();
+
+  constructor(
+    private readonly socket: Socket,
+    receiver: Receiver,
+  ) {
+    let problem: Error | undefined;
+    socket.on("error", (error) => (problem = error));
+    socket.on("close", () => receiver.ended(problem));
+    socket.on("data", (data) => {
+      receiver.alive();
+      try {
+        for (const body of this.splitter.feed(data)) receiver.body(body);
+      } catch (broken) {
+        receiver.broken(broken);
+      }
+    });
+  }
+
+  get isOpen(): boolean {
+    return this.socket.writable;
+  }
+
+  get unwritten(): number {
+    return this.socket.writableLength;
+  }
+
+  write(frame: Uint8Array): void {
+    this.socket.write(frame);
+  }
+
+  drained(): Promise<unknown> {
+    return once(this.socket, "drain");
+  }
+
+  end(): void {
+    this.socket.destroySoon();
+  }
+
+  destroy(): void {
+    this.socket.destroy();
+  }
+}

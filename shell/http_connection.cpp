@@ -1,7 +1,11 @@
 #include "shell/http_connection.hpp"
 
+#include "mesh/base/assert.hpp"
+
+#include <boost/beast/websocket/rfc6455.hpp>
 #include <fmt/format.h>
 
+#include "shell/http_handover.hpp"
 #include "shell/problem.hpp"
 
 namespace orrery::shell {
@@ -165,7 +169,11 @@ void http_connection::dispatch() {
                              .target = text(message.target()),
                              .body = message.body(),
                              .orrery_timeout = text(message["Orrery-Timeout"]),
-                             .if_match = text(message["If-Match"])};
+                             .if_match = text(message["If-Match"]),
+                             .host = text(message[http::field::host]),
+                             .origin = text(message[http::field::origin]),
+                             .protocols = text(message[http::field::sec_websocket_protocol]),
+                             .upgrade = boost::beast::websocket::is_upgrade(message)};
   const auto self = shared_from_this();
   owner_->handle(request, self);
 }
@@ -329,13 +337,25 @@ std::optional<http_connection::sparable> http_connection::spare() const {
   return sparable{!quiet, deadline_};
 }
 
-void http_connection::close() {
-  if (phase_ == phase::closed) return;
+std::unique_ptr<http_handover> http_connection::hand_over() {
+  if (phase_ != phase::working || buffer_.size() > 0) return nullptr;
+  ORRERY_ASSERT(!watching_);  // nothing of ours is under way on the socket
+  gone_ = nullptr;
+  leave();
+  return std::make_unique<http_handover>(http_handover{std::move(socket_), parser_->release()});
+}
+
+void http_connection::leave() {
   phase_ = phase::closed;
-  error_code ignored;
-  socket_.close(ignored);
   let_go_of_request();
   if (owner_ != nullptr) owner_->closing(this);
+}
+
+void http_connection::close() {
+  if (phase_ == phase::closed) return;
+  error_code ignored;
+  socket_.close(ignored);
+  leave();
   if (auto told = std::exchange(gone_, nullptr)) told();
 }
 

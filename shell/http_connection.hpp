@@ -37,7 +37,8 @@ class http_owner {
 /// A whole answer that closes the connection.
 [[nodiscard]] std::string http_refusal(const error& why, int status);
 
-/// Phases: idle -> reading -> working -> writing -> idle ..., or working -> streaming, or writing -> lingering.
+/// Phases: idle -> reading -> working -> writing -> idle ..., or working -> streaming, or writing -> lingering;
+/// closed at the end, also where it was handed over.
 class http_connection final : public http_exchange, public std::enable_shared_from_this<http_connection> {
  public:
   http_connection(tcp::socket socket, http_owner& owner, const http_server_options& options)
@@ -69,6 +70,7 @@ class http_connection final : public http_exchange, public std::enable_shared_fr
   void stream() override;
   void push(std::string_view type, std::string_view data) override;
   void finish() override;
+  std::unique_ptr<http_handover> hand_over() override;
 
  private:
   enum class phase : std::uint8_t { idle, reading, working, writing, streaming, lingering, closed };
@@ -90,6 +92,7 @@ class http_connection final : public http_exchange, public std::enable_shared_fr
   void write_stream();
   void enqueue(std::string text);
   void close();
+  void leave();
   void set_deadline(std::chrono::milliseconds in) { deadline_ = std::chrono::steady_clock::now() + in; }
 
   tcp::socket socket_;

@@ -24,6 +24,10 @@ struct http_request {
   std::string_view body;
   std::string_view orrery_timeout;  ///< the header Orrery-Timeout; empty if there is none
   std::string_view if_match{};      ///< the header If-Match, likewise
+  std::string_view host{};          ///< likewise, as all that follow
+  std::string_view origin{};
+  std::string_view protocols{};  ///< Sec-WebSocket-Protocol
+  bool upgrade = false;          ///< it asks for a WebSocket (RFC 6455, 4.1)
 };
 
 struct http_response {
@@ -32,6 +36,8 @@ struct http_response {
   std::string body;
   std::vector<std::pair<std::string, std::string>> headers;
 };
+
+struct http_handover;  // shell/http_handover.hpp
 
 /// One request that waits for its answer. Used on the io_context's thread only. After the client has gone, everything
 /// here does nothing.
@@ -49,6 +55,9 @@ class http_exchange {
   virtual void push(std::string_view type, std::string_view data) = 0;
   /// Ends a stream after what was pushed. The client is not told about as gone any more.
   virtual void finish() = 0;
+  /// Instead of an answer: the server lets the connection go, counts it no more, and the request with it.
+  /// REQUIRES: the handler is still running. Null where the client has sent more than the request already.
+  virtual std::unique_ptr<http_handover> hand_over() = 0;
 };
 
 struct http_server_options {

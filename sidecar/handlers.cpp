@@ -83,6 +83,9 @@ void collect_metrics(const serving& with, std::function<void(std::string)> told)
 
 void serve_sdk(const serving& with, const shell::http_request& request,
                const std::shared_ptr<shell::http_exchange>& exchange) {
+  if (const auto verdict = with.pages.judge(request.host, request.origin); !verdict) {
+    return exchange->answer(shell::problem(verdict.error()));
+  }
   auto found = find_route(request);
   if (auto* refused = std::get_if<refused_route>(&found)) {
     auto answer = shell::problem(refused->why, refused->status);
@@ -90,6 +93,8 @@ void serve_sdk(const serving& with, const shell::http_request& request,
     exchange->answer(std::move(answer));
   } else if (std::holds_alternative<events_route>(found)) {
     with.events.subscribe(exchange);
+  } else if (std::holds_alternative<websocket_route>(found)) {
+    with.websocket(request, exchange);
   } else if (auto& asked = std::get<node_route>(found); std::holds_alternative<node::trace_op>(asked.asked)) {
     follow(with, std::move(asked), exchange);
   } else {

@@ -3,6 +3,7 @@
 #include "sidecar/event_hub.hpp"
 #include "sidecar/metrics.hpp"
 #include "sidecar/node_loop.hpp"
+#include "sidecar/origins.hpp"
 
 #include "shell/admin.hpp"
 #include <functional>
@@ -15,7 +16,9 @@ struct serving {
   node_loop& node;
   event_hub& events;
   metrics& counted;
-  std::function<observed()> observe;  ///< the numbers that need no answer of the node
+  std::function<observed()> observe;        ///< the numbers that need no answer of the node
+  origins pages{};                          ///< that may speak to it
+  shell::http_server::handler websocket{};  ///< answers who asks for the SDK protocol over a WebSocket
 };
 
 void serve_sdk(const serving& with, const shell::http_request& request,

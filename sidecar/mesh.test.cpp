@@ -291,7 +291,7 @@ TEST_F(sidecar_mesh, events_tell_what_happens) {
   form(1);
   call(0, "counter/a", "add", "1");
   std::string seen;
-  std::thread reader([&] { seen = mesh_->send_raw(0, "GET /v1/events HTTP/1.1\r\nHost: x\r\n\r\n", 2s); });
+  std::thread reader([&] { seen = mesh_->send_raw(0, "GET /v1/events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 2s); });
   EXPECT_TRUE(local_mesh::eventually(2s, [&] {
     return mesh_->ask_admin(0, "/metrics").body.find("orrery_event_subscribers 1") != std::string::npos;
   }));

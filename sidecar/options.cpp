@@ -5,6 +5,9 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include <cstdio>
+#include <vector>
+
 namespace orrery::sidecar {
 
 namespace {
@@ -29,6 +32,11 @@ std::string check_ip(const std::string& text) {
   return parse_endpoint(join_endpoint(text, 0)) ? std::string() : fmt::format("'{}' is not an IP address", text);
 }
 
+std::string check_origin(const std::string& text) {
+  const auto parsed = origins::parse({text});
+  return parsed ? std::string() : parsed.error().context;
+}
+
 }  // namespace
 
 parsed_options parse_options(int argc, char** argv) {
@@ -47,6 +55,14 @@ parsed_options parse_options(int argc, char** argv) {
   app.add_option("--sdk-stream", out.sdk_stream,
                  "IP:PORT of the SDK protocol on TCP; by default it is not served there")
       ->check(check_address);
+  std::vector<std::string> allowed;
+  app.add_option("--sdk-allow-origin", allowed,
+                 "A web page's origin that may use the SDK's HTTP interface and its WebSocket from a browser, as\n"
+                 "https://shop.example; several: the option again, or commas. By default there is none")
+      ->envname("ORRERY_ALLOWED_ORIGINS")
+      ->delimiter(',')
+      ->take_all()
+      ->check(check_origin);
   app.add_option("--listen", out.listen_ip, "IP of the mesh and admin ports; peers dial it")
       ->envname("POD_IP")
       ->required()
@@ -74,6 +90,12 @@ parsed_options parse_options(int argc, char** argv) {
     const bool fine = app.exit(e) == 0;
     return {std::nullopt, fine ? exit_code::drained : exit_code::usage};
   }
+  auto pages = origins::parse(allowed);
+  if (!pages) {
+    fmt::print(stderr, "--sdk-allow-origin: {}\n", pages.error().context);
+    return {std::nullopt, exit_code::usage};
+  }
+  out.pages = *std::move(pages);
   return {std::move(out), exit_code::drained};
 }
 

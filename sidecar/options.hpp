@@ -1,4 +1,6 @@
 #pragma once
+#include "sidecar/origins.hpp"
+
 #include <optional>
 #include <string>
 
@@ -12,7 +14,8 @@ struct options {
   std::string sdk_address = "127.0.0.1:3600";
   std::string sdk_socket;  ///< path of the SDK protocol's Unix socket; empty: none
   std::string sdk_stream;  ///< IP:PORT of the SDK protocol on TCP; empty: none
-  std::string listen_ip;  ///< of the mesh and admin ports, and what peers are told
+  origins pages;           ///< of browsers that may use the SDK's HTTP interface
+  std::string listen_ip;   ///< of the mesh and admin ports, and what peers are told
   std::string pod_name;
   std::string pod_namespace;
   std::string pod_uid;

@@ -1,71 +1,51 @@
 #include "sidecar/sdk_connection.hpp"
 
-#include <boost/asio/buffer.hpp>
-#include <boost/asio/write.hpp>
 #include <fmt/format.h>
-
-#include "shell/log.hpp"
 
 namespace orrery::sidecar {
 
-namespace {
-
-time_point core_now() {
-  return time_point{std::chrono::duration_cast<duration>(std::chrono::steady_clock::now().time_since_epoch())};
+time_point sdk_connection::core_now() {
+  return time_point{std::chrono::duration_cast<duration>(clock::now().time_since_epoch())};
 }
 
-}  // namespace
-
-sdk_connection::sdk_connection(socket_type socket, sdk_owner& owner, const serving& with, sdk::greeting from,
-                               process::app_id id)
-    : socket_(std::move(socket)), owner_(&owner), with_(with), id_(id), session_(std::move(from), id, core_now()) {}
-
-void sdk_connection::start() { read(); }
+sdk_connection::sdk_connection(sdk_place at)
+    : owner_(&at.owner), with_(at.with), id_(at.id), session_(std::move(at.greeting), at.id, core_now()) {}
 
 // ---- bytes ----
+
+void sdk_connection::opened() {
+  opened_ = true;
+  write();
+  read();
+}
 
 void sdk_connection::read() {
   if (reading_ || owner_ == nullptr || closing_since_ || unwritten() > unread_max) return;
   reading_ = true;
-  socket_.async_read_some(asio::buffer(chunk_),
-                          [self = shared_from_this()](boost::system::error_code ec, std::size_t count) {
-                            self->reading_ = false;
-                            if (self->owner_ == nullptr) return;
-                            if (ec) return self->lost(ec == asio::error::eof ? "closed by the client" : ec.message());
-                            sdk::outputs todo;
-                            self->session_.received(core_now(), byte_view{self->chunk_}.first(count), todo);
-                            self->perform(todo);
-                            self->read();
-                          });
+  begin_read();
 }
 
 void sdk_connection::write() {
-  if (!writing_.empty() || waiting_.empty() || owner_ == nullptr) return;
+  if (!opened_ || !writing_.empty() || waiting_.empty() || owner_ == nullptr) return;
   writing_.swap(waiting_);
   writing_bytes_ = std::exchange(waiting_bytes_, 0);
-  progress_ = clock::now();
-  std::vector<asio::const_buffer> buffers;
-  buffers.reserve(writing_.size());
-  for (const auto& each : writing_)
-    buffers.push_back(asio::buffer(each));
-  auto progressed = [this](boost::system::error_code ec, std::size_t) -> std::size_t {
-    progress_ = clock::now();
-    return ec ? 0 : 65536;
-  };
-  asio::async_write(socket_, buffers, std::move(progressed),
-                    [self = shared_from_this()](boost::system::error_code ec, std::size_t) {
-                      self->writing_.clear();
-                      self->writing_bytes_ = 0;
-                      if (self->owner_ == nullptr) return;
-                      if (ec) return self->lost(ec.message());
-                      if (self->waiting_.empty() && self->closing_since_) return self->shut();
-                      self->write();
-                      self->read();
-                    });
+  progressed();
+  begin_write();
 }
 
-void sdk_connection::lost(const std::string& why) {
+void sdk_connection::has_written() {
+  writing_.clear();
+  writing_bytes_ = 0;
+  if (owner_ == nullptr) return;
+  if (waiting_.empty() && closing_since_) return begin_farewell(closing_because_);
+  write();
+  read();
+}
+
+void sdk_connection::lost(const std::string& why, bool broken) {
+  if (owner_ == nullptr) return;
   const auto self = shared_from_this();
+  if (broken) owner_->ended_it({errc::protocol, why});
   sdk::outputs todo;
   session_.closed(why, todo);
   shut();
@@ -74,16 +54,13 @@ void sdk_connection::lost(const std::string& why) {
 
 void sdk_connection::shut() {
   if (owner_ == nullptr) return;
-  boost::system::error_code ignored;
-  socket_.shutdown(asio::socket_base::shutdown_both, ignored);
-  socket_.close(ignored);
+  close_socket();
   std::exchange(owner_, nullptr)->closing(id_);
 }
 
 void sdk_connection::abandon() {
   owner_ = nullptr;
-  boost::system::error_code ignored;
-  socket_.close(ignored);
+  close_socket();
 }
 
 // ---- the session ----
@@ -173,7 +150,8 @@ void sdk_connection::perform(sdk::close& todo) {
   if (owner_ == nullptr || closing_since_) return;
   if (todo.why.code != errc::cancelled && todo.why.code != errc::draining) owner_->ended_it(todo.why);
   closing_since_ = clock::now();
-  if (waiting_.empty() && writing_.empty()) shut();
+  closing_because_ = todo.why.code;
+  if (waiting_.empty() && writing_.empty()) begin_farewell(closing_because_);
 }
 
 }  // namespace orrery::sidecar

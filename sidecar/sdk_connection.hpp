@@ -1,11 +1,9 @@
 #pragma once
-// One connection of an SDK client: carries the bytes of its session, and decides nothing but when to stop reading.
+// One connection of an SDK client, whatever carries it: gives its session what arrives and does what that wants, and
+// decides nothing but when to stop reading. sdk_stream and sdk_websocket are the carriers.
 #include "mesh/sdk/session.hpp"
 #include "sidecar/handlers.hpp"
 
-#include <boost/asio/generic/stream_protocol.hpp>
-
-#include <array>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -15,8 +13,6 @@
 #include <vector>
 
 namespace orrery::sidecar {
-
-namespace asio = boost::asio;
 
 /// Who has the connections; outlives them, or `abandon`s them.
 class sdk_owner {
@@ -30,18 +26,27 @@ class sdk_owner {
   virtual void ended_it(const error& why) = 0;
 };
 
+/// What every connection needs.
+struct sdk_place {
+  sdk_owner& owner;
+  const serving& with;
+  sdk::greeting greeting;
+  process::app_id id;
+};
+
 /// Lives as long as one of its operations is under way. Used on the io_context's thread.
 class sdk_connection : public std::enable_shared_from_this<sdk_connection> {
  public:
-  using socket_type = asio::generic::stream_protocol::socket;
   static constexpr std::size_t unread_max = 4U << 20U;      ///< waiting to be written: no more is read
   static constexpr std::size_t unwritten_max = 32U << 20U;  ///< waiting to be written: the connection ends
   static constexpr std::chrono::seconds stall_max{30};      ///< nothing of it is taken for so long
   static constexpr std::chrono::seconds farewell_max{1};    ///< for the last bytes to leave
 
-  sdk_connection(socket_type socket, sdk_owner& owner, const serving& with, sdk::greeting from, process::app_id id);
+  virtual ~sdk_connection() = default;
+  sdk_connection(const sdk_connection&) = delete;
+  sdk_connection& operator=(const sdk_connection&) = delete;
 
-  void start();
+  virtual void start() { opened(); }
   void told(const process::app_effect& what);
   void happened(std::string_view type, const value& data);
   void tick();
@@ -51,9 +56,49 @@ class sdk_connection : public std::enable_shared_from_this<sdk_connection> {
   void abandon();
   [[nodiscard]] bool follows_events() const noexcept { return session_.follows_events(); }
 
+ protected:
+  explicit sdk_connection(sdk_place at);
+
+  // ---- what a carrier does; its operations keep the connection alive ----
+
+  /// Ends in `has_read` or in `lost`.
+  virtual void begin_read() = 0;
+  /// Of `writing()`, all. Ends in `has_written` or in `lost`.
+  virtual void begin_write() = 0;
+  /// All is written, and nothing follows. Ends in `shut`.
+  virtual void begin_farewell(errc why) = 0;
+  virtual void close_socket() = 0;
+
+  // ---- what it tells ----
+
+  /// From now on bytes can go both ways.
+  void opened();
+  /// `feed(session, now, outputs)` hands over what was read.
+  template <class Feed>
+  void has_read(const Feed& feed) {
+    reading_ = false;
+    if (owner_ == nullptr) return;
+    sdk::outputs todo;
+    feed(session_, core_now(), todo);
+    perform(todo);
+    read();
+  }
+  void has_written();
+  /// A part of what is being written was taken.
+  void progressed() noexcept { progress_ = clock::now(); }
+  /// `broken`: the client is to blame.
+  void lost(const std::string& why, bool broken = false);
+  void shut();
+  /// Of a sign of life that is no frame.
+  void heard_from() { session_.heard_from(core_now()); }
+
+  [[nodiscard]] const std::vector<bytes>& writing() const noexcept { return writing_; }
+  [[nodiscard]] sdk::encoding speaks() const noexcept { return session_.speaks(); }
+
  private:
   using clock = std::chrono::steady_clock;
 
+  [[nodiscard]] static time_point core_now();
   void read();
   void write();
   void perform(sdk::outputs& todo);
@@ -62,16 +107,13 @@ class sdk_connection : public std::enable_shared_from_this<sdk_connection> {
   void perform(sdk::abandon& todo);
   void perform(sdk::tell_node& todo);
   void perform(sdk::close& todo);
-  void lost(const std::string& why);
-  void shut();
   [[nodiscard]] std::size_t unwritten() const noexcept { return waiting_bytes_ + writing_bytes_; }
 
-  socket_type socket_;
   sdk_owner* owner_;  ///< null once it is shut
   const serving& with_;
   process::app_id id_;
   sdk::session session_;
-  std::array<std::uint8_t, 64U << 10U> chunk_;
+  bool opened_ = false;
   bool reading_ = false;
   std::vector<bytes> waiting_;
   std::vector<bytes> writing_;
@@ -79,6 +121,7 @@ class sdk_connection : public std::enable_shared_from_this<sdk_connection> {
   std::size_t writing_bytes_ = 0;
   clock::time_point progress_ = clock::now();
   std::optional<clock::time_point> closing_since_;
+  errc closing_because_ = errc::cancelled;
   std::unordered_map<std::uint64_t, node::request_id> asked_;  ///< by the client's numbers. Never iterated
 };
 

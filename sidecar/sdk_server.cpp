@@ -2,16 +2,20 @@
 
 #include "mesh/base/endpoint.hpp"
 #include "mesh/base/overloaded.hpp"
-#include "sidecar/sdk_connection.hpp"
+#include "sidecar/sdk_stream.hpp"
+#include "sidecar/sdk_websocket.hpp"
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/beast/http/rfc7230.hpp>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "shell/http_handover.hpp"
 #include "shell/log.hpp"
+#include "shell/problem.hpp"
 #include <map>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -28,6 +32,31 @@ constexpr std::chrono::milliseconds sdk_tick_interval{500};
 constexpr std::chrono::milliseconds accept_pause{250};
 constexpr std::chrono::seconds refusal_log_interval{1};
 constexpr int everyone_may_connect = 0666;  // in the pod: whoever can mount the volume may, as with localhost
+
+/// Why a request becomes no WebSocket of ours.
+std::optional<shell::http_response> refuse_websocket(const shell::http_request& request) {
+  if (!request.upgrade) {
+    const error why{
+        errc::invalid_argument,
+        fmt::format("here the SDK protocol is spoken over a WebSocket: GET with Connection: Upgrade, Upgrade: "
+                    "websocket and Sec-WebSocket-Protocol: {}",
+                    websocket_protocol),
+        took_effect::not_executed};
+    auto answer = shell::problem(why, 426);
+    answer.headers.emplace_back("Upgrade", "websocket");
+    return answer;
+  }
+  const boost::beast::http::token_list offered(
+      boost::beast::string_view(request.protocols.data(), request.protocols.size()));
+  if (std::any_of(offered.begin(), offered.end(),
+                  [](const auto& each) { return std::string_view(each.data(), each.size()) == websocket_protocol; })) {
+    return std::nullopt;
+  }
+  return shell::problem({errc::invalid_argument,
+                         fmt::format("header Sec-WebSocket-Protocol: '{}' must offer {}",
+                                     request.protocols.substr(0, 80), websocket_protocol),
+                         took_effect::not_executed});
+}
 
 /// A socket in the file system that nobody serves any more.
 bool is_left_over(asio::io_context& io, const std::string& path) {
@@ -119,25 +148,46 @@ struct sdk_server::impl : sdk_owner, std::enable_shared_from_this<impl> {
         boost::system::error_code ignored;
         accepted.set_option(tcp::no_delay(true), ignored);
       }
-      self->welcome(sdk_connection::socket_type(std::move(accepted)));
+      self->welcome(sdk_stream::socket_type(std::move(accepted)));
       self->accept(from);
     });
   }
 
-  void welcome(sdk_connection::socket_type socket) {
-    if (connections.size() >= connections_max) {
-      ++counted.refused_full;
+  [[nodiscard]] std::optional<error> why_full() {
+    if (connections.size() < connections_max) return std::nullopt;
+    ++counted.refused_full;
+    return error{errc::overloaded, fmt::format("{} connections are open, no more are accepted", connections.size()),
+                 took_effect::not_executed};
+  }
+
+  void welcome(sdk_stream::socket_type socket) {
+    if (const auto full = why_full()) {
       boost::system::error_code ignored;
       socket.non_blocking(true, ignored);
-      const auto last_word = sdk::encode_goodbye(
-          sdk::encoding::cbor,
-          {errc::overloaded, fmt::format("{} connections are open, no more are accepted", connections.size())});
-      socket.write_some(asio::buffer(last_word), ignored);
+      socket.write_some(asio::buffer(sdk::encode_goodbye(sdk::encoding::cbor, *full)), ignored);
       return;
     }
+    auto at = next_place();
+    keep(at.id, std::make_shared<sdk_stream>(std::move(socket), at));
+  }
+
+  void welcome(const shell::http_request& request, const std::shared_ptr<shell::http_exchange>& exchange) {
+    if (auto refused = refuse_websocket(request)) return exchange->answer(*std::move(refused));
+    if (const auto full = why_full()) return exchange->answer(shell::problem(*full));
+    auto from = exchange->hand_over();
+    if (!from) {
+      return exchange->answer(
+          shell::problem({errc::invalid_argument, "bytes came before the WebSocket was accepted; wait for status 101",
+                          took_effect::not_executed}));
+    }
+    auto at = next_place();
+    keep(at.id, make_sdk_websocket(std::move(*from), at));
+  }
+
+  [[nodiscard]] sdk_place next_place() { return {*this, with, options.greeting, process::app_id{++last}}; }
+
+  void keep(process::app_id id, const std::shared_ptr<sdk_connection>& made) {
     ++counted.accepted;
-    const process::app_id id{++last};
-    auto made = std::make_shared<sdk_connection>(std::move(socket), *this, with, options.greeting, id);
     connections.emplace(id, made);
     made->start();
   }
@@ -207,6 +257,11 @@ result<std::unique_ptr<sdk_server>> sdk_server::open(asio::io_context& io, sdk_s
 
 sdk_server::sdk_server(std::shared_ptr<impl> made) : impl_(std::move(made)) {}
 sdk_server::~sdk_server() { impl_->close(); }
+
+void sdk_server::serve_websocket(const shell::http_request& request,
+                                 const std::shared_ptr<shell::http_exchange>& exchange) {
+  impl_->welcome(request, exchange);
+}
 
 void sdk_server::told(const process::app_effect& what) {
   const auto to = std::visit([](const auto& each) { return each.app; }, what);

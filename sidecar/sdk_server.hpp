@@ -1,5 +1,5 @@
 #pragma once
-// Serves the SDK protocol (docs/sdk-protocol.md) on a Unix socket and on TCP.
+// Serves the SDK protocol (docs/sdk-protocol.md) on a Unix socket, on TCP, and as WebSockets that come by HTTP.
 #include "mesh/sdk/messages.hpp"
 #include "sidecar/handlers.hpp"
 
@@ -33,6 +33,8 @@ class sdk_server {
   sdk_server(const sdk_server&) = delete;
   sdk_server& operator=(const sdk_server&) = delete;
 
+  /// A request for a WebSocket: takes its connection, or answers what is wrong with it.
+  void serve_websocket(const shell::http_request& request, const std::shared_ptr<shell::http_exchange>& exchange);
   /// For the connection that it names; nothing where that has gone.
   void told(const process::app_effect& what);
   /// `document` is a map; "at" and "node" are put in.

@@ -172,7 +172,9 @@ result<void> service::open_node() {
 }
 
 result<void> service::open_servers() {
-  serving_ = std::make_unique<serving>(serving{*node_, events_, metrics_, [this] { return observe(); }});
+  serving_ = std::make_unique<serving>(
+      serving{*node_, events_, metrics_, [this] { return observe(); }, options_.pages,
+              [this](const auto& request, const auto& exchange) { streams_->serve_websocket(request, exchange); }});
   auto sdk = shell::http_server::open(
       io_, {.listen_address = options_.sdk_address, .body_bytes_max = sdk_body_bytes_max},
       [this](const auto& request, const auto& exchange) { serve_sdk(*serving_, request, exchange); });

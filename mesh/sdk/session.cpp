@@ -5,6 +5,7 @@
 #include "mesh/wire/cbor.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace orrery::sdk {
 namespace {
@@ -29,10 +30,42 @@ std::size_t length_of(byte_view head) {
 
 void session::received(time_point now, byte_view arrived, outputs& out) {
   if (over_) return;
-  heard_ = now;
-  pinged_.reset();
+  heard_from(now);
   in_.insert(in_.end(), arrived.begin(), arrived.end());
   take_frames(now, out);
+}
+
+void session::heard_from(time_point now) {
+  heard_ = now;
+  pinged_.reset();
+}
+
+bool session::may_have(std::size_t size, outputs& out) {
+  const auto most = greeted_ ? frame_bytes_max : hello_bytes_max;
+  if (size <= most) return true;
+  fatal(refusal(errc::too_large, "a frame of " + std::to_string(size) + " bytes; at most " + std::to_string(most) +
+                                     (greeted_ ? "" : ", for a hello")),
+        out);
+  return false;
+}
+
+void session::received_piece(time_point now, byte_view piece, bool whole, encoding how, outputs& out) {
+  if (over_) return;
+  heard_from(now);
+  if (!greeted_) how_ = how;
+  if (how != how_) {
+    return fatal(refusal(errc::protocol, how == encoding::json ? "a text message, after a hello in CBOR"
+                                                               : "a binary message, after a hello in JSON"),
+                 out);
+  }
+  if (!may_have(in_.size() + piece.size(), out)) return;
+  if (!partial_since_) partial_since_ = now;
+  in_.insert(in_.end(), piece.begin(), piece.end());
+  if (!whole) return;
+  partial_since_.reset();
+  const auto payload = std::exchange(in_, {});
+  if (payload.empty()) return fatal(refusal(errc::protocol, "a frame of no bytes"), out);
+  take_frame(payload, out);
 }
 
 void session::take_frames(time_point now, outputs& out) {
@@ -40,14 +73,10 @@ void session::take_frames(time_point now, outputs& out) {
   while (!over_ && in_.size() - taken >= length_bytes) {
     const byte_view rest = byte_view{in_}.subspan(taken);
     const auto size = length_of(rest);
-    const auto most = greeted_ ? frame_bytes_max : hello_bytes_max;
     if (size == 0) return fatal(refusal(errc::protocol, "a frame of no bytes"), out);
-    if (size > most) {
-      return fatal(refusal(errc::too_large, "a frame of " + std::to_string(size) + " bytes; at most " +
-                                                std::to_string(most) + (greeted_ ? "" : ", for a hello")),
-                   out);
-    }
+    if (!may_have(size, out)) return;
     if (rest.size() - length_bytes < size) break;
+    if (!greeted_ && rest[length_bytes] == '{') how_ = encoding::json;
     take_frame(rest.subspan(length_bytes, size), out);
     taken += length_bytes + size;
   }
@@ -62,7 +91,6 @@ void session::take_frames(time_point now, outputs& out) {
 }
 
 void session::take_frame(byte_view payload, outputs& out) {
-  if (!greeted_ && payload.front() == '{') how_ = encoding::json;
   auto read = decode(payload, how_);
   if (!read) return fatal(read.error(), out);
   if (greeted_ == std::holds_alternative<hello>(*read)) {

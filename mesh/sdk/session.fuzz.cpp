@@ -1,6 +1,6 @@
 // Whatever a client says, a session answers each of its requests once, ends at most once and says nothing after it; and
-// it makes no difference in which pieces the bytes arrive. Input: payloads, a line each; or, after a zero byte, a
-// stream.
+// it makes no difference in which pieces the bytes arrive, or whether the transport keeps frames apart. Input:
+// payloads, a line each; or, after a zero byte, a stream.
 #include "mesh/sdk/session.hpp"
 
 #include "mesh/base/assert.hpp"
@@ -47,6 +47,25 @@ class talk {
       of_.received(now_, part, out);
       perform(out);
     }
+    end();
+  }
+  /// Payloads, over a transport that keeps them apart.
+  void hear_apart(byte_view input) {
+    const auto how = !input.empty() && input.front() == '{' ? encoding::json : encoding::cbor;
+    while (!input.empty() && !over_) {
+      const auto line =
+          input.first(static_cast<std::size_t>(std::find(input.begin(), input.end(), '\n') - input.begin()));
+      input = input.subspan(std::min(line.size() + 1, input.size()));
+      outputs out;
+      of_.received_piece(now_, line, true, how, out);
+      perform(out);
+    }
+    end();
+  }
+  [[nodiscard]] const std::string& account() const { return account_; }
+
+ private:
+  void end() {
     for (const auto id : asked_)
       answer(id);
     outputs out;
@@ -54,9 +73,6 @@ class talk {
     for (const auto& each : out)
       ORRERY_ASSERT(!std::holds_alternative<send>(each));  // there is nobody to hear it
   }
-  [[nodiscard]] const std::string& account() const { return account_; }
-
- private:
   void perform(const outputs& wanted) {
     for (const auto& each : wanted) {
       ORRERY_ASSERT(!over_);
@@ -110,5 +126,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   sdk::talk pieces;
   pieces.hear(stream, 7);
   ORRERY_ASSERT(whole.account() == pieces.account());
+  if (size == 0 || *data == 0) return 0;
+  sdk::talk apart;
+  apart.hear_apart(byte_view(data, size));
+  ORRERY_ASSERT(whole.account() == apart.account());
   return 0;
 }

@@ -52,6 +52,11 @@ class session {
       : from_(std::move(from)), id_(id), born_(now), heard_(now) {}
 
   void received(time_point now, byte_view arrived, outputs& out);
+  /// From a transport that keeps frames apart and says of what kind they are: the next piece of a frame without its
+  /// length; `whole` with its last one. REQUIRES: a connection is given either these or `received`.
+  void received_piece(time_point now, byte_view piece, bool whole, encoding how, outputs& out);
+  /// A sign of life that is no frame.
+  void heard_from(time_point now);
   /// What the node says to an `ask`. Nothing follows where it was abandoned.
   void answered(request_number id, const result<value>& answer, outputs& out);
   /// REQUIRES: it is for this connection.
@@ -65,6 +70,7 @@ class session {
   void closed(const std::string& why, outputs& out);
 
   [[nodiscard]] bool greeted() const noexcept { return greeted_; }
+  [[nodiscard]] encoding speaks() const noexcept { return how_; }
   [[nodiscard]] bool follows_events() const noexcept { return !subscriptions_.empty(); }
   [[nodiscard]] const std::string& client() const noexcept { return client_; }
   [[nodiscard]] std::size_t works() const noexcept { return works_.size(); }
@@ -84,6 +90,8 @@ class session {
   };
 
   void take_frames(time_point now, outputs& out);
+  /// False where no frame may have so many bytes, and the session has ended over it.
+  [[nodiscard]] bool may_have(std::size_t size, outputs& out);
   void take_frame(byte_view payload, outputs& out);
   void take(hello& said, outputs& out);
   void take(ping& said, outputs& out);

@@ -17,6 +17,19 @@ class a_session : public ::testing::Test {
  protected:
   void say(const json& document) { say_bytes(frame_of(document, how)); }
   void say_bytes(byte_view frame) { of.received(now, frame, out); }
+  /// Over a transport that keeps frames apart, in pieces of so many bytes.
+  void say_apart(const json& document, std::size_t piece) {
+    const auto frame = frame_of(document, how);
+    auto rest = byte_view{frame}.subspan(length_bytes);
+    while (!rest.empty()) {
+      const auto part = rest.first(std::min(piece, rest.size()));
+      rest = rest.subspan(part.size());
+      of.received_piece(now, part, rest.empty(), how, out);
+    }
+  }
+  static auto has(const char* field, const char* text) {
+    return ::testing::ResultOf([field](const json& one) { return one.value(field, ""); }, ::testing::Eq(text));
+  }
   void greet() {
     say({{"type", "hello"}, {"version", 1}});
     ASSERT_THAT(heard(), ElementsAre(::testing::_));
@@ -123,6 +136,72 @@ TEST_F(a_session, takes_frames_that_come_in_pieces_and_several_at_once) {
   EXPECT_EQ(take<ask>().size(), 2U);
   say_bytes(frame_of({{"type", "ping"}, {"n", 7}}));
   EXPECT_THAT(heard(), ElementsAre(json{{"type", "pong"}, {"n", 7}}));
+}
+
+TEST_F(a_session, takes_frames_that_a_transport_keeps_apart_whole_or_in_pieces) {
+  for (const auto spoken : {encoding::cbor, encoding::json}) {
+    of = session{{"0.1", "demo-1", "demo"}, process::app_id{9}, now};
+    how = spoken;
+    say_apart({{"type", "hello"}, {"version", 1}}, 1000);
+    EXPECT_THAT(heard(), ElementsAre(has("type", "welcome")));
+    say_apart({{"type", "ping"}, {"n", 7}}, 3);
+    EXPECT_THAT(heard(), ElementsAre(json{{"type", "pong"}, {"n", 7}}));
+    EXPECT_EQ(of.speaks(), spoken);
+  }
+}
+
+TEST_F(a_session, ends_where_the_kind_of_message_changes) {
+  say_apart({{"type", "hello"}, {"version", 1}}, 1000);
+  heard();
+  const auto text = json{{"type", "ping"}, {"n", 7}}.dump();
+  of.received_piece(now, as_bytes(text), true, encoding::json, out);
+  EXPECT_EQ(goodbye(), "protocol: a text message, after a hello in CBOR");
+  how = encoding::json;
+  of = session{{"0.1", "demo-1", "demo"}, process::app_id{9}, now};
+  say_apart({{"type", "hello"}, {"version", 1}}, 1000);
+  heard();
+  of.received_piece(now, json::to_cbor(json{{"type", "ping"}, {"n", 7}}), true, encoding::cbor, out);
+  EXPECT_EQ(goodbye(), "protocol: a binary message, after a hello in JSON");
+}
+
+TEST_F(a_session, bounds_messages_before_they_are_whole) {
+  of.received_piece(now, bytes(4096, 0xa1), false, how, out);
+  EXPECT_TRUE(out.empty());
+  of.received_piece(now, bytes(1, 0xa1), false, how, out);
+  EXPECT_THAT(goodbye(), HasSubstr("too_large: a frame of 4097 bytes; at most 4096, for a hello"));
+  of = session{{"0.1", "demo-1", "demo"}, process::app_id{9}, now};
+  say_apart({{"type", "hello"}, {"version", 1}}, 1000);
+  heard();
+  for (int mebibytes = 0; mebibytes < 4; ++mebibytes)
+    of.received_piece(now, bytes(1U << 20U, 0xa1), false, how, out);
+  EXPECT_TRUE(out.empty());
+  of.received_piece(now, bytes(1, 0xa1), false, how, out);
+  EXPECT_THAT(goodbye(), HasSubstr("too_large: a frame of 4194305 bytes; at most 4194304"));
+}
+
+TEST_F(a_session, ends_on_empty_and_on_half_messages) {
+  of.received_piece(now, {}, true, how, out);
+  EXPECT_EQ(goodbye(), "protocol: a frame of no bytes");
+  of = session{{"0.1", "demo-1", "demo"}, process::app_id{9}, now};
+  say_apart({{"type", "hello"}, {"version", 1}}, 1000);
+  heard();
+  of.received_piece(now, bytes(1, 0xa1), false, how, out);
+  pass(29s);
+  EXPECT_THAT(heard(), ElementsAre(has("type", "ping")));
+  of.heard_from(now);
+  pass(1s);
+  EXPECT_THAT(goodbye(), HasSubstr("not whole after 30 s"));
+}
+
+TEST_F(a_session, lives_on_while_its_transport_hears_of_the_client) {
+  greet();
+  for (int i = 0; i < 5; ++i) {
+    pass(14s);
+    of.heard_from(now);
+  }
+  EXPECT_THAT(heard(), IsEmpty());
+  pass(30s);
+  EXPECT_THAT(goodbye(), HasSubstr("no sign of life"));
 }
 
 TEST_F(a_session, ends_with_who_does_not_begin_with_a_hello) {

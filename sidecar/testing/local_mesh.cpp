@@ -83,8 +83,8 @@ reply exchange(const std::string& ip, std::uint16_t port, const std::string& met
                const std::string& body, milliseconds timeout) {
   const socket_fd socket(ip, port);
   if (!socket.connected()) return {};
-  socket.write(method + " " + target + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: " +
-               std::to_string(body.size()) + "\r\n\r\n" + body);
+  socket.write(method + " " + target + " HTTP/1.1\r\nHost: " + ip +
+               "\r\nConnection: close\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
   const auto text = socket.read_all(steady_clock::now() + timeout);
   const auto end = text.find("\r\n\r\n");
   if (end == std::string::npos || text.size() < 12) return {};

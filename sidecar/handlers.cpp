@@ -1,5 +1,6 @@
 #include "sidecar/handlers.hpp"
 
+#include "sidecar/description.hpp"
 #include "sidecar/routes.hpp"
 
 #include <fmt/format.h>
@@ -95,6 +96,9 @@ void serve_sdk(const serving& with, const shell::http_request& request,
     with.events.subscribe(exchange);
   } else if (std::holds_alternative<websocket_route>(found)) {
     with.websocket(request, exchange);
+  } else if (std::holds_alternative<description_route>(found)) {
+    exchange->answer(
+        {.status = 200, .content_type = "application/yaml", .body = std::string(openapi_description()), .headers = {}});
   } else if (auto& asked = std::get<node_route>(found); std::holds_alternative<node::trace_op>(asked.asked)) {
     follow(with, std::move(asked), exchange);
   } else {

@@ -20,7 +20,8 @@ using namespace std::chrono_literals;
 constexpr std::string_view paths =
     "/v1/processes, /v1/processes/{class}/{key}, .../call/{method}, .../cast/{method}, .../kill, .../release, "
     ".../state, .../suspend, .../resume, .../trace, /v1/nodes, /v1/classes, /v1/tree, /v1/top, /v1/crashes, "
-    "/v1/groups, /v1/groups/{group}, .../publish/{word}, /v1/registry, /v1/events, /v1/sdk";
+    "/v1/groups, /v1/groups/{group}, .../publish/{word}, /v1/registry, /v1/events, /v1/sdk, "
+    "/v1/openapi.yaml";
 
 int hex(char c) {
   if (c >= '0' && c <= '9') return c - '0';
@@ -191,6 +192,10 @@ route find_route(const shell::http_request& request) {
       if (what == "sdk") {
         if (request.method != "GET") return refuse_method(request.method, "GET");
         return websocket_route{};
+      }
+      if (what == "openapi.yaml") {
+        if (request.method != "GET") return refuse_method(request.method, "GET");
+        return description_route{};
       }
     }
   }

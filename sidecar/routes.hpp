@@ -21,13 +21,15 @@ struct node_route {
 struct events_route {};
 /// GET /v1/sdk: the SDK protocol, over a WebSocket.
 struct websocket_route {};
+/// GET /v1/openapi.yaml.
+struct description_route {};
 /// Not a request of ours: `status` may differ from the code's own (405), and `allow` names the methods of the path.
 struct refused_route {
   error why;
   int status = 0;
   std::string allow;
 };
-using route = std::variant<node_route, events_route, websocket_route, refused_route>;
+using route = std::variant<node_route, events_route, websocket_route, description_route, refused_route>;
 
 [[nodiscard]] route find_route(const shell::http_request& request);
 

@@ -71,6 +71,8 @@ TEST(routes, lists_take_their_query) {
   op<node::list_nodes_op>(ask("GET", "/v1/nodes"));
   op<node::list_classes_op>(ask("GET", "/v1/classes"));
   EXPECT_TRUE(std::holds_alternative<events_route>(ask("GET", "/v1/events")));
+  EXPECT_TRUE(std::holds_alternative<websocket_route>(ask("GET", "/v1/sdk")));
+  EXPECT_TRUE(std::holds_alternative<description_route>(ask("GET", "/v1/openapi.yaml")));
 }
 
 TEST(routes, lead_to_groups_and_the_registry) {

@@ -16,12 +16,18 @@ NODE, UID = "conformance-0", "uid-conformance-0"
 
 
 class RealSidecar:
-    """``async with RealSidecar(binary, log, over) as sidecar``: ``sidecar.address`` answers; afterwards nothing is left."""
+    """``async with RealSidecar(binary, log, over) as sidecar``: ``sidecar.address`` answers; afterwards nothing is left.
 
-    def __init__(self, binary: str, log: pathlib.Path, over: str = "unix") -> None:
+    ``classes``: a ``classes:`` list of config.yaml; by default that of the cases. ``absent``: so many more nodes are in its list of peers,
+    and none of them is there.
+    """
+
+    def __init__(self, binary: str, log: pathlib.Path, over: str = "unix", classes: str = "", absent: int = 0) -> None:
         self._binary = binary
         self._log = log
         self._over = over
+        self._classes = classes or CLASSES.read_text()
+        self._absent = absent
         self._folder = tempfile.TemporaryDirectory(prefix="orrery-real-")
         self._process: Optional[asyncio.subprocess.Process] = None
         self.socket = pathlib.Path(self._folder.name) / "sdk.sock"
@@ -41,9 +47,10 @@ class RealSidecar:
         folder = pathlib.Path(self._folder.name)
         make_certificates(folder / "tls")
         (folder / "genesis.yaml").write_text("meshID: 11111111-2222-3333-4444-555555555555\nmembers: []\n")
-        peer = f'{{name: {NODE}, uid: {UID}, address: "{self._ip}:3601"}}'
+        peers = [f'{{name: {NODE}, uid: {UID}, address: "{self._ip}:3601"}}']
+        peers += [f'{{name: absent-{n}, uid: uid-absent-{n}, address: "{self._ip}:{3700 + n}"}}' for n in range(self._absent)]
         (folder / "config.yaml").write_text(
-            f"mesh: {{name: conformance, namespace: default}}\ndiscovery: {{mode: static, peers: [{peer}]}}\n{CLASSES.read_text()}")
+            f"mesh: {{name: conformance, namespace: default}}\ndiscovery: {{mode: static, peers: [{', '.join(peers)}]}}\n{self._classes}")
         with self._log.open("wb") as log:
             self._process = await asyncio.create_subprocess_exec(
                 self._binary, "--config", str(folder / "config.yaml"), "--genesis", str(folder / "genesis.yaml"), "--tls", str(folder / "tls"),

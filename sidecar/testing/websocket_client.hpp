@@ -74,7 +74,9 @@ class websocket_client {
   /// Of the answer to the request; and its body, where it was refused.
   [[nodiscard]] const std::string& head() const { return head_; }
   std::string body() {
-    while (fill(in_, std::chrono::seconds{1})) {
+    const auto at = head_.find("Content-Length: ");
+    const auto size = at == std::string::npos ? 0U : std::stoul(head_.substr(at + 16));
+    while (in_.size() < size && fill(in_, std::chrono::seconds{5})) {
     }
     return in_;
   }

@@ -30,7 +30,17 @@ class TheList(unittest.TestCase):
             with self.assertRaisesRegex(ValueError, "unknown"):
                 load(path)
 
+    def test_knows_what_plain_http_can_be_asked(self):
+        for steps, why in [([{"call": ["a/b", "c"]}], ""), ([{"serve": ["a"], "by": "app"}], ""), ([{"serve": ["a"]}], "'serve'"),
+                           ([{"until": {"cancel": "a"}}], "'cancel'"), ([{"call": ["a/b", "c"], "trace": "x"}], "trace"),
+                           ([{"open": True, "retry": {"attempts": 2}}], "retry")]:
+            self.assertIn(why, Case("a", steps, [], True, {}, []).not_by_http)
+            self.assertEqual(bool(why), bool(Case("a", steps, [], True, {}, []).not_by_http))
+        self.assertEqual(Case("a", [], [], True, {}, [], "for this reason").not_by_http, "for this reason")
+        self.assertGreaterEqual(sum(not case.needs_the_mock and not case.not_by_http for case in load()), 60)
+
     def test_knows_which_cases_need_the_mock(self):
+        self.assertFalse(Case("a", [{"sidecar": {"restart": True}}], [], True, {}, []).needs_the_mock)
         self.assertFalse(Case("a", [{"call": ["counter/$", "add"]}], [], True, {}, []).needs_the_mock)
         self.assertTrue(Case("a", [{"sidecar": {"cut": True}}], [], True, {}, []).needs_the_mock)
         self.assertTrue(Case("a", [{"until": {"seen": {"type": "done"}}}], [], True, {}, []).needs_the_mock)

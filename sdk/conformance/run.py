@@ -13,7 +13,7 @@ import sys
 import time
 import xml.etree.ElementTree as xml
 from dataclasses import replace
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, List, NamedTuple, Optional, Tuple
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
@@ -25,15 +25,28 @@ from suite.real import RealSidecar  # noqa: E402
 from suite.run_case import DoesNotApply, run_case  # noqa: E402
 
 PROGRAMS = ("client", "app", "app2")
-SDKS = ("python", "typescript")
-TRANSPORTS = {"unix": SDKS, "tcp": SDKS, "ws": ("typescript",)}  #: and which SDKs have them
+SDKS = ("python", "typescript", "cpp", "http")
+HOSTING_BESIDE_HTTP = "python"  #: whose programs host what is called by HTTP
+TRANSPORTS = {"unix": SDKS, "tcp": ("python", "typescript", "cpp"), "ws": ("typescript",)}  #: and which SDKs have them
 NOTHING_RAN = 77  #: CTest and ./dev read it as: skipped
 
 
-def command_of(sdk: str) -> "Tuple[List[str], str]":
+class At(NamedTuple):
+    """Where a real sidecar is; empty for the mock."""
+
+    socket: str
+    http: str
+    real: Optional[RealSidecar] = None  #: which was started for this run
+
+
+def command_of(sdk: str, cpp_driver: str) -> "Tuple[List[str], str]":
     """How to start the SDK's driver, or why it cannot be."""
     if sdk == "python":
         return [sys.executable, str(HERE.parent / "python" / "conformance" / "driver.py")], ""
+    if sdk == "cpp":
+        return ([cpp_driver], "") if os.access(cpp_driver, os.X_OK) else ([], f"{cpp_driver} is not built (./dev build orrery-cpp-driver)")
+    if sdk == "http":
+        return [sys.executable, str(HERE / "http_driver.py")], ""
     node = shutil.which("node")
     if node is None:
         return [], "node is not installed"
@@ -52,8 +65,10 @@ def logs() -> pathlib.Path:
     return folder
 
 
-async def run_sdk(sdk: str, cases: List[Case], address: str, report: xml.Element) -> int:
-    command, why_not = command_of(sdk)
+async def run_sdk(sdk: str, cases: List[Case], at: At, cpp_driver: str, report: xml.Element) -> int:
+    command, why_not = command_of(sdk, cpp_driver)
+    if sdk == "http" and not at.http:
+        why_not = "the mock has no HTTP; run with --binary, or with --sidecar and --http"
     if why_not:
         print(f"skip  every case for {sdk}: {why_not}")
         for case in cases:
@@ -63,26 +78,34 @@ async def run_sdk(sdk: str, cases: List[Case], address: str, report: xml.Element
     for name in PROGRAMS:
         log = logs() / f"{sdk}-{name}.log"
         log.write_bytes(b"")
-        drivers[name] = Driver(command, log)
+        drivers[name] = Driver(command if sdk != "http" or name == "client" else command_of(HOSTING_BESIDE_HTTP, cpp_driver)[0], log)
     failed = 0
     try:
         for case in cases:
-            failed += await run_one(sdk, case, drivers, address, report)
+            failed += await run_one(sdk, case, drivers, at, report)
     finally:
         await asyncio.gather(*(driver.stop() for driver in drivers.values()))
     return failed
 
 
-async def run_one(sdk: str, case: Case, drivers: Dict[str, Driver], address: str, report: xml.Element) -> int:
-    if address and case.needs_the_mock:
+async def run_one(sdk: str, case: Case, drivers: Dict[str, Driver], at: At, report: xml.Element) -> int:
+    if at.socket and case.needs_the_mock:
         print(f"skip  {sdk:<11} {case.name}: a real sidecar does not fail on demand")
         record(report, sdk, case, 0, skipped="needs the mock sidecar")
+        return 0
+    if at.socket and at.real is None and case.restarts_the_sidecar:
+        print(f"skip  {sdk:<11} {case.name}: the sidecar was not started for this run, so it is not restarted")
+        record(report, sdk, case, 0, skipped="the sidecar was not started for this run")
+        return 0
+    if sdk == "http" and case.not_by_http:
+        print(f"skip  {sdk:<11} {case.name}: {case.not_by_http}")
+        record(report, sdk, case, 0, skipped=case.not_by_http)
         return 0
     started = time.monotonic()
     problem: Optional[str] = None
     note = ""
     try:
-        note = await run_case(case, drivers, address)
+        note = await run_case(case, drivers, at.socket, at.http if sdk == "http" else "", at.real)
     except DoesNotApply as reason:
         print(f"skip  {sdk:<11} {case.name}: {reason}")
         record(report, sdk, case, 0, skipped=str(reason))
@@ -117,14 +140,15 @@ async def run_all(options: argparse.Namespace) -> int:
     report = xml.Element("testsuite", name="conformance")
     failed = 0
     async with contextlib.AsyncExitStack() as stack:
-        address = options.sidecar
+        at = At(options.sidecar, options.http)
         if options.binary:
-            address = (await stack.enter_async_context(RealSidecar(options.binary, logs() / "sidecar.log", options.over))).address
+            sidecar = await stack.enter_async_context(RealSidecar(options.binary, logs() / "sidecar.log", options.over))
+            at = At(sidecar.address, sidecar.http, sidecar)
         for sdk in options.sdk.split(","):
             if sdk not in TRANSPORTS[options.over]:
                 print(f"skip  every case for {sdk}: it does not speak {options.over}")
                 continue
-            failed += await run_sdk(sdk, cases, address, report)
+            failed += await run_sdk(sdk, cases, at, options.cpp_driver, report)
     entries = list(report)
     skipped = sum(entry.find("skipped") is not None for entry in entries)
     report.set("tests", str(len(entries)))
@@ -143,8 +167,10 @@ def main() -> int:
     parser.add_argument("--sdk", default=",".join(SDKS), help="which, separated by commas (default: %(default)s)")
     parser.add_argument("--case", default="", help="only cases with this in their name")
     parser.add_argument("--sidecar", default="", help="the socket of a real sidecar that has the classes of classes.yaml, instead of the mock")
+    parser.add_argument("--http", default="", help="its HTTP interface, as http://127.0.0.1:3600, for the cases of http")
     parser.add_argument("--binary", default="", help="path of orrery-sidecar: start a real one for this run")
     parser.add_argument("--over", default="unix", choices=TRANSPORTS, help="how SDKs reach the sidecar of --binary (default: %(default)s)")
+    parser.add_argument("--cpp-driver", default=str(HERE.parents[1] / "build/release/bin/orrery-cpp-driver"), help="the C++ SDK's program (default: %(default)s)")
     parser.add_argument("--junit", default="", help="write results to this file")
     parser.add_argument("--quick", action="store_true", help="a twentieth of the calls where there are thousands")
     parser.add_argument("--list", action="store_true", help="names of the cases")

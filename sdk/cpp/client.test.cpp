@@ -16,6 +16,7 @@ using sidecar::fixtures::local_mesh;
 
 constexpr const char* classes = R"(  - {name: counter, behaviour: {builtin: counter}}
   - {name: tally, behaviour: {app: {handlerTimeout: 5s, waitForApp: 5s}}}
+  - {name: summary, behaviour: {app: {}}}
 )";
 
 class a_client : public ::testing::Test {
@@ -58,9 +59,10 @@ TEST_F(a_client, calls_casts_and_asks) {
   one.cast("counter/a", "add", 2);
   EXPECT_EQ(one.call("counter/a", "get"), 7);
   EXPECT_EQ(one.inspect("counter/a")["handled"], 3);
-  EXPECT_EQ(one.request({{"type", "nodes"}})["nodes"][0]["name"], "demo-0");
-  EXPECT_TRUE(one.kill("counter/a"));
-  EXPECT_TRUE(one.stop("counter/a"));
+  EXPECT_EQ(one.nodes()[0]["name"], "demo-0");
+  EXPECT_EQ(one.open().mesh, "demo");
+  one.kill("counter/a");
+  one.stop("counter/a");
 }
 
 TEST_F(a_client, throws_errors_that_say_what_took_effect) {
@@ -73,7 +75,7 @@ TEST_F(a_client, throws_errors_that_say_what_took_effect) {
     EXPECT_EQ(why.took_effect(), effect::not_executed);
   }
   EXPECT_THROW(one.call("no-slash", "get"), error);
-  EXPECT_THROW(one.call("counter/a", "add", std::string(5U << 20U, 'x')), error);
+  EXPECT_THROW(one.call("counter/a", "add", std::string(2U << 20U, 'x')), error);
   EXPECT_EQ(one.call("counter/a", "get"), 0) << "the connection is as it was";
 }
 
@@ -94,8 +96,7 @@ TEST_F(a_client, without_a_sidecar_fails_in_time_and_nothing_was_executed) {
 
 TEST_F(a_client, hosts_processes_and_calls_them) {
   client one(options());
-  one.host(a_tally());
-  ASSERT_TRUE(one.wait_connected(30s));
+  ASSERT_EQ(one.host(a_tally()), class_state::ready);
   EXPECT_EQ(one.call("tally/a", "add", 3), 3);
   EXPECT_EQ(one.call("tally/a", "add", 4), 7);
   EXPECT_EQ(one.call("tally/b", "add", 1), 1);
@@ -124,8 +125,7 @@ TEST_F(a_client, runs_slow_handlers_beside_fast_ones) {
 
 TEST_F(a_client, of_a_sidecar_that_is_restarted_comes_back_with_its_classes_and_knows_each_outcome) {
   client one(options());
-  one.host(a_tally());
-  ASSERT_TRUE(one.wait_connected(30s));
+  ASSERT_EQ(one.host(a_tally()), class_state::ready);
   one.call("tally/slow", "add", 0);
   const auto before = one.inspect("tally/slow")["handled"].get<int>();
   std::atomic<int> lost{0};
@@ -142,10 +142,9 @@ TEST_F(a_client, of_a_sidecar_that_is_restarted_comes_back_with_its_classes_and_
 
 TEST_F(a_client, follows_events) {
   client one(options());
-  ASSERT_TRUE(one.wait_connected(30s));
   std::atomic<int> started{0};
-  one.subscribe({"process_started"}, [&](const std::string&, const json& data) {
-    if (data["key"] == "seen") ++started;
+  const auto following = one.subscribe({"process_started"}, [&](const event& seen) {
+    if (seen.data["key"] == "seen") ++started;
   });
   EXPECT_TRUE(local_mesh::eventually(10s, [&] {
     one.call("counter/seen", "get");
@@ -154,10 +153,31 @@ TEST_F(a_client, follows_events) {
   }));
 }
 
+TEST_F(a_client, answers_all_when_every_worker_asks_a_process_that_it_hosts_too) {
+  auto few = options();
+  few.workers = 2;
+  client one(few);
+  one.host(a_tally());
+  process_class asking("summary");
+  asking.on_call("sum", [](context& self, const json& of) {
+    int sum = 0;
+    for (const auto& each : of)
+      sum += self.call(each.get<std::string>(), "add", 1).get<int>();
+    return sum;
+  });
+  one.host(std::move(asking));
+  std::atomic<int> answered{0};
+  for (int i = 0; i < 2; ++i) {
+    one.call_async("summary/" + std::to_string(i), "sum",
+                   {"tally/x" + std::to_string(i), "tally/y" + std::to_string(i)}, {},
+                   [&](const outcome& how) { answered += how.reply == 2; });
+  }
+  EXPECT_TRUE(local_mesh::eventually(3s, [&] { return answered == 2; }));
+}
+
 TEST_F(a_client, drains_when_its_work_is_done) {
   client leaving(options());
-  leaving.host(a_tally());
-  ASSERT_TRUE(leaving.wait_connected(30s));
+  ASSERT_EQ(leaving.host(a_tally()), class_state::ready);
   client caller(options());
   caller.call("tally/slow", "add", 0);
   const auto before = caller.inspect("tally/slow")["handled"].get<int>();

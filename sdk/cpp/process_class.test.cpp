@@ -78,7 +78,7 @@ TEST(a_process_class, that_only_looks_at_its_state_does_not_send_it_back) {
 TEST(a_process_class, refuses_without_a_crash_and_crashes_with_the_exceptions_text) {
   const json state{{"items", json::array()}};
   EXPECT_EQ(a_cart().handle(work("call", {{"method", "add"}, {"argument", 1}, {"state", state}}))["error"],
-            json::parse(R"({"code": "invalid_argument", "text": "an item is a string"})"));
+            json::parse(R"({"code": "invalid_argument", "text": "an item is a string", "effect": "not_executed"})"));
   EXPECT_EQ(a_cart().handle(work("call", {{"method", "boom"}, {"state", state}}))["crash"]["text"], "no such item");
 }
 
@@ -90,6 +90,66 @@ TEST(a_process_class, may_answer_later_go_on_and_stop) {
   EXPECT_EQ(done["effects"], json::parse(R"([{"reply": {"to": 31, "reply": "now"}}])"));
   EXPECT_EQ(done["next"], 1);
   EXPECT_EQ(done["stop"], json::parse(R"({"kind": "shutdown", "text": "enough"})"));
+}
+
+TEST(a_process_class, sends_a_patch_where_that_is_shorter_and_nothing_where_nothing_changed) {
+  process_class page("page");
+  page.on_call("rename", [](context& self, const json& name) {
+    self.state()["name"] = name;
+    return json();
+  });
+  const json state{{"name", "a"}, {"text", std::string(2000, 'x')}};
+  const auto renamed = page.handle(work("call", {{"method", "rename"}, {"argument", "b"}, {"state", state}}));
+  EXPECT_EQ(renamed["patch"], json::parse(R"({"name": "b"})"));
+  EXPECT_FALSE(renamed.contains("state"));
+  EXPECT_EQ(page.handle(work("call", {{"method", "rename"}, {"argument", "a"}, {"state", state}})),
+            json::parse(R"({"type": "done", "work": 7, "reply": null})"));
+  // A null in a patch removes: the state goes whole.
+  const auto cleared = page.handle(work("call", {{"method", "rename"}, {"state", state}}));
+  EXPECT_TRUE(cleared["state"].contains("name"));
+}
+
+TEST(a_process_class, that_leaves_what_cannot_be_sent_crashes_and_says_where) {
+  process_class odd("odd");
+  odd.on_call("state",
+              [](context& self, const json&) {
+                self.state() = {{"notes", {"fine", "\xff"}}};
+                return json();
+              })
+      .on_call("reply",
+               [](context&, const json&) {
+                 return json{{"share", 0.0 / 0.0}};
+               })
+      .on_call("refusal", [](context&, const json&) -> json { throw refusal("no", "nope"); });
+  EXPECT_EQ(odd.handle(work("call", {{"method", "state"}}))["crash"]["text"],
+            "invalid_argument: the state cannot be sent: state.notes[1]: a text is not UTF-8");
+  EXPECT_EQ(odd.handle(work("call", {{"method", "reply"}}))["crash"]["text"],
+            "invalid_argument: the reply cannot be sent: reply.share: a number is not finite");
+  EXPECT_NE(odd.handle(work("call", {{"method", "refusal"}}))["crash"]["text"].get<std::string>().find("nope"),
+            std::string::npos);
+}
+
+TEST(a_process_class, hears_a_timer_by_its_name_or_by_what_is_before_its_slash) {
+  process_class bells("bells");
+  bells.on_info("ring", [](context& self, const json&) { self.state() = self.message(); })
+      .on_info("ring/loud", [](context& self, const json&) { self.state() = "loud"; });
+  const auto state_after = [&](const char* timer) {
+    return bells.handle(work("info", {{"method", timer}})).value("state", json());
+  };
+  EXPECT_EQ(state_after("ring/soft"), "ring/soft");
+  EXPECT_EQ(state_after("ring/loud"), "loud");
+  EXPECT_EQ(state_after("gong"), json());
+}
+
+TEST(a_process_class, asks_others_through_what_its_test_brings) {
+  process_class asking("asking");
+  asking.on_call("ask", [](context& self, const json& name) { return self.call(name.get<std::string>(), "get"); });
+  const surroundings around{.abandoned = {}, .call = [](auto name, auto, const json&, const auto& how) {
+                              return json{{"name", name}, {"trace", how.trace}};
+                            }};
+  EXPECT_EQ(
+      asking.handle(work("call", {{"method", "ask"}, {"argument", "cart/ada"}, {"trace", "00-1"}}), around)["reply"],
+      json::parse(R"({"name": "cart/ada", "trace": "00-1"})"));
 }
 
 TEST(a_process_class, takes_older_state_over) {

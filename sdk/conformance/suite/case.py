@@ -11,9 +11,11 @@ TO_DRIVERS = ("call", "cast", "cast_nowait", "inspect", "stop", "kill", "nodes",
               "unsubscribe", "cancel", "open", "close", "serve", "drain", "leave", "hammer", "flood", "wait_ready")
 TO_THE_MOCK = ("sidecar", "seen", "not_seen")
 OF_THE_RUNNER = ("finish", "sigkill", "until", "verify_ledger")
+BY_HTTP = ("call", "cast", "inspect", "stop", "kill", "nodes", "processes", "classes", "tree", "subscribe", "next", "unsubscribe", "open", "hammer")
+RESTART = {"sidecar": {"restart": True}}  #: which a real sidecar can do too
 VERBS = TO_DRIVERS + TO_THE_MOCK + OF_THE_RUNNER
 MODIFIERS = ("as", "by", "gives", "has", "fails", "timeoutMs", "trace", "retry", "types", "limit", "local", "count", "lacks",
-             "stateVersion", "concurrency", "over", "parallel", "environment")
+             "stateVersion", "concurrency", "over", "parallel", "environment", "withinMs")
 
 
 @dataclass(frozen=True)
@@ -25,9 +27,27 @@ class Case:
     classes: Dict[str, Any]  #: what is special about classes, for the mock
     features: List[str]  #: of the welcome, without which it does not apply
 
+    http: str = ""  #: why it has no meaning in plain HTTP, where that is not seen by its steps
+
+    @property
+    def not_by_http(self) -> str:
+        """Why it cannot be told to the HTTP interface; empty: it can."""
+        for step in self.steps:
+            asked = step.get("until", step)
+            verb = verb_of(asked)
+            if asked.get("by", "client") == "client" and verb in TO_DRIVERS and verb not in BY_HTTP:
+                return f"plain HTTP has no {verb!r}"
+            if "retry" in asked or "trace" in asked:
+                return f"plain HTTP has no {'retry' if 'retry' in asked else 'trace'}"
+        return self.http
+
     @property
     def needs_the_mock(self) -> bool:
-        return bool(self.classes) or any(verb_of(step.get("until", step)) in TO_THE_MOCK for step in self.steps)
+        return bool(self.classes) or any(verb_of(step.get("until", step)) in TO_THE_MOCK and step != RESTART for step in self.steps)
+
+    @property
+    def restarts_the_sidecar(self) -> bool:
+        return RESTART in self.steps
 
 
 def verb_of(step: Dict[str, Any]) -> str:
@@ -44,11 +64,11 @@ def load(path: pathlib.Path = LIST) -> List[Case]:
     """Raises :class:`ValueError` for a list that would not say what it seems to."""
     cases = []
     for entry in json.loads(path.read_text()):
-        unknown = entry.keys() - {"name", "steps", "app", "opens", "classes", "features"}
+        unknown = entry.keys() - {"name", "steps", "app", "opens", "classes", "features", "http"}
         if unknown:
             raise ValueError(f"{entry.get('name')}: unknown {sorted(unknown)}")
         case = Case(entry["name"], entry["steps"], entry.get("app", []), entry.get("opens", True), entry.get("classes", {}),
-                    entry.get("features", []))
+                    entry.get("features", []), entry.get("http", ""))
         for step in case.steps:
             verb_of(step)
         cases.append(case)

@@ -16,7 +16,7 @@ NODE, UID = "conformance-0", "uid-conformance-0"
 
 
 class RealSidecar:
-    """``async with RealSidecar(binary, log, over) as sidecar``: ``sidecar.address`` answers; afterwards nothing is left.
+    """``async with RealSidecar(binary, log, over) as sidecar``: ``sidecar.address`` answers, and ``sidecar.http``; afterwards nothing is left.
 
     ``classes``: a ``classes:`` list of config.yaml; by default that of the cases. ``absent``: so many more nodes are in its list of peers,
     and none of them is there.
@@ -43,6 +43,10 @@ class RealSidecar:
         """Where it listens: 3600 HTTP, 3602 admin, 3603 the SDK protocol."""
         return self._ip
 
+    @property
+    def http(self) -> str:
+        return f"http://{self._ip}:3600"
+
     async def __aenter__(self) -> "RealSidecar":
         folder = pathlib.Path(self._folder.name)
         make_certificates(folder / "tls")
@@ -51,7 +55,19 @@ class RealSidecar:
         peers += [f'{{name: absent-{n}, uid: uid-absent-{n}, address: "{self._ip}:{3700 + n}"}}' for n in range(self._absent)]
         (folder / "config.yaml").write_text(
             f"mesh: {{name: conformance, namespace: default}}\ndiscovery: {{mode: static, peers: [{', '.join(peers)}]}}\n{self._classes}")
-        with self._log.open("wb") as log:
+        self._log.write_bytes(b"")
+        await self._start()
+        return self
+
+    async def restart(self) -> None:
+        """Ends it with SIGKILL and starts another in its place."""
+        await self._stop()
+        self.socket.unlink(missing_ok=True)
+        await self._start()
+
+    async def _start(self) -> None:
+        folder = pathlib.Path(self._folder.name)
+        with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 self._binary, "--config", str(folder / "config.yaml"), "--genesis", str(folder / "genesis.yaml"), "--tls", str(folder / "tls"),
                 "--sdk", f"{self._ip}:3600", "--sdk-socket", str(self.socket), "--sdk-stream", f"{self._ip}:3603", "--listen", self._ip, "--pod-name", NODE, "--pod-uid", UID,
@@ -61,7 +77,6 @@ class RealSidecar:
         except BaseException:
             await self.__aexit__()
             raise
-        return self
 
     async def _until_it_answers(self) -> None:
         assert self._process is not None
@@ -78,10 +93,13 @@ class RealSidecar:
         raise Unexpected(f"{self._binary} did not start; its log is {self._log}")
 
     async def __aexit__(self, *ignored: Any) -> None:
+        await self._stop()
+        self._folder.cleanup()
+
+    async def _stop(self) -> None:
         if self._process is not None and self._process.returncode is None:
             self._process.send_signal(signal.SIGKILL)
             await self._process.wait()
-        self._folder.cleanup()
 
 
 def make_certificates(folder: pathlib.Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import pathlib
+import random
 import re
 import sys
 import tempfile
@@ -17,6 +18,7 @@ from .case import Case, verb_of  # noqa: E402
 from .driver import Driver  # noqa: E402
 from .expect import Unexpected, check, has  # noqa: E402
 from .ledger import verify  # noqa: E402
+from .real import RealSidecar  # noqa: E402
 
 STEP_SECONDS = 120
 CLASSES = {"counter": {"behaviour": "counter"}, "kv": {"behaviour": "kv"}, "desk": {"wait_for_app": 30.0, "call_timeout": 60.0},
@@ -31,8 +33,11 @@ class DoesNotApply(Exception):
 class Running:
     """One case under way. ``$`` in its steps is a key that no other case uses."""
 
-    def __init__(self, case: Case, drivers: Dict[str, Driver], address: str, sidecar: Optional[mock.Sidecar], folder: str) -> None:
+    def __init__(self, case: Case, drivers: Dict[str, Driver], address: str, sidecar: Optional[mock.Sidecar], folder: str,
+                 client_address: str = "", real: Optional[RealSidecar] = None) -> None:
         self.case, self.drivers, self.address, self.sidecar, self.folder = case, drivers, address, sidecar, folder
+        self.client_address = client_address or address
+        self.real = real
         self.key = f"c{next(_keys)}-{re.sub('[^a-z0-9]', '', case.name)[:20]}"
         self.started: Dict[str, Any] = {}
         self.numbers: Dict[str, int] = {}
@@ -43,7 +48,7 @@ class Running:
         used = {step.get("by", "client") for step in self.case.steps} | {"client"} | ({"app"} if self.case.app else set())
         try:
             if self.case.opens:
-                answer = await self.drivers["client"].do("open", address=self.address)
+                answer = await self.drivers["client"].do("open", address=self.client_address)
                 check({}, answer)
                 lacking = set(self.case.features) - set(answer["gives"]["features"])
                 if lacking:
@@ -96,7 +101,8 @@ class Running:
         elif verb == "cancel":
             options["number"] = self.numbers[given]
         elif verb == "open":
-            options["address"] = self.address if given is True else given
+            here = self.client_address if step.get("by", "client") == "client" else self.address
+            options["address"] = here if given is True else given
         elif verb == "processes":
             options["class_name"] = given
         elif verb in ("hammer", "flood"):
@@ -109,6 +115,7 @@ class Running:
         check(step, await self.started.pop(step["finish"]))
 
     async def _sigkill(self, step: Dict[str, Any]) -> None:
+        await asyncio.sleep(random.uniform(0, step.get("withinMs", 0) / 1000))
         self.drivers[step["sigkill"]].kill()
         await self.drivers[step["sigkill"]].ended()
 
@@ -122,7 +129,6 @@ class Running:
     # ---- the mock ----
 
     async def _sidecar(self, step: Dict[str, Any]) -> None:
-        assert self.sidecar is not None
         for action, argument in step["sidecar"].items():
             await getattr(self, f"_mock_{action}")(argument)
 
@@ -154,6 +160,9 @@ class Running:
         await self._greeted(before + 1)
 
     async def _mock_restart(self, argument: Any) -> None:
+        if self.real is not None:
+            await self.real.restart()
+            return
         assert self.sidecar is not None
         before, open_now = len(self.sidecar.hellos), len(self.sidecar.connections)
         await self.sidecar.restart()
@@ -229,11 +238,13 @@ async def _until(attempt: Any, seconds: float = 30.0) -> None:
         await asyncio.sleep(0.01)
 
 
-async def run_case(case: Case, drivers: Dict[str, Driver], address: str = "") -> str:
-    """What is worth saying of it. Raises :class:`Unexpected`. Without an address the sidecar is the mock, a new one for each case."""
+async def run_case(case: Case, drivers: Dict[str, Driver], address: str = "", client_address: str = "",
+                   real: Optional[RealSidecar] = None) -> str:
+    """What is worth saying of it. Raises :class:`Unexpected`. Without an address the sidecar is the mock, a new one for each case.
+    ``client_address`` is where the client finds it, if elsewhere than its apps; ``real`` is it, where it was started for this run."""
     with tempfile.TemporaryDirectory(prefix="orrery-") as folder:
         if address:
-            return await Running(case, drivers, address, None, folder).run()
+            return await Running(case, drivers, address, None, folder, client_address, real).run()
         specs = [mock.ClassSpec(name, **{**options, **case.classes.get(name, {})}) for name, options in CLASSES.items()]
         async with mock.Sidecar(f"{folder}/sdk.sock", specs) as sidecar:
             return await Running(case, drivers, sidecar.address, sidecar, folder).run()

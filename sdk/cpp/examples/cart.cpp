@@ -18,9 +18,7 @@ int main() {
                  return held;
                })
       .on_call("items", [](auto& self, const auto&) { return std::as_const(self).state()["items"]; })
-      .on_info([](auto& self, const auto& word, const auto&) {
-        if (word == "forget") self.stop("shutdown", "nobody wanted it for an hour");
-      });
+      .on_info("forget", [](auto& self, const auto&) { self.stop("shutdown", "nobody wanted it for an hour"); });
 
   sigset_t ends;
   sigemptyset(&ends);

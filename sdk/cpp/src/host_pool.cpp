@@ -4,65 +4,112 @@
 
 namespace orrery::app {
 
-host_pool::host_pool(unsigned size) {
-  for (unsigned i = 0; i < size; ++i)
-    threads_.emplace_back([this] { run(); });
-}
-
 void host_pool::submit(const process_class& what, json work, std::shared_ptr<wire> answer_to) {
-  auto flag = std::make_shared<std::atomic<bool>>(false);
   {
     const std::lock_guard lock(mutex_);
-    flags_[work.value("work", std::uint64_t{0})] = flag;
-    waiting_.push_back({&what, std::move(work), std::move(answer_to), std::move(flag)});
+    if (stopping_) return;
+    job next{.what = &what, .work = std::move(work), .number = 0, .answer_to = std::move(answer_to), .abandoned = {}};
+    next.number = next.work.value("work", std::uint64_t{0});
+    at_work_[next.number] = next.abandoned;
+    waiting_.push_back(std::move(next));
+    start_thread_if_wanted();
   }
   changed_.notify_one();
 }
 
+void host_pool::start_thread_if_wanted() {
+  if (waiting_.size() > idle_ && threads_.size() < size_ + asking_) threads_.emplace_back([this] { run(); });
+}
+
 void host_pool::abandon(std::uint64_t work) {
-  const std::lock_guard lock(mutex_);
-  const auto found = flags_.find(work);
-  if (found != flags_.end()) found->second->store(true);
+  std::stop_source one{std::nostopstate};
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = at_work_.find(work);
+    if (found != at_work_.end()) one = found->second;
+  }
+  one.request_stop();  // runs what handlers registered, so without the lock
 }
 
 void host_pool::abandon_all() {
-  const std::lock_guard lock(mutex_);
-  for (auto& [work, flag] : flags_)
-    flag->store(true);
+  std::map<std::uint64_t, std::stop_source> all;
+  {
+    const std::lock_guard lock(mutex_);
+    all = at_work_;
+  }
+  for (auto& [work, one] : all)
+    one.request_stop();
 }
 
 void host_pool::stop() {
+  std::vector<std::thread> all;
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
     waiting_.clear();
+    all.swap(threads_);
   }
   changed_.notify_all();
-  for (auto& each : threads_) {
-    if (each.joinable()) each.join();
+  abandon_all();
+  for (auto& each : all)
+    each.join();
+}
+
+json host_pool::call_while_waiting(std::uint64_t work, std::string_view name, std::string_view method, json argument,
+                                   const call_options& how) {
+  const auto count = [this](std::size_t more) {
+    const std::lock_guard lock(mutex_);
+    asking_ += more;
+    if (!stopping_) start_thread_if_wanted();
+  };
+  count(1);
+  try {
+    auto reply = ask_(work, name, method, std::move(argument), how);
+    count(static_cast<std::size_t>(-1));
+    return reply;
+  } catch (...) {
+    count(static_cast<std::size_t>(-1));
+    throw;
+  }
+}
+
+void host_pool::do_one(const job& next) {
+  // What nobody waits for is not begun; the sidecar counts its place as taken until it hears of it.
+  json done{{"type", "done"}, {"work", next.number}};
+  if (!next.abandoned.stop_requested()) {
+    const surroundings around{
+        .abandoned = next.abandoned.get_token(),
+        .call = [&](std::string_view name, std::string_view method, json argument, const call_options& how) {
+          return call_while_waiting(next.number, name, method, std::move(argument), how);
+        }};
+    done = next.what->handle(next.work, around);
+  }
+  auto frame = wire::encode(done);
+  if (frame.size() - wire::length_bytes > wire::frame_bytes_max) {
+    const auto text = "state, reply and effects together have " + std::to_string(frame.size()) +
+                      " bytes; a frame has at most " + std::to_string(wire::frame_bytes_max);
+    frame = wire::encode({{"type", "done"}, {"work", next.number}, {"crash", {{"text", text}}}});
+  }
+  if (const auto to = next.answer_to.lock()) {
+    to->send(frame);
+    to->wait_writable();
   }
 }
 
 void host_pool::run() {
   std::unique_lock lock(mutex_);
   while (true) {
+    ++idle_;
     changed_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
+    --idle_;
     if (stopping_) return;
     auto next = std::move(waiting_.front());
     waiting_.pop_front();
     lock.unlock();
-    const auto number = next.work.value("work", std::uint64_t{0});
-    // What nobody waits for is not begun; the sidecar counts its place as taken until it hears of it.
-    auto done = next.abandoned->load() ? json{{"type", "done"}, {"work", number}}
-                                       : next.what->handle(next.work, next.abandoned.get());
-    auto frame = wire::encode(done);
-    if (frame.size() > wire::frame_bytes_max) {
-      const auto text = "its answer has " + std::to_string(frame.size()) + " bytes, more than a frame may";
-      frame = wire::encode({{"type", "done"}, {"work", number}, {"crash", {{"text", text}}}});
-    }
-    if (const auto to = next.answer_to.lock()) to->send(frame);
+    do_one(next);
     lock.lock();
-    flags_.erase(number);
+    const auto mine = at_work_.find(next.number);  // a later connection may have given out its number again
+    if (mine != at_work_.end() && mine->second == next.abandoned) at_work_.erase(mine);
   }
 }
 

@@ -1,55 +1,47 @@
 #include "orrery/app/process_class.hpp"
 
+#include "values.hpp"
 #include <exception>
 #include <utility>
 
 namespace orrery::app {
 namespace {
 
-json name_of(std::string_view name, std::string_view method, json argument) {
-  const auto slash = name.find('/');
-  if (slash == std::string_view::npos)
-    throw error("invalid_argument", "a name is class/key, not '" + std::string(name) + "'", effect::not_executed);
-  return {{"class", name.substr(0, slash)},
-          {"key", name.substr(slash + 1)},
-          {"method", method},
-          {"argument", std::move(argument)}};
+constexpr std::size_t patch_from_bytes = 1024;  ///< a smaller state is sent whole
+constexpr std::size_t crash_text_max = 1000;
+
+json crash(std::string text) {
+  if (text.size() > crash_text_max) text.resize(crash_text_max);
+  return {{"crash", {{"text", std::move(text)}}}};
+}
+
+json refused(const std::string& callback, const refusal& no) {
+  if (!is_code(no.code())) return crash("a refusal has the code '" + no.code() + "', which docs/protocol.md does not");
+  if (callback == "init" || callback == "code_change") return crash(no.code() + ": " + no.what());
+  if (callback != "call") return json::object();  // nobody waits
+  return {{"error", {{"code", no.code()}, {"text", no.what()}, {"effect", to_text(no.took_effect())}}}};
+}
+
+/// The new state, or a patch that makes it, or nothing where it is what it was.
+json state_fields(const json& before, const json& after) {
+  if (same(before, after)) return json::object();
+  check_value(after, "state");
+  auto patch = merge_patch(before, after);
+  if (!patch.is_discarded()) {
+    const auto whole = json::to_cbor(after).size();
+    if (whole >= patch_from_bytes && json::to_cbor(patch).size() * 2 <= whole) return {{"patch", std::move(patch)}};
+  }
+  return {{"state", after}};
+}
+
+template <typename Handlers>
+auto* of_word(const Handlers& all, std::string_view word) {
+  auto found = all.find(word);
+  if (found == all.end()) found = all.find(word.substr(0, word.find('/')));
+  return found == all.end() ? nullptr : &found->second;
 }
 
 }  // namespace
-
-context::context(const json& work, const std::atomic<bool>* abandoned)
-    : work_(work.value("work", std::uint64_t{0})),
-      class_(work.value("class", "")),
-      key_(work.value("key", "")),
-      pid_(work.value("pid", "")),
-      trace_(work.value("trace", "")),
-      caller_(work.value("caller", std::uint64_t{0})),
-      state_(work.value("state", json())),
-      abandoned_(abandoned) {}
-
-void context::cast(std::string_view name, std::string_view method, json argument) {
-  effects_.push_back({{"cast", name_of(name, method, std::move(argument))}});
-}
-
-void context::set_timer(std::string_view name, std::chrono::milliseconds after, json argument) {
-  effects_.push_back({{"timer", {{"name", name}, {"afterMs", after.count()}, {"argument", std::move(argument)}}}});
-}
-
-void context::cancel_timer(std::string_view name) { effects_.push_back({{"cancelTimer", name}}); }
-
-void context::go_on(json with) { next_ = std::move(with); }
-
-void context::stop(std::string_view kind, std::string_view text) { stop_ = json{{"kind", kind}, {"text", text}}; }
-
-std::uint64_t context::reply_later() {
-  later_ = true;
-  return caller_;
-}
-
-void context::reply(std::uint64_t caller, json answer) {
-  effects_.push_back({{"reply", {{"to", caller}, {"reply", std::move(answer)}}}});
-}
 
 process_class& process_class::on_init(std::function<json(const context&)> handler) {
   init_ = std::move(handler);
@@ -63,15 +55,15 @@ process_class& process_class::on_cast(std::string method, cast_handler handler) 
   casts_[std::move(method)] = std::move(handler);
   return *this;
 }
-process_class& process_class::on_info(info_handler handler) {
-  info_ = std::move(handler);
+process_class& process_class::on_info(std::string word, cast_handler handler) {
+  infos_[std::move(word)] = std::move(handler);
   return *this;
 }
 process_class& process_class::on_continue(cast_handler handler) {
   continue_ = std::move(handler);
   return *this;
 }
-process_class& process_class::on_terminate(std::function<void(context&, const std::string&)> handler) {
+process_class& process_class::on_terminate(std::function<void(context&, const exit_reason&)> handler) {
   terminate_ = std::move(handler);
   return *this;
 }
@@ -93,7 +85,7 @@ json process_class::registration(unsigned concurrency) const {
     casts.push_back(method);
   json callbacks = json::array();
   if (init_) callbacks.push_back("init");
-  if (info_) callbacks.push_back("info");
+  if (!infos_.empty()) callbacks.push_back("info");
   if (continue_) callbacks.push_back("continue");
   if (terminate_) callbacks.push_back("terminate");
   if (code_change_) callbacks.push_back("code_change");
@@ -106,51 +98,60 @@ json process_class::registration(unsigned concurrency) const {
           {"concurrency", concurrency}};
 }
 
+/// What a callback returns, as fields of `done`.
 json process_class::run(const json& work, context& self) const {
   const auto callback = work.value("callback", "");
-  const auto method = work.value("method", "");
   const auto argument = work.value("argument", json());
-  if (callback == "init") return {{"state", init_(self)}};
-  if (callback == "code_change") return {{"state", code_change_(work.value("fromVersion", 0U), self.state_)}};
-  if (callback == "terminate") {
+  if (callback == "init") {
+    self.state() = init_(self);
+  } else if (callback == "code_change") {
+    self.state() = code_change_(work.value("fromVersion", 0U), *self.before_);
+  } else if (callback == "terminate") {
     const auto reason = work.value("reason", json::object());
-    const auto text = reason.value("text", "");
-    terminate_(self, reason.value("kind", "") + (text.empty() ? "" : ": " + text));
-    return json::object();
-  }
-  if (callback == "info") info_(self, method, argument);
-  if (callback == "continue") continue_(self, argument);
-  if (callback == "cast") casts_.at(method)(self, argument);
-  json done = json::object();
-  if (callback == "call") {
-    auto reply = calls_.at(method)(self, argument);
-    if (self.later_) {
-      done["later"] = true;
-    } else {
-      done["reply"] = std::move(reply);
+    terminate_(self, {.kind = reason.value("kind", ""), .text = reason.value("text", "")});
+    self.changed_.reset();
+  } else if (callback == "info") {
+    if (const auto* handler = of_word(infos_, self.message())) (*handler)(self, argument);
+  } else if (callback == "continue") {
+    continue_(self, argument);
+  } else if (callback == "cast") {
+    casts_.at(self.message())(self, argument);
+  } else if (callback == "call") {
+    auto reply = calls_.at(self.message())(self, argument);
+    if (!self.later_) {
+      check_value(reply, "reply");
+      return {{"reply", std::move(reply)}};
     }
+    if (!reply.is_null())
+      throw std::logic_error("the handler left its caller waiting with reply_later(), and replied too");
+    return {{"later", true}};
   }
+  return json::object();
+}
+
+json process_class::finish(const json& work, context& self) const {
+  auto done = run(work, self);
+  if (self.changed_) done.update(state_fields(*self.before_, *self.changed_));
+  if (!self.effects_.empty()) done["effects"] = std::move(self.effects_);
+  if (self.next_) done["next"] = std::move(*self.next_);
+  if (self.stop_) done["stop"] = std::move(*self.stop_);
   return done;
 }
 
-json process_class::handle(const json& work, const std::atomic<bool>* abandoned) const {
-  context self(work, abandoned);
+json process_class::handle(const json& work, surroundings around) const {
   json done;
   try {
-    done = run(work, self);
-    if (self.touched_) done["state"] = std::move(self.state_);
-    if (!self.effects_.empty()) done["effects"] = std::move(self.effects_);
-    if (self.next_) done["next"] = std::move(*self.next_);
-    if (self.stop_) done["stop"] = std::move(*self.stop_);
+    context self(work, std::move(around));
+    done = finish(work, self);
   } catch (const refusal& no) {
-    done = {{"error", {{"code", no.code()}, {"text", no.what()}}}};
+    done = refused(work.value("callback", ""), no);
   } catch (const std::exception& thrown) {
-    done = {{"crash", {{"text", thrown.what()}}}};
+    done = crash(thrown.what());
   } catch (...) {
-    done = {{"crash", {{"text", "an exception that is no std::exception"}}}};
+    done = crash("an exception that is no std::exception");
   }
   done["type"] = "done";
-  done["work"] = self.work();
+  done["work"] = work.value("work", std::uint64_t{0});
   return done;
 }
 

@@ -9,8 +9,8 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdexcept>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 #include <utility>
@@ -19,9 +19,6 @@ namespace orrery::app {
 namespace {
 
 using nlohmann::json;
-
-constexpr std::size_t length_bytes = 4;
-constexpr time_t send_timeout_s = 30;
 
 int dial_file(const std::string& path) {
   sockaddr_un at{};
@@ -65,13 +62,26 @@ wire::wire(const std::string& socket, const std::string& tcp) {
     if (socket.empty() || tcp.empty()) throw;
     fd_ = dial_tcp(tcp);
   }
-  const timeval limit{send_timeout_s, 0};
-  ::setsockopt(fd_, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+  wake_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (wake_ < 0) {
+    ::close(fd_);
+    throw std::runtime_error(std::string("no eventfd: ") + std::strerror(errno));
+  }
 }
 
-wire::~wire() { ::close(fd_); }
+wire::~wire() {
+  ::close(fd_);
+  ::close(wake_);
+}
 
-void wire::shut() { ::shutdown(fd_, SHUT_RDWR); }
+void wire::shut() {
+  {
+    const std::lock_guard lock(writing_);
+    ended_ = true;
+  }
+  written_.notify_all();
+  ::shutdown(fd_, SHUT_RDWR);
+}
 
 std::string wire::encode(const json& message) {
   std::string frame(length_bytes, '\0');
@@ -82,48 +92,88 @@ std::string wire::encode(const json& message) {
   return frame;
 }
 
-bool wire::send(const std::string& frame) {
-  const std::lock_guard lock(writing_);
-  for (std::size_t sent = 0; sent < frame.size();) {
-    const auto n = ::send(fd_, frame.data() + sent, frame.size() - sent, MSG_NOSIGNAL);
+std::size_t wire::write(const char* data, std::size_t size) {
+  std::size_t sent = 0;
+  while (sent < size) {
+    const auto n = ::send(fd_, data + sent, size - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) {
-      shut();  // half a frame may be out: the connection is of no use
-      return false;
+    if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK) {
+      ended_ = true;  // who receives sees the end too, once what has arrived is read
+      break;
     }
+    if (n <= 0) break;
     sent += static_cast<std::size_t>(n);
   }
+  return sent;
+}
+
+bool wire::send(const std::string& frame) {
+  const std::lock_guard lock(writing_);
+  if (ended_) return false;
+  const auto sent = unwritten_.empty() ? write(frame.data(), frame.size()) : 0;
+  if (ended_ || sent == frame.size()) return sent > 0;
+  if (unwritten_.empty()) ::eventfd_write(wake_, 1);
+  unwritten_.append(frame, sent);
   return true;
+}
+
+void wire::wait_writable() {
+  std::unique_lock lock(writing_);
+  written_.wait(lock, [this] { return ended_ || unwritten_.size() <= unwritten_bytes_max; });
+}
+
+void wire::write_more() {
+  {
+    const std::lock_guard lock(writing_);
+    unwritten_.erase(0, write(unwritten_.data(), unwritten_.size()));
+    if (!ended_ && unwritten_.size() > unwritten_bytes_max) return;
+  }
+  written_.notify_all();
+}
+
+std::optional<json> wire::take_frame() {
+  if (buffer_.size() - taken_ < length_bytes) return {};
+  std::size_t size = 0;
+  for (std::size_t i = 0; i < length_bytes; ++i)
+    size = size << 8U | static_cast<unsigned char>(buffer_[taken_ + i]);
+  if (size == 0 || size > frame_bytes_max) {
+    throw protocol_error("a frame of " + std::to_string(size) + " bytes; 1 to " + std::to_string(frame_bytes_max) +
+                         " are accepted");
+  }
+  if (buffer_.size() - taken_ - length_bytes < size) return {};
+  const auto from = buffer_.begin() + static_cast<std::ptrdiff_t>(taken_ + length_bytes);
+  auto message =
+      json::from_cbor(from, from + static_cast<std::ptrdiff_t>(size), true, false, json::cbor_tag_handler_t::ignore);
+  if (!message.is_object() || !message.contains("type") || !message["type"].is_string())
+    throw protocol_error("a frame of " + std::to_string(size) + " bytes is no map with a type");
+  taken_ += length_bytes + size;
+  if (taken_ == buffer_.size()) buffer_.clear(), taken_ = 0;
+  return message;
+}
+
+void wire::wait_for_socket(int timeout_ms) {
+  std::array<pollfd, 2> waiting{pollfd{fd_, POLLIN, 0}, pollfd{wake_, POLLIN, 0}};
+  {
+    const std::lock_guard lock(writing_);
+    if (!ended_ && !unwritten_.empty()) waiting[0].events |= POLLOUT;
+  }
+  ::poll(waiting.data(), waiting.size(), timeout_ms);
+  eventfd_t count = 0;
+  if ((waiting[1].revents & POLLIN) != 0) ::eventfd_read(wake_, &count);
+  if ((waiting[0].revents & POLLOUT) != 0) write_more();
 }
 
 std::optional<json> wire::receive(std::chrono::milliseconds timeout) {
   const auto deadline = std::chrono::steady_clock::now() + timeout;
   while (true) {
-    if (buffer_.size() - taken_ >= length_bytes) {
-      std::size_t size = 0;
-      for (std::size_t i = 0; i < length_bytes; ++i)
-        size = size << 8U | static_cast<unsigned char>(buffer_[taken_ + i]);
-      if (size == 0 || size > frame_bytes_max)
-        throw std::runtime_error("the sidecar sent a frame of " + std::to_string(size) + " bytes");
-      if (buffer_.size() - taken_ - length_bytes >= size) {
-        const auto from = buffer_.begin() + static_cast<std::ptrdiff_t>(taken_ + length_bytes);
-        auto message = json::from_cbor(from, from + static_cast<std::ptrdiff_t>(size), true, true,
-                                       json::cbor_tag_handler_t::ignore);
-        taken_ += length_bytes + size;
-        if (taken_ == buffer_.size()) buffer_.clear(), taken_ = 0;
-        return message;
-      }
-    }
+    if (auto message = take_frame()) return message;
     if (taken_ > 0) buffer_.erase(0, std::exchange(taken_, 0));
-    const auto left =
-        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
-    pollfd waiting{fd_, POLLIN, 0};
-    const int ready = ::poll(&waiting, 1, static_cast<int>(std::max<std::int64_t>(left.count(), 0)));
-    if (ready == 0) return {};
-    if (ready < 0) continue;
-    std::array<char, 65536> chunk{};
-    const auto n = ::recv(fd_, chunk.data(), chunk.size(), 0);
-    if (n < 0 && errno == EINTR) continue;
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now()).count();
+    if (left <= 0) return {};
+    wait_for_socket(static_cast<int>(left));
+    std::array<char, 65536> chunk;
+    const auto n = ::recv(fd_, chunk.data(), chunk.size(), MSG_DONTWAIT);
+    if (n < 0 && (errno == EINTR || errno == EAGAIN || errno == EWOULDBLOCK)) continue;
     if (n <= 0) throw std::runtime_error(n == 0 ? "the sidecar closed the connection" : std::strerror(errno));
     buffer_.append(chunk.data(), static_cast<std::size_t>(n));
   }

@@ -2,5 +2,6 @@
 // Orrery for C++ apps: call the mesh's processes, and host processes of your own. docs/sdk-protocol.md is what it
 // speaks.
 #include "orrery/app/client.hpp"
+#include "orrery/app/context.hpp"
 #include "orrery/app/error.hpp"
 #include "orrery/app/process_class.hpp"

@@ -3,26 +3,40 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace orrery::app {
 
+/// Asks again after errors that say `not_executed` and that time may heal. What may have taken effect is never asked
+/// twice. For operations that wait; `call_async` is one try.
+struct retry_policy {
+  unsigned attempts = 1;                       ///< the first try included
+  std::chrono::milliseconds first_pause{50};   ///< doubles with each try
+  std::chrono::milliseconds most_pause{2000};  ///< a call's timeout holds for all tries together
+};
+
 struct client_options {
   std::string socket;  ///< path of the sidecar's Unix socket; empty: $ORRERY_SOCKET
   std::string tcp;     ///< IP:PORT, where there is no socket; empty: $ORRERY_TCP
   std::string name = "orrery-cpp/0.1";
-  unsigned workers = 0;  ///< threads that run handlers of hosted classes; 0: two for each core
+  /// At most so many threads run handlers of hosted classes; each starts when there is work and none is idle.
+  unsigned workers = 64;
   /// How long an operation waits for a connection before it fails, not executed.
   std::chrono::milliseconds connect_timeout{10'000};
-  /// Told of connections that come and go and of refused registrations, on the connection's thread. Default: stderr.
+  retry_policy retry = {};
+  /// Told of connections that come and go and of what the sidecar refused, from any thread. Default: stderr.
   std::function<void(const std::string&)> log;
 };
 
-struct call_options {
-  std::chrono::milliseconds timeout{0};  ///< 0: the class' call timeout
-  std::string trace;                     ///< W3C traceparent
+/// What the sidecar says of itself.
+struct sidecar_info {
+  std::string node;
+  std::string mesh;
+  std::string version;
+  std::vector<std::string> features;  ///< events, host, trace
 };
 
 /// An outcome: the reply, or why there is none.
@@ -31,41 +45,89 @@ struct outcome {
   std::unique_ptr<error> failure;
 };
 
+/// `type` and `data` as docs/protocol.md has them; and `resubscribed` after a lost connection, when what happened
+/// meanwhile was missed, and `ended` where the sidecar refused to go on, with `code` and `text`.
+struct event {
+  std::string type;
+  json data;
+};
+
+/// Events come until it is destroyed; none comes after that. It must not outlive its client.
+class subscription {
+ public:
+  explicit subscription(std::function<void()> end) : end_(std::move(end)) {}
+  ~subscription() {
+    if (end_) end_();
+  }
+  subscription(subscription&& from) noexcept : end_(std::exchange(from.end_, nullptr)) {}
+  subscription& operator=(subscription&& from) noexcept {
+    std::swap(end_, from.end_);
+    return *this;
+  }
+
+ private:
+  std::function<void()> end_;
+};
+
+/// Of a hosted class, at the sidecar of this pod. `undeclared`: no such ProcessClass yet; `other`: it is not app-hosted
+/// any more; `waiting`: the sidecar has not answered yet.
+enum class class_state { ready, undeclared, other, waiting };
+
 /// A connection to the sidecar of this pod, kept up by a thread of its own: it dials again, and registers its classes
-/// again. Any thread may use it. What was under way when a connection ended fails with `unavailable`, effect unknown.
-/// Operations throw `error`.
+/// again. Any thread may use it. What was under way when a connection ended fails with `unavailable`, effect unknown
+/// where it could change something; what is asked meanwhile waits. Operations throw `error`, and refuse what cannot be
+/// right before it is sent.
 class client {
  public:
   explicit client(client_options options = {});
+  /// Ends the connection. Waits for handlers that run, which hear that they are abandoned.
   ~client();
   client(const client&) = delete;
   client& operator=(const client&) = delete;
 
-  /// `name` is "class/key".
+  /// Waits for a connection, at most `connect_timeout`.
+  sidecar_info open();
+
+  /// `name` is "class/key". A value is what JSON can express, and byte strings: at most 1 MiB and 64 levels deep.
   json call(std::string_view name, std::string_view method, json argument = nullptr, const call_options& how = {});
-  /// As call; `done` runs on the connection's thread and must not wait for other operations.
+  /// As call; `done` runs once, on a thread of the client, and must not wait for other operations.
   void call_async(std::string_view name, std::string_view method, json argument, const call_options& how,
                   std::function<void(outcome)> done);
-  /// From within a handler: refused where it would wait for itself.
-  json call_from(const context& self, std::string_view name, std::string_view method, json argument = nullptr);
   /// Returns when the sidecar has accepted it.
-  void cast(std::string_view name, std::string_view method, json argument = nullptr);
+  void cast(std::string_view name, std::string_view method, json argument = nullptr, const std::string& trace = {});
+  /// Nothing more is heard of it, not even whether there is such a class. `unavailable` without a connection; waits
+  /// while more than 4 MiB are unwritten.
+  void cast_nowait(std::string_view name, std::string_view method, json argument = nullptr,
+                   const std::string& trace = {});
   json inspect(std::string_view name);
-  bool stop(std::string_view name);
-  bool kill(std::string_view name, std::string_view reason = {});
-  /// Any request of docs/sdk-protocol.md: its fields without `id`.
-  json request(json message);
-  /// `seen` runs on the connection's thread for each event of these types (none: all), from then on, also after a new
-  /// connection; what happened between two is missed.
-  void subscribe(std::vector<std::string> types, std::function<void(const std::string& type, const json& data)> seen);
+  void stop(std::string_view name);
+  void kill(std::string_view name, std::string_view reason = {});
+  json nodes();
+  json classes();
+  struct processes_options {
+    std::string of_class = {};  ///< empty: all
+    int limit = 1000;           ///< 1 to 5000
+    bool local = false;         ///< of this node only
+  };
+  json processes(const processes_options& which);
+  json tree(bool local = false);
 
-  /// Hosts a class from now on.
-  void host(process_class what);
+  /// `seen` runs on the connection's thread for each event of these types (none: all) and must not wait for
+  /// operations. Nothing that happens after this returned is missed, as long as the connection lasts.
+  [[nodiscard]] subscription subscribe(std::vector<std::string> types, std::function<void(const event&)> seen);
+
+  struct host_options {
+    std::string app = {};      ///< names this app and its version to people
+    unsigned concurrency = 0;  ///< processes of the class at work here at once; 0: `workers`
+  };
+  /// Hosts a class from now on. Where no sidecar answers within `connect_timeout` it is `waiting`, and registered when
+  /// one does. Throws `error` where the sidecar refuses it: `conflict` where the class is not app-hosted.
+  class_state host(process_class what, const host_options& how);
+  class_state host(process_class what) { return host(std::move(what), host_options{}); }
+  /// Of a class that is hosted; nothing: it is not.
+  [[nodiscard]] std::optional<class_state> hosted(std::string_view class_name) const;
   /// Takes no new work, and waits until what there is has been done. False: not within `timeout`.
   bool drain(std::chrono::milliseconds timeout);
-
-  /// Waits for a connection whose classes are registered. False: not within `timeout`.
-  bool wait_connected(std::chrono::milliseconds timeout);
 
  private:
   struct impl;

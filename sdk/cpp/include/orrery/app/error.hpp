@@ -9,28 +9,34 @@ namespace orrery::app {
 enum class effect { not_executed, executed, unknown };
 
 /// An operation that failed: a stable code for programs (docs/protocol.md lists them), a text for people, and whether
-/// it took effect. `not_executed` is safe to try again.
+/// it took effect. `not_executed` is safe to try again. `what()` is "code: text".
 class error : public std::runtime_error {
  public:
-  error(std::string code, const std::string& text, effect took)
-      : std::runtime_error(code + ": " + text), code_(std::move(code)), took_(took) {}
+  error(std::string code, std::string text, effect took)
+      : std::runtime_error(code + ": " + text), code_(std::move(code)), text_(std::move(text)), took_(took) {}
+  [[nodiscard]] const std::string& code() const noexcept { return code_; }
+  [[nodiscard]] const std::string& text() const noexcept { return text_; }
+  [[nodiscard]] effect took_effect() const noexcept { return took_; }
+
+ private:
+  std::string code_;
+  std::string text_;
+  effect took_;
+};
+
+/// For handlers: answers the caller with an error, and the process lives on, as it was before this message. Any other
+/// exception is a crash of it. `code` is one of docs/protocol.md; another one is a crash too. `took` is what the caller
+/// is told of what it asked for.
+class refusal : public std::runtime_error {
+ public:
+  explicit refusal(const std::string& text, std::string code = "handler_failed", effect took = effect::not_executed)
+      : std::runtime_error(text), code_(std::move(code)), took_(took) {}
   [[nodiscard]] const std::string& code() const noexcept { return code_; }
   [[nodiscard]] effect took_effect() const noexcept { return took_; }
 
  private:
   std::string code_;
   effect took_;
-};
-
-/// For handlers: answers the caller with an error, and the process lives on. Any other exception is a crash of it.
-class refusal : public std::runtime_error {
- public:
-  explicit refusal(const std::string& text, std::string code = "handler_failed")
-      : std::runtime_error(text), code_(std::move(code)) {}
-  [[nodiscard]] const std::string& code() const noexcept { return code_; }
-
- private:
-  std::string code_;
 };
 
 }  // namespace orrery::app

@@ -1,0 +1,79 @@
+#include "orrery/app/context.hpp"
+
+#include "values.hpp"
+
+namespace orrery::app {
+namespace {
+
+constexpr std::size_t effects_max = 1000;
+const json nothing;
+
+}  // namespace
+
+context::context(const json& work, surroundings around)
+    : class_(work.value("class", "")),
+      key_(work.value("key", "")),
+      pid_(work.value("pid", "")),
+      message_(work.value("method", "")),
+      trace_(work.value("trace", "")),
+      caller_(work.value("caller", std::uint64_t{0})),
+      before_(work.contains("state") ? &work["state"] : &nothing),
+      around_(std::move(around)) {}
+
+json& context::state() {
+  if (!changed_) changed_ = *before_;
+  return *changed_;
+}
+
+void context::add(json effect) {
+  if (effects_.size() >= effects_max)
+    throw std::length_error("a callback has at most " + std::to_string(effects_max) + " effects");
+  effects_.push_back(std::move(effect));
+}
+
+json context::call(std::string_view name, std::string_view method, json argument, call_options how) {
+  if (!around_.call) throw std::logic_error("there is nobody to call: `surroundings` has no `call`");
+  if (how.trace.empty()) how.trace = trace_;
+  if (!how.stop.stop_possible()) how.stop = around_.abandoned;
+  return around_.call(name, method, std::move(argument), how);
+}
+
+void context::cast(std::string_view name, std::string_view method, json argument) {
+  auto fields = name_fields(name);
+  check_method(method);
+  check_value(argument, "argument");
+  fields["method"] = method;
+  fields["argument"] = std::move(argument);
+  add({{"cast", std::move(fields)}});
+}
+
+void context::set_timer(std::string_view name, std::chrono::milliseconds after, json argument) {
+  check_value(argument, "argument");
+  add({{"timer", {{"name", name}, {"afterMs", after.count()}, {"argument", std::move(argument)}}}});
+}
+
+void context::cancel_timer(std::string_view name) { add({{"cancelTimer", name}}); }
+
+void context::go_on(json with) {
+  check_value(with, "value to go on with");
+  next_ = std::move(with);
+}
+
+void context::stop(std::string_view kind, std::string_view text) { stop_ = json{{"kind", kind}, {"text", text}}; }
+
+std::uint64_t context::reply_later() {
+  later_ = true;
+  return caller_;
+}
+
+void context::reply(std::uint64_t caller, json answer) {
+  check_value(answer, "reply");
+  add({{"reply", {{"to", caller}, {"reply", std::move(answer)}}}});
+}
+
+void context::refuse(std::uint64_t caller, const refusal& why) {
+  const json error{{"code", why.code()}, {"text", why.what()}, {"effect", to_text(why.took_effect())}};
+  add({{"reply", {{"to", caller}, {"error", error}}}});
+}
+
+}  // namespace orrery::app

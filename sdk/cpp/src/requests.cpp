@@ -1,0 +1,215 @@
+#include "requests.hpp"
+
+#include <algorithm>
+
+namespace orrery::app {
+namespace {
+
+using namespace std::chrono_literals;
+using nlohmann::json;
+
+constexpr std::size_t waiting_max = 100'000;
+constexpr auto cancelled_answer = 2s;  ///< the sidecar answers a cancel at once
+
+}  // namespace
+
+json failed(const char* code, const std::string& text, const char* effect) {
+  return {{"error", {{"code", code}, {"text", text}, {"effect", effect}}}};
+}
+
+requests::requests(std::chrono::milliseconds connect_timeout)
+    : connect_timeout_(connect_timeout), timekeeper_([this] { keep_time(); }) {}
+
+requests::~requests() {
+  stop();
+  timekeeper_.join();
+}
+
+std::uint64_t requests::begin(request what) {
+  std::unique_lock lock(mutex_);
+  const auto number = ++last_;
+  const auto refuse = [&](json why) {
+    lock.unlock();
+    what.done(number, std::move(why));
+    return number;
+  };
+  if (stopping_) return refuse(failed("unavailable", "this client has ended", "not_executed"));
+  const bool goes = line_ != nullptr && (!what.in_turn || (waiting_.empty() && sent_ < room_));
+  if (!goes && !what.in_turn) return refuse(failed("unavailable", "no connection to the sidecar", "not_executed"));
+  if (!goes && waiting_.size() >= waiting_max) {
+    return refuse(
+        failed("overloaded", std::to_string(waiting_max) + " requests wait for their turn already", "not_executed"));
+  }
+  auto& kept = open_.emplace(number, entry{.what = std::move(what)}).first->second;
+  if (kept.what.timeout.count() > 0) kept.answer_until = clock::now() + kept.what.timeout;
+  if (!goes || !send(kept, number)) wait(kept, number);
+  return number;
+}
+
+void requests::wait(entry& what, std::uint64_t number) {
+  what.wait_until = clock::now() + connect_timeout_;
+  if (what.answer_until != clock::time_point{})
+    what.wait_until = line_ == nullptr ? std::min(what.wait_until, what.answer_until) : what.answer_until;
+  waiting_.push_back(number);
+  set_due(what, number, what.wait_until);
+}
+
+/// Under the lock, so that what is sent first arrives first.
+bool requests::send(entry& what, std::uint64_t number) {
+  auto& message = what.what.message;
+  const bool is_call = message["type"] == "call";
+  message["id"] = number;
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(what.answer_until - clock::now());
+  const bool limited = what.answer_until != clock::time_point{};
+  if (is_call && limited) message["timeoutMs"] = std::max<std::int64_t>(1, left.count());
+  if (!line_->send(wire::encode(message))) {
+    line_.reset();
+    return false;
+  }
+  if (limited) set_due(what, number, what.answer_until + (is_call ? clock::duration(grace) : clock::duration(0)));
+  what.sent = true;
+  ++sent_;
+  message = nullptr;
+  return true;
+}
+
+void requests::admit() {
+  while (line_ != nullptr && sent_ < room_ && !waiting_.empty()) {
+    const auto number = waiting_.front();
+    auto& next = open_.at(number);
+    if (!send(next, number)) return;
+    waiting_.pop_front();
+    if (next.answer_until == clock::time_point{}) {
+      due_.erase({next.due, number});
+      next.due = {};
+    }
+  }
+}
+
+void requests::set_due(entry& what, std::uint64_t number, clock::time_point when) {
+  if (what.due != clock::time_point{}) due_.erase({what.due, number});
+  what.due = when;
+  const auto [place, added] = due_.emplace(when, number);
+  if (place == due_.begin()) changed_.notify_all();
+}
+
+requests::entry requests::take(entries::iterator which) {
+  auto out = std::move(which->second);
+  if (out.due != clock::time_point{}) due_.erase({out.due, which->first});
+  if (out.sent) {
+    --sent_;
+  } else {
+    waiting_.erase(std::find(waiting_.begin(), waiting_.end(), which->first));
+  }
+  open_.erase(which);
+  return out;
+}
+
+void requests::cancel(std::uint64_t number) {
+  std::unique_lock lock(mutex_);
+  const auto found = open_.find(number);
+  if (found == open_.end()) return;
+  if (found->second.sent) {
+    if (line_ != nullptr) line_->send(wire::encode({{"type", "cancel"}, {"id", number}}));
+    found->second.answer_until = clock::now() + cancelled_answer;
+    set_due(found->second, number, found->second.answer_until);
+    return;
+  }
+  const auto given_up = take(found);
+  lock.unlock();
+  given_up.what.done(number, failed("cancelled", "it was given up before it was sent", "not_executed"));
+}
+
+void requests::answered(json& result) {
+  const auto number = result.value("id", std::uint64_t{0});
+  std::unique_lock lock(mutex_);
+  const auto found = open_.find(number);
+  if (found == open_.end() || !found->second.sent) return;  // given up, or answered already
+  const auto ended = take(found);
+  admit();
+  lock.unlock();
+  ended.what.done(number, std::move(result));
+}
+
+void requests::opened(std::shared_ptr<wire> to, std::size_t room) {
+  const std::lock_guard lock(mutex_);
+  line_ = std::move(to);
+  room_ = room;
+  trouble_.clear();
+  admit();
+}
+
+void requests::lost(const std::string& why) {
+  entries gone;
+  {
+    const std::lock_guard lock(mutex_);
+    line_.reset();
+    trouble_ = why;
+    for (auto it = open_.begin(); it != open_.end();) {
+      const auto next = std::next(it);
+      if (it->second.sent) {
+        const auto number = it->first;
+        gone.emplace(number, take(it));
+      }
+      it = next;
+    }
+  }
+  for (auto& [number, ended] : gone)
+    ended.what.done(number, failed("unavailable", "the connection to the sidecar ended before the answer came: " + why,
+                                   ended.what.effect_if_lost));
+}
+
+std::shared_ptr<wire> requests::line() const {
+  const std::lock_guard lock(mutex_);
+  return line_;
+}
+
+void requests::stop() {
+  entries gone;
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+    gone.swap(open_);
+    waiting_.clear();
+    due_.clear();
+    sent_ = 0;
+  }
+  changed_.notify_all();
+  for (auto& [number, ended] : gone)
+    ended.what.done(number, failed("unavailable", "this client has ended",
+                                   ended.sent ? ended.what.effect_if_lost : "not_executed"));
+}
+
+std::pair<requests::entry, json> requests::overdue(std::uint64_t number) {
+  auto late = take(open_.find(number));
+  if (late.sent) {
+    if (line_ != nullptr) line_->send(wire::encode({{"type", "cancel"}, {"id", number}}));
+    admit();
+    return {std::move(late),
+            failed("deadline_exceeded", "the sidecar did not answer in time", late.what.effect_if_lost)};
+  }
+  if (line_ == nullptr) {
+    const auto why = trouble_.empty() ? "" : ": " + trouble_;
+    return {std::move(late), failed("unavailable", "no connection to the sidecar" + why, "not_executed")};
+  }
+  const auto text = std::to_string(room_) + " requests were under way, and none of them ended in time";
+  return {std::move(late), failed("deadline_exceeded", text, "not_executed")};
+}
+
+void requests::keep_time() {
+  std::unique_lock lock(mutex_);
+  while (!stopping_) {
+    if (due_.empty()) {
+      changed_.wait(lock);
+    } else if (const auto next = *due_.begin(); next.first > clock::now()) {
+      changed_.wait_until(lock, next.first);
+    } else {
+      const auto [late, why] = overdue(next.second);
+      lock.unlock();
+      late.what.done(next.second, why);
+      lock.lock();
+    }
+  }
+}
+
+}  // namespace orrery::app

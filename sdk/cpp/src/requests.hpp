@@ -1,0 +1,92 @@
+#pragma once
+// What was asked of the sidecar and has no answer yet: waiting for a connection or for its turn, or sent.
+#include "wire.hpp"
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <thread>
+#include <utility>
+
+namespace orrery::app {
+
+/// The result of request `number`, as the sidecar says it: {"ok": ...} or {"error": {"code", "text", "effect"}}.
+using on_result = std::function<void(std::uint64_t number, nlohmann::json result)>;
+
+struct request {
+  nlohmann::json message;  ///< without `id`
+  on_result done;          ///< runs once, without locks, on any thread
+  const char* effect_if_lost = "unknown";
+  std::chrono::milliseconds timeout{0};  ///< 0: none of its own, once it is sent
+  bool in_turn = true;                   ///< false: sent at once or not at all
+};
+
+/// Any thread may use it. Requests that are sent before others arrive before them. It keeps deadlines with a thread of
+/// its own; the sidecar keeps those of calls too, so a call's is `grace` later here.
+class requests {
+ public:
+  explicit requests(std::chrono::milliseconds connect_timeout);
+  ~requests();
+  requests(const requests&) = delete;
+  requests& operator=(const requests&) = delete;
+
+  /// Its number.
+  std::uint64_t begin(request what);
+  /// Gives it up. Its result says whether it was carried out; there is none for what has one.
+  void cancel(std::uint64_t number);
+  /// From who receives: an answer, a connection with room for so many requests, its end.
+  void answered(nlohmann::json& result);
+  void opened(std::shared_ptr<wire> to, std::size_t room);
+  void lost(const std::string& why);
+  /// The connection, where there is one.
+  [[nodiscard]] std::shared_ptr<wire> line() const;
+  /// Ends what waits, and whatever begins from now on.
+  void stop();
+
+  static constexpr std::chrono::seconds grace{2};
+
+ private:
+  using clock = std::chrono::steady_clock;
+  struct entry {
+    request what;
+    bool sent = false;
+    clock::time_point wait_until{};    ///< for a connection and a turn
+    clock::time_point answer_until{};  ///< none: for ever
+    clock::time_point due{};           ///< whichever of the two counts now
+  };
+  using entries = std::map<std::uint64_t, entry>;
+
+  /// False: the connection has ended, and it was not sent.
+  bool send(entry& what, std::uint64_t number);
+  void wait(entry& what, std::uint64_t number);
+  void admit();
+  void set_due(entry& what, std::uint64_t number, clock::time_point when);
+  entry take(entries::iterator which);
+  void keep_time();
+  /// What is over its time, and why.
+  std::pair<entry, nlohmann::json> overdue(std::uint64_t number);
+
+  std::chrono::milliseconds connect_timeout_;
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::shared_ptr<wire> line_;
+  std::string trouble_;
+  std::size_t room_ = 0;
+  std::size_t sent_ = 0;
+  std::uint64_t last_ = 0;
+  entries open_;
+  std::deque<std::uint64_t> waiting_;
+  std::set<std::pair<clock::time_point, std::uint64_t>> due_;
+  bool stopping_ = false;
+  std::thread timekeeper_;
+};
+
+[[nodiscard]] nlohmann::json failed(const char* code, const std::string& text, const char* effect);
+
+}  // namespace orrery::app

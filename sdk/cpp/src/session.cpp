@@ -1,0 +1,471 @@
+#include "session.hpp"
+
+#include "values.hpp"
+#include <algorithm>
+#include <cstdlib>
+#include <future>
+#include <iostream>
+#include <random>
+#include <utility>
+
+namespace orrery::app {
+namespace {
+
+using namespace std::chrono_literals;
+using clock = std::chrono::steady_clock;
+
+constexpr int protocol_version = 1;
+constexpr auto hello_time = 5s;
+constexpr auto redial_least = 50ms;
+constexpr auto redial_most = 2000ms;
+constexpr auto look_again = 1s;  ///< at whether to stop, and at classes that the sidecar does not know yet
+constexpr std::uint64_t credit = 1000;
+
+std::string from_environment(const std::string& given, const char* name) {
+  if (!given.empty()) return given;
+  const char* found = std::getenv(name);
+  return found == nullptr ? "" : found;
+}
+
+/// At least half of it: pauses of two clients are never the same.
+std::chrono::milliseconds jittered(std::chrono::milliseconds pause) {
+  thread_local std::minstd_rand random{std::random_device{}()};
+  return pause / 2 +
+         std::chrono::milliseconds(std::uniform_int_distribution<std::int64_t>(0, pause.count() / 2)(random));
+}
+
+class_state state_of(std::string_view text) {
+  if (text == "undeclared") return class_state::undeclared;
+  return text == "other" ? class_state::other : class_state::ready;
+}
+
+bool time_heals(const error& why) {
+  return why.took_effect() == effect::not_executed && (why.code() == "unavailable" || why.code() == "overloaded" ||
+                                                       why.code() == "draining" || why.code() == "isolated");
+}
+
+}  // namespace
+
+std::unique_ptr<error> failure_of(const json& result) {
+  const auto found = result.find("error");
+  if (found == result.end()) return nullptr;
+  return std::make_unique<error>(found->value("code", "internal"), found->value("text", ""),
+                                 effect_of(found->value("effect", "unknown")));
+}
+
+session::session(client_options chosen)
+    : options_(std::move(chosen)),
+      requests_(options_.connect_timeout),
+      pool_(std::max(1U, options_.workers), [this](std::uint64_t work, std::string_view name, std::string_view method,
+                                                   json argument, const call_options& how) {
+        check_method(method);
+        check_value(argument, "argument", value_bytes());
+        auto message = name_fields(name);
+        message.update({{"type", "call"}, {"method", method}, {"argument", std::move(argument)}, {"onBehalfOf", work}});
+        if (is_traceparent(how.trace)) message["trace"] = how.trace;
+        if (how.timeout.count() != 0) check_timeout(how.timeout);
+        return ask({.message = std::move(message), .done = {}, .timeout = how.timeout}, how.stop);
+      }) {
+  options_.socket = from_environment(options_.socket, "ORRERY_SOCKET");
+  options_.tcp = from_environment(options_.tcp, "ORRERY_TCP");
+  if (!options_.log) options_.log = [](const std::string& text) { std::cerr << "orrery: " + text + "\n"; };
+  reader_ = std::thread([this] { run(); });
+}
+
+session::~session() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  changed_.notify_all();
+  if (const auto line = requests_.line()) {
+    line->send(wire::encode({{"type", "goodbye"}, {"code", "cancelled"}, {"text", "the client is done"}}));
+    line->shut();
+  }
+  requests_.stop();
+  reader_.join();
+  pool_.stop();
+}
+
+bool session::is_stopping() const {
+  const std::lock_guard lock(mutex_);
+  return stopping_;
+}
+
+// ---- any thread ----
+
+json session::ask(request what, const std::stop_token& stop) {
+  std::promise<json> answered;
+  what.done = [&](std::uint64_t, json result) { answered.set_value(std::move(result)); };
+  const auto number = requests_.begin(std::move(what));
+  json result;
+  {
+    const std::stop_callback give_up(stop, [&] { requests_.cancel(number); });
+    result = answered.get_future().get();
+  }
+  if (const auto why = failure_of(result)) throw error(*why);
+  const auto ok = result.find("ok");
+  return ok == result.end() ? json() : std::move(*ok);
+}
+
+json session::ask_again(const request& what, const std::stop_token& stop) {
+  const auto end = clock::now() + what.timeout;
+  auto pause = options_.retry.first_pause;
+  for (unsigned left = std::max(1U, options_.retry.attempts) - 1;; --left) {
+    try {
+      auto once = what;
+      if (what.timeout.count() > 0)
+        once.timeout = std::max(1ms, std::chrono::ceil<std::chrono::milliseconds>(end - clock::now()));
+      return ask(std::move(once), stop);
+    } catch (const error& why) {
+      const bool late = what.timeout.count() > 0 && clock::now() + pause >= end;
+      if (left == 0 || late || stop.stop_requested() || !time_heals(why)) throw;
+    }
+    std::this_thread::sleep_for(jittered(pause));
+    pause = std::min(2 * pause, options_.retry.most_pause);
+  }
+}
+
+void session::tell(const json& message) {
+  const auto line = requests_.line();
+  if (line == nullptr) throw error("unavailable", "there is no connection to the sidecar now", effect::not_executed);
+  line->wait_writable();
+  line->send(wire::encode(message));
+}
+
+sidecar_info session::open() {
+  std::unique_lock lock(mutex_);
+  changed_.wait_for(lock, options_.connect_timeout, [this] { return welcome_ || stopping_; });
+  if (!welcome_) {
+    throw error("unavailable", "no connection to the sidecar" + (trouble_.empty() ? "" : ": " + trouble_),
+                effect::not_executed);
+  }
+  return welcome_->info;
+}
+
+std::size_t session::value_bytes() const {
+  const std::lock_guard lock(mutex_);
+  return welcome_ ? welcome_->value_bytes : value_bytes_max;
+}
+
+// ---- the connection's thread ----
+
+void session::run() {
+  auto pause = redial_least;
+  while (!is_stopping()) {
+    std::string why;
+    try {
+      const auto line = std::make_shared<wire>(options_.socket, options_.tcp);
+      use(line);
+      pause = redial_least;
+      read(*line);
+    } catch (const std::exception& ended) {
+      why = ended.what();
+    }
+    lose(why);
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, jittered(pause), [this] { return stopping_; });
+    pause = std::min(2 * pause, redial_most);
+  }
+}
+
+void session::use(const std::shared_ptr<wire>& line) {
+  auto welcomed = greet(*line);
+  const auto room = welcomed.requests;
+  {
+    const std::lock_guard lock(mutex_);
+    if (stopping_) throw std::runtime_error("this client has ended");
+    welcome_ = std::move(welcomed);
+    trouble_.clear();
+    for (auto& [name, each] : classes_)
+      each.asked = !each.settled;
+  }
+  requests_.opened(line, room);
+  changed_.notify_all();
+  register_all();
+  follow_all();
+}
+
+session::welcome session::greet(wire& to) {
+  to.send(wire::encode({{"type", "hello"},
+                        {"version", protocol_version},
+                        {"minVersion", 1},
+                        {"features", json::array()},
+                        {"client", options_.name}}));
+  std::optional<json> answer;
+  try {
+    do {
+      answer = to.receive(hello_time);
+      if (!answer) throw std::runtime_error("it did not answer the hello within 5 s");
+    } while ((*answer)["type"] != "welcome" && (*answer)["type"] != "goodbye");
+  } catch (const protocol_error& odd) {
+    throw std::runtime_error(std::string("this is no sidecar: ") + odd.what());
+  }
+  if ((*answer)["type"] == "goodbye") {
+    auto text = "the sidecar said goodbye: " + answer->value("text", "");
+    if (answer->contains("version")) {
+      text += " (it speaks versions " + std::to_string(answer->value("minVersion", 1)) + " to " +
+              std::to_string(answer->value("version", 1)) + ", this client " + std::to_string(protocol_version) + ")";
+    }
+    throw std::runtime_error(text);
+  }
+  const auto limits = answer->value("limits", json::object());
+  return {.info = {.node = answer->value("node", ""),
+                   .mesh = answer->value("mesh", ""),
+                   .version = answer->value("sidecar", ""),
+                   .features = answer->value("features", std::vector<std::string>{})},
+          .keepalive = std::chrono::milliseconds(answer->value("keepaliveMs", 15'000)),
+          .requests = limits.value("requests", std::size_t{1024}),
+          .value_bytes = limits.value("valueBytes", value_bytes_max)};
+}
+
+void session::read(wire& from) {
+  const auto keepalive = welcome_->keepalive;
+  auto heard = clock::now();
+  auto looked = heard;
+  bool asked = false;
+  while (!is_stopping()) {
+    std::optional<json> message;
+    try {
+      message = from.receive(std::min<std::chrono::milliseconds>(look_again, keepalive / 4));
+      if (message) take(from, *message);
+    } catch (const protocol_error& odd) {
+      from.send(wire::encode({{"type", "goodbye"}, {"code", "protocol"}, {"text", odd.what()}}));
+      throw;
+    } catch (const json::exception& odd) {
+      from.send(wire::encode({{"type", "goodbye"}, {"code", "protocol"}, {"text", odd.what()}}));
+      throw;
+    }
+    const auto now = clock::now();
+    if (now - looked >= look_again) {
+      looked = now;
+      register_all();
+    }
+    if (message) {
+      heard = now;
+      asked = false;
+      continue;
+    }
+    if (now - heard >= 2 * keepalive)
+      throw std::runtime_error("nothing was heard from the sidecar for twice its keepalive");
+    if (now - heard >= keepalive && !std::exchange(asked, true)) from.send(wire::encode({{"type", "ping"}, {"n", 1}}));
+  }
+}
+
+void session::take(wire& from, json& message) {
+  const auto& type = message["type"].get_ref<const std::string&>();
+  if (type == "result") return requests_.answered(message);
+  if (type == "work") return take_work(message);
+  if (type == "cancel") return pool_.abandon(message.value("work", std::uint64_t{0}));
+  if (type == "event" || type == "closed") return take_event(from, message);
+  if (type == "class") return take_class(message);
+  if (type == "ping") from.send(wire::encode({{"type", "pong"}, {"n", message.value("n", json())}}));
+  if (type == "refused")
+    return options_.log("the sidecar refused what a handler did: " + message.value("error", json()).dump());
+  if (type == "goodbye")
+    throw std::runtime_error("the sidecar said goodbye: " + message.value("code", "") + ": " +
+                             message.value("text", ""));
+}
+
+void session::lose(const std::string& why) {
+  bool was_open = false;
+  {
+    const std::lock_guard lock(mutex_);
+    was_open = welcome_.has_value();
+    if (!stopping_ && why != trouble_) options_.log((was_open ? "the connection ended: " : "no connection: ") + why);
+    welcome_.reset();
+    trouble_ = why;
+    following_.clear();
+  }
+  requests_.lost(why);
+  if (was_open) pool_.abandon_all();
+}
+
+// ---- hosting ----
+
+json session::registration(const hosted_class& what) const {
+  auto message = what.what.registration(what.how.concurrency > 0 ? what.how.concurrency : pool_.size());
+  message["app"] = what.how.app;
+  return message;
+}
+
+class_state session::host(process_class what, const client::host_options& how) {
+  const auto name = what.name();
+  json message;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto& features = welcome_ ? welcome_->info.features : std::vector<std::string>{};
+    if (welcome_ && std::find(features.begin(), features.end(), "host") == features.end())
+      throw error("protocol", "this sidecar does not let apps host classes", effect::not_executed);
+    const auto [place, fresh] =
+        classes_.try_emplace(name, hosted_class{.what = std::move(what), .how = how, .asked = true});
+    if (!fresh)
+      throw error("already_exists", "class '" + name + "' is hosted by this client already", effect::not_executed);
+    message = registration(place->second);
+  }
+  std::promise<json> answered;
+  requests_.begin({.message = std::move(message),
+                   .done = [&](std::uint64_t, json result) { answered.set_value(std::move(result)); },
+                   .effect_if_lost = "not_executed"});
+  const auto result = answered.get_future().get();
+  const auto why = failure_of(result);
+  {
+    const std::lock_guard lock(mutex_);
+    if (why && !time_heals(*why)) {
+      classes_.erase(name);  // it never had any work
+      throw error(*why);
+    }
+    classes_.at(name).settled = true;
+  }
+  registered(name, result);
+  return *hosted(name);
+}
+
+void session::register_all() {
+  std::vector<std::pair<std::string, json>> all;
+  {
+    const std::lock_guard lock(mutex_);
+    for (auto& [name, each] : classes_)
+      if (!std::exchange(each.asked, true)) all.emplace_back(name, registration(each));
+  }
+  for (auto& [name, message] : all) {
+    requests_.begin({.message = std::move(message),
+                     .done = [this, name = name](std::uint64_t, const json& result) { registered(name, result); },
+                     .in_turn = false});
+  }
+}
+
+void session::registered(const std::string& name, const json& result) {
+  if (const auto why = failure_of(result)) {
+    options_.log("class '" + name + "' is not registered: " + why->what());
+    const std::lock_guard lock(mutex_);
+    classes_.at(name).asked = false;  // asked again in a second, or on the next connection
+    classes_.at(name).state = class_state::waiting;
+    return;
+  }
+  set_state(name, state_of(result.value("ok", json::object()).value("state", "ready")));
+}
+
+void session::set_state(const std::string& name, class_state state) {
+  const std::lock_guard lock(mutex_);
+  const auto found = classes_.find(name);
+  if (found == classes_.end() || std::exchange(found->second.state, state) == state) return;
+  if (state == class_state::undeclared) options_.log("class '" + name + "' is not declared yet");
+  if (state == class_state::other) options_.log("class '" + name + "' is not app-hosted");
+}
+
+std::optional<class_state> session::hosted(std::string_view class_name) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = classes_.find(class_name);
+  return found == classes_.end() ? std::nullopt : std::optional(found->second.state);
+}
+
+void session::take_class(const json& message) {
+  set_state(message.value("class", ""), state_of(message.value("state", "")));
+}
+
+void session::take_work(json& message) {
+  const process_class* what = nullptr;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = classes_.find(message.value("class", ""));
+    if (found != classes_.end()) what = &found->second.what;
+  }
+  const auto line = requests_.line();
+  if (what != nullptr) return pool_.submit(*what, std::move(message), line);
+  const auto text = "this app does not host class '" + message.value("class", "") + "'";
+  if (line) line->send(wire::encode({{"type", "done"}, {"work", message["work"]}, {"crash", {{"text", text}}}}));
+}
+
+// ---- events ----
+
+subscription session::subscribe(std::vector<std::string> types, std::function<void(const event&)> seen) {
+  auto added = std::make_shared<followed>();
+  added->types = std::move(types);
+  added->seen = std::move(seen);
+  std::promise<json> answered;
+  const auto keep = [&, this](std::uint64_t number, json result) {
+    if (failure_of(result) == nullptr) {
+      const std::lock_guard lock(mutex_);
+      added->number = number;
+      following_[number] = added;  // before any event of it can come
+      subscriptions_.push_back(added);
+    }
+    answered.set_value(std::move(result));
+  };
+  requests_.begin({.message = {{"type", "subscribe"}, {"credit", credit}, {"events", added->types}},
+                   .done = keep,
+                   .effect_if_lost = "not_executed",
+                   .timeout = 10s});
+  if (const auto why = failure_of(answered.get_future().get())) throw error(*why);
+  return subscription([this, added] { unsubscribe(*added); });
+}
+
+void session::unsubscribe(followed& what) {
+  {
+    const std::lock_guard seeing(what.seeing);
+    what.ended = true;
+  }
+  std::uint64_t number = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    std::erase_if(subscriptions_, [&](const auto& each) { return each.get() == &what; });
+    if (following_.erase(what.number) > 0) number = what.number;
+  }
+  const auto line = requests_.line();
+  if (number > 0 && line != nullptr) line->send(wire::encode({{"type", "cancel"}, {"id", number}}));
+}
+
+void session::follow_all() {
+  std::vector<std::shared_ptr<followed>> all;
+  {
+    const std::lock_guard lock(mutex_);
+    all = subscriptions_;
+  }
+  for (const auto& each : all) {
+    requests_.begin(
+        {.message = {{"type", "subscribe"}, {"credit", credit}, {"events", each->types}},
+         .done = [this, each](std::uint64_t number, const json& result) { followed_again(each, number, result); },
+         .in_turn = false});
+  }
+}
+
+void session::followed_again(const std::shared_ptr<followed>& what, std::uint64_t number, const json& result) {
+  const auto why = failure_of(result);
+  if (why && why->code() == "unavailable") return;  // the connection ended: there will be another
+  std::string node;
+  {
+    const std::lock_guard lock(mutex_);
+    what->number = number;
+    what->spent = 0;
+    if (!why) following_[number] = what;
+    if (welcome_) node = welcome_->info.node;
+  }
+  show(*what,
+       why ? event{"ended", {{"code", why->code()}, {"text", why->text()}}} : event{"resubscribed", {{"node", node}}});
+}
+
+void session::show(followed& to, const event& what) {
+  const std::lock_guard seeing(to.seeing);
+  if (!to.ended) to.seen(what);
+}
+
+void session::take_event(wire& from, json& message) {
+  const auto number = message.value("id", std::uint64_t{0});
+  std::shared_ptr<followed> to;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = following_.find(number);
+    if (found == following_.end()) return;
+    to = found->second;
+    if (message["type"] == "closed") following_.erase(found);
+  }
+  if (message["type"] == "closed")
+    return show(*to, {"ended", {{"code", "cancelled"}, {"text", "the sidecar ended it"}}});
+  const auto type = message.value("event", "");
+  show(*to, {type, message.value("data", json::object())});
+  if (type == "dropped" || ++to->spent < credit / 2) return;
+  from.send(wire::encode({{"type", "credit"}, {"id", number}, {"add", std::exchange(to->spent, 0)}}));
+}
+
+}  // namespace orrery::app

@@ -1,0 +1,101 @@
+#pragma once
+// The connection of one client: dials again and again, and gives what comes to whom it is for.
+#include "host_pool.hpp"
+#include "orrery/app/client.hpp"
+#include "requests.hpp"
+#include "wire.hpp"
+#include <condition_variable>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+namespace orrery::app {
+
+class session {
+ public:
+  explicit session(client_options chosen);
+  ~session();
+  session(const session&) = delete;
+  session& operator=(const session&) = delete;
+
+  /// Waits for the result, or throws `error`. Not for the session's own threads.
+  json ask(request what, const std::stop_token& stop = {});
+  /// The same, as the retry policy says.
+  json ask_again(const request& what, const std::stop_token& stop = {});
+  std::uint64_t begin(request what) { return requests_.begin(std::move(what)); }
+  void cancel(std::uint64_t number) { requests_.cancel(number); }
+  /// A frame that has no answer. Throws `unavailable` without a connection.
+  void tell(const json& message);
+
+  sidecar_info open();
+  [[nodiscard]] std::size_t value_bytes() const;
+  subscription subscribe(std::vector<std::string> types, std::function<void(const event&)> seen);
+  class_state host(process_class what, const client::host_options& how);
+  std::optional<class_state> hosted(std::string_view class_name) const;
+
+ private:
+  struct welcome {
+    sidecar_info info;
+    std::chrono::milliseconds keepalive{};
+    std::size_t requests = 0;
+    std::size_t value_bytes = 0;
+  };
+  struct hosted_class {
+    process_class what;
+    client::host_options how;
+    class_state state = class_state::waiting;
+    bool asked = false;    ///< on this connection
+    bool settled = false;  ///< `host` has its answer
+  };
+  struct followed {
+    std::vector<std::string> types;
+    std::function<void(const event&)> seen;
+    std::recursive_mutex seeing;  ///< recursive: `seen` may end its own subscription
+    bool ended = false;
+    std::uint64_t number = 0;  ///< of this connection's request
+    std::uint64_t spent = 0;
+  };
+
+  void run();
+  void use(const std::shared_ptr<wire>& line);
+  welcome greet(wire& to);
+  void read(wire& from);
+  void take(wire& from, json& message);
+  void take_work(json& message);
+  void take_event(wire& from, json& message);
+  void take_class(const json& message);
+  void lose(const std::string& why);
+  bool is_stopping() const;
+
+  void register_all();
+  void registered(const std::string& name, const json& result);
+  json registration(const hosted_class& what) const;
+  void set_state(const std::string& name, class_state state);
+  void follow_all();
+  void followed_again(const std::shared_ptr<followed>& what, std::uint64_t number, const json& result);
+  static void show(followed& to, const event& what);
+  void unsubscribe(followed& what);
+
+  client_options options_;
+  requests requests_;
+  host_pool pool_;
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::optional<welcome> welcome_;
+  std::string trouble_;
+  bool stopping_ = false;
+  std::map<std::string, hosted_class, std::less<>> classes_;  // entries stay where they are: handlers use them
+  std::map<std::uint64_t, std::shared_ptr<followed>> following_;
+  std::vector<std::shared_ptr<followed>> subscriptions_;
+  std::thread reader_;
+};
+
+/// Why a result is none.
+[[nodiscard]] std::unique_ptr<error> failure_of(const json& result);
+
+}  // namespace orrery::app

@@ -1,0 +1,36 @@
+#pragma once
+// What may be sent: plain data, names, methods. Each check throws `error`, `invalid_argument` or `too_large`, not
+// executed, with a text that says what is wrong and where.
+#include <nlohmann/json.hpp>
+
+#include "orrery/app/error.hpp"
+#include <chrono>
+#include <string>
+#include <string_view>
+
+namespace orrery::app {
+
+constexpr std::size_t value_bytes_max = 1U << 20U;
+constexpr std::size_t value_depth_max = 64;
+
+/// "not_executed" ... as the protocol has it, and back; what is no effect is unknown.
+[[nodiscard]] std::string to_text(effect took);
+[[nodiscard]] effect effect_of(std::string_view text);
+/// Whether it is a code of docs/protocol.md.
+[[nodiscard]] bool is_code(std::string_view code);
+
+/// Plain: no NaN, texts in UTF-8, at most 64 levels and `bytes_max` bytes. `what` names it: argument, state, reply.
+void check_value(const nlohmann::json& value, std::string_view what, std::size_t bytes_max = value_bytes_max);
+/// {"class", "key"} of "class/key".
+[[nodiscard]] nlohmann::json name_fields(std::string_view name);
+void check_method(std::string_view method);
+void check_timeout(std::chrono::milliseconds timeout);
+[[nodiscard]] bool is_traceparent(std::string_view text);
+
+/// Equal as data: 1, 1.0 and true are three things.
+[[nodiscard]] bool same(const nlohmann::json& left, const nlohmann::json& right);
+/// The JSON merge patch (RFC 7396) that makes `after` of `before`; `discarded` where none can: they are not both maps,
+/// or a null would be taken for a removal.
+[[nodiscard]] nlohmann::json merge_patch(const nlohmann::json& before, const nlohmann::json& after);
+
+}  // namespace orrery::app

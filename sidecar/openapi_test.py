@@ -297,6 +297,8 @@ def check_lists(server: Server) -> None:
         ask(name, 400, "invalid_argument", unknown="1")
     if not ask("group", 200, group="chat/room-1")["members"]:
         raise Wrong("the group has no members")
+    for name in ("listProcesses", "tree"):
+        ask(name, 404, "not_found", **{"class": "nothing"})
     ask("group", 400, "invalid_argument", group="g" * 256)
     ask("publish", 202, group="chat/room-1", word="said", body='"hello"')
     ask("publish", 400, "invalid_argument", group="g", word="w" * 256)

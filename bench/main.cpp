@@ -34,6 +34,9 @@ int main(int argc, char** argv) {
   sdk->add_option("--process", target.process, "CLASS/KEY, percent-encoded (default: counter/bench)");
   sdk->add_option("--method", target.method, "A method that takes null (default: get)");
   sdk->add_option("--calls", calls, "How many (default: 5000)")->check(CLI::Range(1, 10'000'000));
+  std::size_t callers = 1;
+  sdk->add_option("--callers", callers, "At once, each on a connection of its own (default: 1)")
+      ->check(CLI::Range(1, 1000));
   bool kill_first = false;
   sdk->add_flag("--kill", kill_first, "Kill the process before each call, and time both");
   sdk->add_option("--name", row_name, "Name of the row");
@@ -43,7 +46,7 @@ int main(int argc, char** argv) {
   const auto chosen = app.get_subcommands();
   const auto wanted = [&](const char* name) { return chosen.empty() || chosen.front()->get_name() == name; };
   if (*sdk) {
-    bench::measure_sdk(to, target, calls, kill_first, row_name);
+    bench::measure_sdk(to, target, callers, calls, kill_first, row_name);
     return 0;
   }
   if (wanted("floor")) bench::measure_floor(to);

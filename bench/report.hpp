@@ -75,9 +75,9 @@ struct sdk_target {
   std::string process;  ///< "counter/a", a key that needs no escaping
   std::string method;
 };
-/// One call after the other over one kept connection to an SDK server; every answer must be 200. With `kill_first` each
-/// time is of a kill and the next call.
-void measure_sdk(const report& to, const sdk_target& target, std::size_t calls, bool kill_first,
+/// One call after the other over one kept connection to an SDK server, of each caller; every answer must be 200. With
+/// `kill_first` each time is of a kill and the next call.
+void measure_sdk(const report& to, const sdk_target& target, std::size_t callers, std::size_t calls, bool kill_first,
                  const std::string& row_name);
 
 }  // namespace orrery::bench

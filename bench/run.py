@@ -35,7 +35,18 @@ def measure_programs(rows, programs):
     Programs(rows, programs, progress).measure()
 
 
-PARTS = {"parts": measure_parts, "programs": measure_programs}
+def measure_sdks(rows, programs):
+    import asyncio
+
+    from sdk import measure_sdk
+    asyncio.run(measure_sdk(rows, programs, progress))
+
+
+PARTS = {"parts": measure_parts, "programs": measure_programs, "sdk": measure_sdks}
+PROGRAMS = {
+    "parts": ("orrery-bench",),
+    "programs": ("orrery-bench", "orrery-local", "orrery-operator", "orrery-sidecar", "orrery"),
+    "sdk": ("orrery-bench", "orrery-sdk-bench", "orrery-sidecar")}
 
 
 def paint(text, good):
@@ -46,14 +57,14 @@ def paint(text, good):
 
 def main():
     parser = argparse.ArgumentParser(prog="./dev bench --", description=__doc__)
-    parser.add_argument("--only", choices=sorted(PARTS), help="parts: inside one program; programs: a mesh on the embedded cluster")
+    parser.add_argument("--only", choices=sorted(PARTS), help="parts: inside one program; programs: a mesh on the embedded cluster; sdk: the SDKs against one sidecar")
     parser.add_argument("--json", metavar="FILE", help="write every row, with the machine, to FILE as well")
     parser.add_argument("--bin", type=pathlib.Path, default=ROOT / "build/release/bin", help="where the programs are (default: build/release/bin)")
     options = parser.parse_args()
 
     wanted = [options.only] if options.only else list(PARTS)
-    absent = [name for name in ("orrery-bench", "orrery-local", "orrery-operator", "orrery-sidecar", "orrery")
-              if not (options.bin / name).exists()]
+    needed = {name for part in wanted for name in PROGRAMS[part]}
+    absent = [name for name in sorted(needed) if not (options.bin / name).exists()]
     if absent:
         parser.error(f"there is no {', '.join(absent)} in {options.bin}; ./dev build makes them")
     host = machine.describe()

@@ -122,22 +122,8 @@ void measure_echo(const report& to) {
       {"floor/tcp_echo", "us", summary(took), "one byte there and back between two threads; blocking sockets, no TLS"});
 }
 
-}  // namespace
-
-void measure_floor(const report& to) {
-  const auto start = stopwatch::now();
-  auto last = start;
-  for (std::size_t i = 0; i < clock_readings; ++i)
-    last = stopwatch::now();
-  to.add({"floor/clock",
-          "us",
-          {{"mean", microseconds(last - start) / static_cast<double>(clock_readings)}},
-          "one reading of the clock: part of every single time below a microsecond"});
-  measure_echo(to);
-}
-
-void measure_sdk(const report& to, const sdk_target& target, std::size_t calls, bool kill_first,
-                 const std::string& row_name) {
+/// One caller on a connection of its own; what each of its calls took, but for the first.
+std::vector<double> call_one_by_one(const sdk_target& target, std::size_t calls, bool kill_first) {
   const connection server{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
   server.connect(ipv4(target.host, target.port));
   const auto post = [&](const std::string& action, const std::string& body) {
@@ -158,9 +144,43 @@ void measure_sdk(const report& to, const sdk_target& target, std::size_t calls, 
     read_answer(server);
     if (i >= warm_up) took.push_back(microseconds(stopwatch::now() - start));
   }
-  to.add({row_name, "us", summary(took),
+  return took;
+}
+
+}  // namespace
+
+void measure_floor(const report& to) {
+  const auto start = stopwatch::now();
+  auto last = start;
+  for (std::size_t i = 0; i < clock_readings; ++i)
+    last = stopwatch::now();
+  to.add({"floor/clock",
+          "us",
+          {{"mean", microseconds(last - start) / static_cast<double>(clock_readings)}},
+          "one reading of the clock: part of every single time below a microsecond"});
+  measure_echo(to);
+}
+
+void measure_sdk(const report& to, const sdk_target& target, std::size_t callers, std::size_t calls, bool kill_first,
+                 const std::string& row_name) {
+  std::vector<std::vector<double>> took(callers);
+  std::vector<std::thread> threads;
+  for (std::size_t caller = 0; caller < callers; ++caller) {
+    threads.emplace_back([&, caller] {
+      auto own = target;
+      if (callers > 1) own.process += std::to_string(caller);
+      took[caller] = call_one_by_one(own, calls / callers, kill_first);
+    });
+  }
+  for (auto& each : threads)
+    each.join();
+  std::vector<double> all;
+  for (const auto& each : took)
+    all.insert(all.end(), each.begin(), each.end());
+  to.add({row_name, "us", summary(all),
           std::string{kill_first ? "HTTP kill of " : "HTTP call of "} + target.process +
-              (kill_first ? " and the next call's answer" : " " + target.method) + ", on one kept connection"});
+              (kill_first ? " and the next call's answer" : " " + target.method) + ", on one kept connection" +
+              (callers > 1 ? " each" : "")});
 }
 
 }  // namespace orrery::bench

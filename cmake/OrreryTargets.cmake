@@ -46,6 +46,8 @@ function(orrery_test name)
     # Debian's libcpprest, OpenSSL and libstdc++ are not instrumented: how they count references is not seen, and what they
     # free would look unordered with its last use. What our own code reads and writes is watched on every thread.
     set(environment ENVIRONMENT TSAN_OPTIONS=ignore_noninstrumented_modules=1)
+  elseif(ORRERY_SANITIZE MATCHES address)
+    set(environment ENVIRONMENT LSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/cmake/sanitizers/lsan.supp)
   endif()
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}
     PROPERTIES TIMEOUT 120 ${environment})

@@ -18,16 +18,11 @@ NODE, UID = "conformance-0", "uid-conformance-0"
 class RealSidecar:
     """``async with RealSidecar(binary, log, over) as sidecar``: ``sidecar.address`` answers, and ``sidecar.http``; afterwards nothing is left.
 
-<<<<<<< HEAD
     ``classes``: a ``classes:`` list of config.yaml; by default that of the cases. ``absent``: so many more nodes are in its list of peers,
     and none of them is there.
     """
 
     def __init__(self, binary: str, log: pathlib.Path, over: str = "unix", classes: str = "", absent: int = 0) -> None:
-=======
-    def __init__(self, binary: str, log: pathlib.Path, classes: str = "") -> None:
-        self._classes = classes or CLASSES.read_text()
->>>>>>> 00804d9 (bench: measure the SDKs as callers and as hosts, beside their bars)
         self._binary = binary
         self._log = log
         self._over = over
@@ -68,11 +63,7 @@ class RealSidecar:
         peers = [f'{{name: {NODE}, uid: {UID}, address: "{self._ip}:3601"}}']
         peers += [f'{{name: absent-{n}, uid: uid-absent-{n}, address: "{self._ip}:{3700 + n}"}}' for n in range(self._absent)]
         (folder / "config.yaml").write_text(
-<<<<<<< HEAD
             f"mesh: {{name: conformance, namespace: default}}\ndiscovery: {{mode: static, peers: [{', '.join(peers)}]}}\n{self._classes}")
-=======
-            f"mesh: {{name: conformance, namespace: default}}\ndiscovery: {{mode: static, peers: [{peer}]}}\n{self._classes}")
->>>>>>> 00804d9 (bench: measure the SDKs as callers and as hosts, beside their bars)
         self._log.write_bytes(b"")
         await self._start()
         return self
@@ -88,11 +79,7 @@ class RealSidecar:
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 self._binary, "--config", str(folder / "config.yaml"), "--genesis", str(folder / "genesis.yaml"), "--tls", str(folder / "tls"),
-<<<<<<< HEAD
                 "--sdk", f"{self._ip}:3600", "--sdk-socket", str(self.socket), "--sdk-stream", f"{self._ip}:3603", "--listen", self._ip, "--pod-name", NODE, "--pod-uid", UID,
-=======
-                "--sdk", f"{self._ip}:3600", "--sdk-socket", str(self.socket), "--sdk-stream", self.tcp, "--listen", self._ip, "--pod-name", NODE, "--pod-uid", UID,
->>>>>>> 00804d9 (bench: measure the SDKs as callers and as hosts, beside their bars)
                 "--termination-log", str(folder / "termination-log"), stdout=log, stderr=log)
         try:
             await self._until_it_answers()

@@ -109,7 +109,7 @@ TEST_F(observed_mesh, a_trace_crosses_nodes_and_ends_at_its_limit) {
   std::string seen;
   std::thread reader([&] {
     seen =
-        mesh_->send_raw(0, "GET /v1/processes/" + name + "/trace?limit=3&seconds=20 HTTP/1.1\r\nHost: x\r\n\r\n", 20s);
+        mesh_->send_raw(0, "GET /v1/processes/" + name + "/trace?limit=3&seconds=20 HTTP/1.1\r\nHost: localhost\r\n\r\n", 20s);
   });
   EXPECT_TRUE(local_mesh::eventually(
       5s, [&] { return mesh_->ask_admin(2, "/metrics").body.find("orrery_traces_active 1") != std::string::npos; }));
@@ -133,7 +133,7 @@ TEST_F(observed_mesh, a_trace_crosses_nodes_and_ends_at_its_limit) {
 
 TEST_F(observed_mesh, a_trace_ends_at_its_owner_when_its_reader_goes) {
   const auto name = on(1, "counter", "left");
-  static_cast<void>(mesh_->send_raw(0, "GET /v1/processes/" + name + "/trace HTTP/1.1\r\nHost: x\r\n\r\n", 300ms));
+  static_cast<void>(mesh_->send_raw(0, "GET /v1/processes/" + name + "/trace HTTP/1.1\r\nHost: localhost\r\n\r\n", 300ms));
   EXPECT_TRUE(local_mesh::eventually(
       5s, [&] { return mesh_->ask_admin(1, "/metrics").body.find("orrery_traces_active 0") != std::string::npos; }));
   EXPECT_EQ(mesh_->ask(0, "GET", "/v1/processes/nope/x/trace").status, 404);

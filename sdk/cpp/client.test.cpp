@@ -5,7 +5,9 @@
 
 #include <atomic>
 #include <csignal>
+#include <future>
 #include <orrery/app.hpp>
+#include <stop_token>
 #include <thread>
 
 namespace orrery::app {
@@ -91,6 +93,44 @@ TEST_F(a_client, without_a_sidecar_fails_in_time_and_nothing_was_executed) {
     EXPECT_EQ(why.code(), "unavailable");
     EXPECT_EQ(why.took_effect(), effect::not_executed);
     EXPECT_THAT(why.what(), ::testing::HasSubstr("/nowhere/sdk.sock"));
+  }
+}
+
+TEST_F(a_client, that_is_given_up_between_two_tries_asks_no_more) {
+  auto nowhere = options();
+  nowhere.socket = "/nowhere/sdk.sock";
+  nowhere.connect_timeout = 10ms;
+  nowhere.retry = {.attempts = 2, .first_pause = 1min, .most_pause = 1min};
+  client one(nowhere);
+  std::stop_source stop;
+  auto code = std::async(std::launch::async, [&] {
+    try {
+      one.call("counter/a", "get", {}, {.timeout = {}, .trace = {}, .stop = stop.get_token()});
+      return std::string("answered");
+    } catch (const error& why) {
+      return why.code();
+    }
+  });
+  EXPECT_EQ(code.wait_for(300ms), std::future_status::timeout) << "it pauses for half a minute at least";
+  stop.request_stop();
+  ASSERT_EQ(code.wait_for(10s), std::future_status::ready);
+  EXPECT_EQ(code.get(), "unavailable");
+}
+
+TEST_F(a_client, says_what_an_address_should_look_like) {
+  for (const auto* wrong : {"", "here", "127.0.0.1", "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:3603x", "127.0.0.1:0",
+                            "127.0.0.1:65536", "localhost:3603", ":3603"}) {
+    auto odd = options();
+    odd.socket.clear();
+    odd.tcp = wrong;
+    odd.connect_timeout = 50ms;
+    client one(odd);
+    try {
+      one.call("counter/a", "get");
+      ADD_FAILURE() << "'" << wrong << "' was taken";
+    } catch (const error& why) {
+      EXPECT_THAT(why.what(), ::testing::HasSubstr(*wrong == 0 ? "ORRERY_TCP" : "is not IP:PORT, as 127.0.0.1:3603"));
+    }
   }
 }
 

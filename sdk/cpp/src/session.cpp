@@ -34,6 +34,14 @@ std::chrono::milliseconds jittered(std::chrono::milliseconds pause) {
          std::chrono::milliseconds(std::uniform_int_distribution<std::int64_t>(0, pause.count() / 2)(random));
 }
 
+/// False: it was less, as `stop` was requested.
+bool rest(std::chrono::milliseconds time, const std::stop_token& stop) {
+  std::mutex mutex;
+  std::unique_lock lock(mutex);
+  std::condition_variable_any().wait_for(lock, stop, time, [] { return false; });
+  return !stop.stop_requested();
+}
+
 class_state state_of(std::string_view text) {
   if (text == "undeclared") return class_state::undeclared;
   return text == "other" ? class_state::other : class_state::ready;
@@ -119,9 +127,8 @@ json session::ask_again(const request& what, const std::stop_token& stop) {
       return ask(std::move(once), stop);
     } catch (const error& why) {
       const bool late = what.timeout.count() > 0 && clock::now() + pause >= end;
-      if (left == 0 || late || stop.stop_requested() || !time_heals(why)) throw;
+      if (left == 0 || late || !time_heals(why) || !rest(jittered(pause), stop)) throw;
     }
-    std::this_thread::sleep_for(jittered(pause));
     pause = std::min(2 * pause, options_.retry.most_pause);
   }
 }

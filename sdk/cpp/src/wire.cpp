@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -12,6 +13,7 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <system_error>
 #include <unistd.h>
 #include <utility>
 
@@ -34,13 +36,17 @@ int dial_file(const std::string& path) {
 }
 
 int dial_tcp(const std::string& address) {
-  const auto colon = address.rfind(':');
+  const auto colon = std::min(address.rfind(':'), address.size());
   sockaddr_in at{};
   at.sin_family = AF_INET;
-  if (colon == std::string::npos || ::inet_pton(AF_INET, address.substr(0, colon).c_str(), &at.sin_addr) != 1) {
-    throw std::runtime_error("'" + address + "' is not IP:PORT");
+  std::uint16_t port = 0;
+  const char* const end = address.data() + address.size();
+  const auto read = std::from_chars(std::min(address.data() + colon + 1, end), end, port);
+  if (::inet_pton(AF_INET, address.substr(0, colon).c_str(), &at.sin_addr) != 1 || read.ec != std::errc{} ||
+      read.ptr != end || port == 0) {
+    throw std::runtime_error("'" + address + "' is not IP:PORT, as 127.0.0.1:3603");
   }
-  at.sin_port = htons(static_cast<std::uint16_t>(std::stoi(address.substr(colon + 1))));
+  at.sin_port = htons(port);
   const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   const int on = 1;
   if (fd >= 0) ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);

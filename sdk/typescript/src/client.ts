@@ -89,7 +89,7 @@ export class Client implements AsyncDisposable {
 
   /**
    * Asks a process and resolves with its reply. Rejects with an {@link OrreryError} whose `effect` says whether the process may have handled the
-   * message. Aborting the signal gives the call up: where it still waited in a mailbox it is not executed.
+   * message. Aborting the signal gives the call up: it may be executed all the same.
    */
   async call<T = any>(to: NameLike, method: string, argument?: Value, options: CallOptions = {}): Promise<T> {
     const { timeoutMs } = options;

@@ -1,14 +1,15 @@
 """Processes that the pods' own app hosts, here a Python script: they are called, they move, and their app may be killed."""
+import functools
 import http.client
 import os
 import signal
-import threading
 import urllib.request
 
 import pytest
 
 from clusters import PYTHON_IMAGE, ROOT
 from conftest import NAMESPACE
+from load import Load
 from mesh import class_document
 from sdk import Refused
 from waiting import eventually
@@ -47,14 +48,13 @@ def metric(pod, name):
     return None
 
 
-class Load:
-    """A thread for each key that adds 1 through any pod until it is over; what was answered, and what may have been executed."""
+class Adders(Load):
+    """One for each key, that adds 1 through any pod; what was answered, and what may have been executed."""
 
     def __init__(self, mesh):
         self.sidecars = [mesh.sidecar(pod) for pod in mesh.pods()]
         self.sure, self.unknown, self.refused = [0] * KEYS, [0] * KEYS, [0] * KEYS
-        self.over = threading.Event()
-        self.threads = [threading.Thread(target=self.add, args=(key,)) for key in range(KEYS)]
+        super().__init__([functools.partial(self.add, key) for key in range(KEYS)])
 
     def add(self, key):
         number = 0
@@ -69,16 +69,6 @@ class Load:
                 self.refused[key] += 1
             except (OSError, http.client.HTTPException):  # it went while it was asked
                 self.unknown[key] += 1
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.over.set()
-        for thread in self.threads:
-            thread.join()
 
 
 def test_an_apps_processes_are_the_same_from_every_pod(baskets):
@@ -102,7 +92,7 @@ def test_a_killed_app_comes_back_and_every_call_was_answered_truly(cluster, bask
     """A process whose work was with the app starts afresh, and every other keeps its state: no more is gone than was in hand."""
     victim = baskets.pods()[0]
     theirs = [key for key in range(KEYS) if baskets.sidecar(victim).owner(f"basket/k{key}") == victim["metadata"]["name"]]
-    with Load(baskets) as load:
+    with Adders(baskets) as load:
         eventually(lambda: sum(load.sure) > 200, 30, "the load runs")
         [pid] = cluster.pids("python3", victim)
         os.kill(pid, signal.SIGKILL)
@@ -121,10 +111,9 @@ def test_a_killed_app_comes_back_and_every_call_was_answered_truly(cluster, bask
 
 
 def test_a_planned_move_keeps_state_under_load(baskets):
-    with Load(baskets) as load:
+    with Adders(baskets) as load:
         eventually(lambda: sum(load.sure) > 200, 30, "the load runs")
         leaving = set(p["metadata"]["name"] for p in baskets.pods())
-        load.sidecars = load.sidecars[:]  # those of pods that leave refuse, and are counted as what they say
         baskets.scale(2)
         baskets.wait_whole(2, within=60)
         leaving -= {p["metadata"]["name"] for p in baskets.pods()}

@@ -1,8 +1,9 @@
 """A class' script changes under load: running processes go on with their state in the new form, and back, and no call fails."""
+import functools
 import itertools
-import threading
 
 from conftest import NAMESPACE
+from load import Load
 from mesh import class_document
 from waiting import eventually
 
@@ -25,15 +26,14 @@ return c
 """
 
 
-class Load:
-    """Threads that add to every key, each through another pod; what was answered, in order, and what failed."""
+class Tallies(Load):
+    """One adder for each key, each through another pod; what was answered, in order, and what failed."""
 
     def __init__(self, mesh):
-        self.pods = mesh.pods()
+        pods = mesh.pods()
         self.answers = {key: [] for key in range(KEYS)}
         self.errors = []
-        self.over = threading.Event()
-        self.threads = [threading.Thread(target=self.add, args=(mesh.sidecar(self.pods[key % len(self.pods)]), key)) for key in range(KEYS)]
+        super().__init__([functools.partial(self.add, mesh.sidecar(pods[key % len(pods)]), key) for key in range(KEYS)])
 
     def add(self, sidecar, key):
         while not self.over.is_set():
@@ -42,16 +42,6 @@ class Load:
             except Exception as error:
                 self.errors.append(f"k{key}: {error}")
             self.over.wait(0.005)
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.over.set()
-        for thread in self.threads:
-            thread.join()
 
     def all_answer_by(self, script):
         return all(answers and answers[-1]["script"] == script for answers in self.answers.values())
@@ -62,7 +52,7 @@ def test_from_one_version_to_the_next_and_back_under_load_no_call_fails_and_no_c
     apply(VERSION_1)
     try:
         eventually(lambda: all("tally" in mesh.sidecar(pod).classes() for pod in mesh.pods()), 20, "the class is known to every node")
-        with Load(mesh) as load:
+        with Tallies(mesh) as load:
             eventually(lambda: load.all_answer_by(1), 20, "the first version answers")
             apply(VERSION_2)
             eventually(lambda: load.all_answer_by(2), 30, "every process runs the second")

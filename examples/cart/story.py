@@ -1,11 +1,11 @@
 """The story of the cart example, act by act: what ./dev example cart shows, and what e2e/test_examples.py checks."""
-import http.client
+import functools
 import json
-import threading
-import time
 import urllib.error
 import urllib.request
 import uuid
+
+from load import Crowd
 
 TRY = """
 curl -d '{{"item": "tea", "count": 2}}' {url}/carts/ada/items
@@ -14,8 +14,6 @@ curl -X POST {url}/carts/ada/checkout
 kubectl -n {namespace} get pmesh,pods
 kubectl -n {namespace} delete pod POD                # carts move, and keep what is in them
 """
-
-PATIENCE = 40  # seconds that a customer goes on asking
 
 
 def ask(url, path, body=None, method=None, key=None):
@@ -35,76 +33,29 @@ class Refused(Exception):
         self.status, self.problem = status, problem
 
 
-class Customers:
-    """A thread each, that fills its cart through whichever pod; a request that broke is asked again, with the same key, until it is answered."""
+class Customers(Crowd):
+    """Each fills its cart."""
 
     def __init__(self, place, count=16):
-        self.place = place
-        self.names = [f"customer-{uuid.uuid4().hex[:6]}" for _ in range(count)]
-        self.answered = dict.fromkeys(self.names, 0)
-        self.broken, self.refused, self.longest = 0, 0, 0.0
-        self.failed = []
-        self.urls = list(place.urls().values())
-        self.over = threading.Event()
-        self.threads = [threading.Thread(target=place.follow_urls, args=(self.over, self.know), daemon=True)]
-        self.threads += [threading.Thread(target=self.shop, args=(name,), daemon=True) for name in self.names]
+        self.held = {f"customer-{uuid.uuid4().hex[:6]}": 0 for _ in range(count)}
+        super().__init__(place, [functools.partial(self.shop, name, number) for number, name in enumerate(self.held)])
 
-    def know(self, urls):
-        self.urls = urls
-
-    def shop(self, name):
-        number = hash(name)
+    def shop(self, name, number):
         while not self.over.is_set():
-            key, since = uuid.uuid4().hex, time.monotonic()
-            while True:
-                number += 1
-                urls = self.urls
-                try:
-                    ask(urls[number % len(urls)], f"/carts/{name}/items", {"item": "tea"}, key=key)
-                    break
-                except Refused as refused:  # it says whether it took effect; the same key makes that the same here
-                    self.refused += 1
-                    if refused.status != 503:
-                        self.failed.append(str(refused))
-                        return
-                except (OSError, http.client.HTTPException):
-                    self.broken += 1
-                if time.monotonic() > since + PATIENCE:
-                    self.failed.append(f"{name} had no answer in {PATIENCE} s")
-                    return
-                time.sleep(0.05)
-            self.answered[name] += 1
-            self.longest = max(self.longest, time.monotonic() - since)
-
-    def sum(self):
-        return sum(self.answered.values())
-
-    def wait_for(self, more):
-        goal = self.sum() + more
-        self.place.eventually(lambda: self.failed or self.sum() >= goal, 30, f"{more} more requests are answered", every=0.05)
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        self.wait_for(100)
-        return self
-
-    def __exit__(self, kind, *_):
-        self.over.set()
-        for thread in self.threads:
-            thread.join()
+            number += 1
+            if not self.insist(number, lambda url, key: ask(url, f"/carts/{name}/items", {"item": "tea"}, key=key)):
+                return
+            self.held[name] += 1
 
     def check(self):
         """Every cart holds exactly what was answered."""
-        if self.failed:
-            raise AssertionError(f"refused for good: {self.failed[:3]}")
+        told = self.account()
         urls = list(self.place.urls().values())
-        for number, name in enumerate(self.names):
+        for number, (name, count) in enumerate(self.held.items()):
             held = ask(urls[number % len(urls)], f"/carts/{name}")["items"].get("tea", 0)
-            if held != self.answered[name]:
-                raise AssertionError(f"{name} was answered {self.answered[name]} times, and its cart holds {held}")
-        return (f"{self.sum()} requests answered, {self.broken + self.refused} asked again with the same key, none lost and none counted twice; "
-                f"the longest took {self.longest:.2f} s")
+            if held != count:
+                raise AssertionError(f"{name} was answered {count} times, and its cart holds {held}")
+        return f"{told}; none lost and none counted twice"
 
 
 def shop(place):
@@ -128,7 +79,7 @@ def kill(place):
     with Customers(place) as customers:
         killed = [pod for pod in list(place.urls())[:2] if kill_one(place, customers, pod)]
         place.whole()
-    if killed and not customers.broken + customers.refused:
+    if killed and not customers.again:
         raise AssertionError("two apps were killed, and no customer noticed: the load did not reach them")
     place.say(customers.check())
 

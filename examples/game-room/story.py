@@ -1,25 +1,24 @@
 """The story of the game room, act by act: what ./dev example game-room shows, and what e2e/test_examples.py checks."""
+import functools
 import http.client
 import json
 import pathlib
 import sys
 import threading
 import time
-import urllib.error
 import urllib.request
 import uuid
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import browser  # noqa: E402
+from load import Crowd  # noqa: E402
 
 TRY = """
 open {url}/lobby                    # in two browsers, at two pods: the same room
 curl -N {url}/lobby/events
 kubectl -n {namespace} delete pod POD    # the room moves, and everybody goes on playing
 """
-
-PATIENCE = 40  # seconds that a player goes on asking
 
 
 def post(url, path, body, key=None):
@@ -52,73 +51,36 @@ class Looker:
         return self.views[-1] if self.views else {"version": -1}
 
 
-class Players:
-    """A thread each, that walks to and fro through whichever pod; a step that broke is asked again, with the same key, until it is answered."""
+class Players(Crowd):
+    """Each walks to and fro in one room."""
 
     def __init__(self, place, room, count=12):
-        self.place, self.room = place, room
+        self.room = room
         self.x = {f"player-{number}": 0 for number in range(count)}
-        self.urls = list(place.urls().values())
-        self.steps, self.again, self.longest, self.failed, self.over = 0, 0, 0.0, [], threading.Event()
-        self.threads = [threading.Thread(target=place.follow_urls, args=(self.over, self.know), daemon=True)]
-        self.threads += [threading.Thread(target=self.play, args=(name, number), daemon=True) for number, name in enumerate(self.x)]
-
-    def know(self, urls):
-        self.urls = urls
+        super().__init__(place, [functools.partial(self.play, name, number) for number, name in enumerate(self.x)])
 
     def tell(self, number, what, body):
-        key, since = uuid.uuid4().hex, time.monotonic()
-        while True:
-            number, urls = number + 1, self.urls
-            try:
-                post(urls[number % len(urls)], f"/{self.room}/{what}", body, key)
-                break
-            except urllib.error.HTTPError as error:
-                if error.code != 503:
-                    self.failed.append(f"{error.code}: {error.read()}")
-                    raise
-                self.again += 1
-            except (OSError, http.client.HTTPException):
-                self.again += 1
-            if time.monotonic() > since + PATIENCE:
-                self.failed.append(f"no answer in {PATIENCE} s")
-                raise TimeoutError(self.failed[-1])
-            time.sleep(0.05)
-        self.longest = max(self.longest, time.monotonic() - since)
+        return self.insist(number, lambda url, key: post(url, f"/{self.room}/{what}", body, key))
 
     def play(self, name, number):
-        self.tell(number, "join", {"player": name})
+        if not self.tell(number, "join", {"player": name}):
+            return
         ahead = 1
         while not self.over.is_set():
+            number += 1
             ahead = {0: 1, 15: -1}.get(self.x[name], ahead)
-            self.tell(number + self.steps, "move", {"player": name, "dx": ahead})
+            if not self.tell(number, "move", {"player": name, "dx": ahead}):
+                return
             self.x[name] += ahead
-            self.steps += 1
-
-    def wait_for(self, more):
-        goal = self.steps + more
-        self.place.eventually(lambda: self.failed or self.steps >= goal, 30, f"{more} more steps are answered", every=0.05)
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        self.wait_for(50)
-        return self
-
-    def __exit__(self, *_):
-        self.over.set()
-        for thread in self.threads:
-            thread.join()
 
     def check(self):
         """Everybody is where the answered steps led."""
-        if self.failed:
-            raise AssertionError(f"refused for good: {self.failed[:3]}")
+        told = self.account()
         players = post(next(iter(self.place.urls().values())), f"/{self.room}/join", {"player": "player-0"})["players"]
         wrong = {name: (x, players[name]["x"]) for name, x in self.x.items() if players[name]["x"] != x}
         if wrong:
             raise AssertionError(f"where they should be, and are: {wrong}")
-        return f"{self.steps} steps answered, {self.again} asked again with the same key, everybody is where they led; the longest took {self.longest:.2f} s"
+        return f"{told}; everybody is where they led"
 
 
 def play(place):

@@ -4,7 +4,9 @@
 #include <nlohmann/json.hpp>
 
 #include <deque>
+#include <memory>
 #include <mutex>
+#include <stop_token>
 #include <vector>
 
 namespace orrery::kube {
@@ -82,9 +84,9 @@ TEST_F(client_test, a_create_that_may_have_happened_is_not_sent_again) {
 }
 
 TEST_F(client_test, a_wait_is_given_up_when_stopped) {
-  std::stop_source stop;
-  stop.request_stop();
-  const auto given_up = with({refusal(429, seconds{9})}).get(resources::pods, key, {.stop = stop.get_token()});
+  const auto stop = std::make_unique<std::stop_source>();  // as a variable, GCC 12 with -Og takes it for uninitialised
+  stop->request_stop();
+  const auto given_up = with({refusal(429, seconds{9})}).get(resources::pods, key, {.stop = stop->get_token()});
   EXPECT_EQ(given_up.error().code, errc::cancelled);
 }
 

@@ -228,5 +228,22 @@ TEST_F(a_client, drains_when_its_work_is_done) {
   EXPECT_TRUE(local_mesh::eventually(10s, [&] { return answered.load(); }));
 }
 
+TEST_F(a_client, that_has_drained_registers_nothing_with_the_next_sidecar) {
+  client leaving(options());
+  ASSERT_EQ(leaving.host(a_tally()), class_state::ready);
+  EXPECT_TRUE(leaving.drain(10s));
+  mesh_->signal(0, SIGKILL);
+  mesh_->wait_exit(0, 5s);
+  mesh_->start(0);
+  ASSERT_TRUE(local_mesh::eventually(10s, [&] {
+    try {
+      return !leaving.nodes().empty();
+    } catch (const error&) {
+      return false;
+    }
+  }));
+  EXPECT_THROW(leaving.call("tally/a", "add", 1, {.timeout = 500ms}), error);
+}
+
 }  // namespace
 }  // namespace orrery::app

@@ -2,7 +2,6 @@
 
 #include "session.hpp"
 #include "values.hpp"
-#include <future>
 #include <utility>
 
 namespace orrery::app {
@@ -124,13 +123,6 @@ subscription client::subscribe(std::vector<std::string> types, std::function<voi
 class_state client::host(process_class what, const host_options& how) { return impl_->host(std::move(what), how); }
 std::optional<class_state> client::hosted(std::string_view class_name) const { return impl_->hosted(class_name); }
 
-bool client::drain(std::chrono::milliseconds timeout) {
-  const auto done = std::make_shared<std::promise<json>>();
-  auto waiting = done->get_future();
-  impl_->begin({.message = {{"type", "drain"}},
-                .done = [done](std::uint64_t, json result) { done->set_value(std::move(result)); },
-                .in_turn = false});  // without a connection there is nothing to drain
-  return waiting.wait_for(timeout) == std::future_status::ready;
-}
+bool client::drain(std::chrono::milliseconds timeout) { return impl_->drain(timeout); }
 
 }  // namespace orrery::app

@@ -332,6 +332,7 @@ void session::register_all() {
   std::vector<std::pair<std::string, json>> all;
   {
     const std::lock_guard lock(mutex_);
+    if (draining_) return;
     for (auto& [name, each] : classes_)
       if (!std::exchange(each.asked, true)) all.emplace_back(name, registration(each));
   }
@@ -359,6 +360,19 @@ void session::set_state(const std::string& name, class_state state) {
   if (found == classes_.end() || std::exchange(found->second.state, state) == state) return;
   if (state == class_state::undeclared) options_.log("class '" + name + "' is not declared yet");
   if (state == class_state::other) options_.log("class '" + name + "' is not app-hosted");
+}
+
+bool session::drain(std::chrono::milliseconds timeout) {
+  {
+    const std::lock_guard lock(mutex_);
+    draining_ = true;
+  }
+  const auto done = std::make_shared<std::promise<json>>();
+  auto waiting = done->get_future();
+  begin({.message = {{"type", "drain"}},
+         .done = [done](std::uint64_t, json result) { done->set_value(std::move(result)); },
+         .in_turn = false});  // without a connection there is nothing to drain
+  return waiting.wait_for(timeout) == std::future_status::ready;
 }
 
 std::optional<class_state> session::hosted(std::string_view class_name) const {

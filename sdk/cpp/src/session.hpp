@@ -27,6 +27,8 @@ class session {
   json ask(request what, const std::stop_token& stop = {});
   /// The same, as the retry policy says.
   json ask_again(const request& what, const std::stop_token& stop = {});
+  /// As `client::drain`. Registers no class any more, on this connection or a later one.
+  bool drain(std::chrono::milliseconds timeout);
   std::uint64_t begin(request what) { return requests_.begin(std::move(what)); }
   void cancel(std::uint64_t number) { requests_.cancel(number); }
   /// A frame that has no answer. Throws `unavailable` without a connection.
@@ -89,6 +91,7 @@ class session {
   std::optional<welcome> welcome_;
   std::string trouble_;
   bool stopping_ = false;
+  bool draining_ = false;
   std::map<std::string, hosted_class, std::less<>> classes_;  // entries stay where they are: handlers use them
   std::map<std::uint64_t, std::shared_ptr<followed>> following_;
   std::vector<std::shared_ptr<followed>> subscriptions_;

@@ -421,6 +421,22 @@ class Programs(SidecarCase):
         out, _ = await program.communicate()
         self.assertEqual((program.returncode, out), (0, b"left in order\n"))
 
+    async def test_finish_their_work_at_sigterm_while_they_register(self):
+        class Late(orrery.Process):
+            class_name = "late"
+
+        register = self.sidecar.mesh.apps.register
+        busy = {"code": "unavailable", "text": "not yet", "effect": "not_executed"}
+        self.sidecar.mesh.apps.register = lambda it: busy if it.class_name == "late" else register(it)
+        client = await self.connect()
+        serving = asyncio.ensure_future(orrery.serve(Desk, Late, address=self.sidecar.address))
+        asking = asyncio.ensure_future(client.call("desk/a", "sleep", 0.2))
+        await until(lambda: self.sidecar.mesh.apps.works)
+        os.kill(os.getpid(), signal.SIGTERM)
+        self.assertEqual(await asking, "slept")
+        await serving
+        self.assertEqual(self.sidecar.count("drain"), 1)
+
     async def test_stop_at_sigterm_while_they_wait_for_a_sidecar(self):
         await self.sidecar.stop()
         serving = asyncio.ensure_future(orrery.serve(Desk, address=self.sidecar.address))

@@ -22,8 +22,10 @@ export interface HostOptions {
   readonly app?: string | undefined;
   /** Overrides that of the classes: how much of each is handled here at once. */
   readonly concurrency?: number | undefined;
-  /** Gives registering up. */
+  /** Gives registering up. Work comes before all classes are registered: what is at work then is drained first. */
   readonly signal?: AbortSignal | undefined;
+  /** For what is at work when it ends. Default: 20 s. */
+  readonly drainTimeoutMs?: number | undefined;
 }
 
 /** `ready`, `undeclared` (no such `ProcessClass` yet) or `other` (it is not app-hosted any more). */
@@ -82,6 +84,7 @@ export class Host implements Listener, Runtime, AsyncDisposable {
       this.opened(await this.link.connection(undefined, signal));
       await Promise.race([this.registered, this.failure]);
     } catch (problem) {
+      if (signal?.aborted) await this.drain();
       this.close();
       throw problem;
     } finally {
@@ -90,7 +93,7 @@ export class Host implements Listener, Runtime, AsyncDisposable {
   }
 
   /** Takes no more work and finishes what is here. Whether that was done in time. */
-  async drain(timeoutMs = DRAIN_MS): Promise<boolean> {
+  async drain(timeoutMs = this.options.drainTimeoutMs ?? DRAIN_MS): Promise<boolean> {
     this.draining = true;
     if (!this.connection?.isOpen) return true;
     const id = this.connection.nextId();
@@ -139,9 +142,10 @@ export class Host implements Listener, Runtime, AsyncDisposable {
     }
     const backoff = new Backoff(200, 5000);
     let waiting = [...this.definitions.values()];
-    while (waiting.length > 0 && connection === this.connection && connection.isOpen) {
+    const wanted = () => connection === this.connection && connection.isOpen && !this.draining;
+    while (waiting.length > 0 && wanted()) {
       const refused: Definition[] = [];
-      for (const definition of waiting) if (!(await this.registerOne(connection, definition))) refused.push(definition);
+      for (const definition of waiting) if (wanted() && !(await this.registerOne(connection, definition))) refused.push(definition);
       waiting = refused;
       if (waiting.length > 0) await pause(backoff.next());
     }

@@ -6,8 +6,6 @@ import type { ProcessClass } from "./process.js";
 export interface ServeOptions extends HostOptions, Omit<ConnectOptions, "timeoutMs"> {
   /** Serve over this client's connection, which stays open. */
   readonly client?: Client;
-  /** For what is at work when it ends. Default: 20 s. */
-  readonly drainTimeoutMs?: number;
   /** Ends serving, as SIGTERM and SIGINT do. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -29,7 +27,7 @@ export async function serve(classes: readonly ProcessClass[], options: ServeOpti
     const host = await client.host(classes, { ...options, signal: stopping.signal });
     try {
       await Promise.race([stopped, host.failed()]);
-      await host.drain(options.drainTimeoutMs);
+      await host.drain();
     } finally {
       host.close();
     }

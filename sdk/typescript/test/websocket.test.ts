@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { decodeFrame, encodeFrame } from "../src/frames.js";
-import { type Client, OrreryError, connect } from "../src/index.js";
+import { type Client, OrreryError, Process, call, connect, serve } from "../src/index.js";
 import { until } from "./sidecar.js";
 
 const { WebSocketServer } = (await import("ws" as string)) as { WebSocketServer: any };
@@ -28,7 +28,7 @@ class Fake implements AsyncDisposable {
         const [frame] = decodeFrame(data);
         fake.heard.push(frame);
         if (misbehave(frame, socket)) return;
-        if (frame.type === "hello") say(socket, { type: "welcome", node: "fake", mesh: "m", keepaliveMs, features: [] });
+        if (frame.type === "hello") say(socket, { type: "welcome", node: "fake", mesh: "m", keepaliveMs, features: ["host"] });
         if (frame.type === "call") say(socket, { type: "result", id: frame["id"], ok: frame["argument"] });
       });
     });
@@ -139,4 +139,41 @@ test("a server that accepts no WebSocket is named with what it said", options, a
   } finally {
     server.close();
   }
+});
+
+test("serve that ends while it registers finishes what it was handed", options, async () => {
+  let drain: any;
+  await using fake = await Fake.start(15_000, (frame, socket) => {
+    if (frame.type === "register" && frame.class === "desk") {
+      say(socket, { type: "result", id: frame.id, ok: { state: "ready" } });
+      say(socket, { type: "work", work: 7, class: "desk", key: "a", callback: "call", method: "wait", argument: null });
+    }
+    if (frame.type === "drain") drain = frame; // answered when the work is done, as a sidecar does
+    if (frame.type === "done") say(socket, { type: "result", id: drain.id, ok: null });
+    return frame.type === "register";
+  });
+  let finish!: () => void;
+  const finished = new Promise<void>((resolve) => (finish = resolve));
+  class Desk extends Process<null> {
+    static override className = "desk";
+    @call async wait() {
+      await finished;
+      return "waited";
+    }
+  }
+  class Late extends Process<null> {
+    static override className = "late";
+    @call get() {
+      return 1;
+    }
+  }
+  const stop = new AbortController();
+  const serving = serve([Desk, Late], { address: fake.address, signal: stop.signal, logger: quiet() });
+  await until(() => fake.heard.some((frame) => frame.type === "register" && frame.class === "late"));
+  stop.abort();
+  await until(() => drain);
+  finish();
+  await serving;
+  const done = fake.heard.find((frame) => frame.type === "done");
+  assert.deepEqual([done.work, done.reply], [7, "waited"]);
 });

@@ -71,15 +71,20 @@ class Host(Listener, Runtime):
 
     async def open(self) -> "Host":
         """Registers. Raises an :class:`OrreryError` where the sidecar refuses a class for good."""
-        self._link.listeners.insert(0, self)  # work is most of what comes
-        self._lag.start()
         try:
-            self._register(await self._link.connection(None))
-            await _first(self.registered.wait(), self._failed)
+            await self.begin()
         except BaseException:
             await self.close()
             raise
         return self
+
+    async def begin(self) -> None:
+        """As :meth:`open`, and leaves :meth:`close` to its caller: work comes before all classes are registered, so who gives up
+        waiting for that may have some to :meth:`drain`."""
+        self._link.listeners.insert(0, self)  # work is most of what comes
+        self._lag.start()
+        self._register(await self._link.connection(None))
+        await _first(self.registered.wait(), self._failed)
 
     async def close(self) -> None:
         """Hosts no more. Handlers at work are cancelled; :meth:`drain` first lets them finish."""
@@ -98,6 +103,8 @@ class Host(Listener, Runtime):
     async def drain(self, timeout: Optional[float] = 20.0) -> bool:
         """Takes no more work and finishes what is here. Whether that was done in time; what was not is cancelled."""
         self._draining = True
+        if self._registering is not None:
+            self._registering.cancel()
         connection = self._connection
         if connection is None or not connection.is_open:
             return True

@@ -48,10 +48,9 @@ def run(*classes: "Type[Process[Any]]", **options: Any) -> None:
 
 async def _host_until(stop: asyncio.Event, client: Client, classes: Any, app: str, concurrency: Optional[int], drain_timeout: float) -> None:
     host = client.host(*classes, app=app, concurrency=concurrency)
-    if not await _unless(stop, host.open()):
-        return
     try:
-        await _unless(stop, host.failed())
+        if await _unless(stop, host.begin()):
+            await _unless(stop, host.failed())
         log.info("draining")
         await host.drain(drain_timeout)
     finally:

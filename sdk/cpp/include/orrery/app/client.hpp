@@ -126,7 +126,8 @@ class client {
   class_state host(process_class what) { return host(std::move(what), host_options{}); }
   /// Of a class that is hosted; nothing: it is not.
   [[nodiscard]] std::optional<class_state> hosted(std::string_view class_name) const;
-  /// Takes no new work, and waits until what there is has been done. False: not within `timeout`.
+  /// Takes no new work, on this connection or a later one, and waits until what there is has been done. False: not
+  /// within `timeout`.
   bool drain(std::chrono::milliseconds timeout);
 
  private:

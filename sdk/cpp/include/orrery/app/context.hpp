@@ -16,9 +16,9 @@ using nlohmann::json;
 
 struct call_options {
   std::chrono::milliseconds timeout{0};  ///< 1 ms to 1 h; 0: the class' call timeout
-  std::string trace;                     ///< W3C traceparent; what is none is not sent
+  std::string trace = {};                ///< W3C traceparent; what is none is not sent
   /// Gives the call up. It ends with the reply after all, or with `cancelled`: it may be executed all the same.
-  std::stop_token stop;
+  std::stop_token stop = {};
 };
 
 /// What a callback reaches beside its own process. The client brings it; a test may leave it out, or bring its own.

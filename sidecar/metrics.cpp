@@ -117,6 +117,7 @@ void add_status(metrics_snapshot& out, const observed& now) {
   out.counter("casts_total", "Casts taken.", counted.casts);
   out.counter("casts_dropped_total", "Casts that could not be delivered.", counted.casts_dropped);
   out.counter("calls_expired_total", "Calls that waited in a mailbox until their deadline.", counted.calls_expired);
+  out.counter("calls_cancelled_total", "Calls that their callers gave up before they began.", counted.calls_cancelled);
   out.counter("process_starts_total", "Processes started.", counted.process_starts);
   out.counter("process_crashes_total", "Processes that crashed.", counted.process_crashes);
   out.counter("handoffs_total", "Processes handed over.", counted.handoffs_in, {{"direction", "in"}});

@@ -224,6 +224,10 @@ void node_loop::abandon(node::request_id id) {
   if (known > 0) impl_->deliver(node::client_gone{id});
 }
 
+void node_loop::cancel(node::request_id id) {
+  if (impl_->waiting.contains(id.value)) impl_->deliver(node::client_cancelled{id});
+}
+
 bool node_loop::waits(node::request_id id) const {
   return impl_->waiting.contains(id.value) || impl_->following.contains(id.value);
 }

@@ -43,6 +43,8 @@ class node_loop {
   node::request_id follow(node::operation asked, event_handler told);
   /// The client of this request has gone. Nothing if it was answered.
   void abandon(node::request_id id);
+  /// A call is wanted no more: `told` is called with `cancelled`, or with what came of it before.
+  void cancel(node::request_id id);
   [[nodiscard]] bool waits(node::request_id id) const;
 
   [[nodiscard]] node::status current() const;

@@ -136,6 +136,11 @@ void sdk_connection::perform(sdk::ask& todo) {
   if (with_.node.waits(id)) asked_.emplace(todo.id->value, id);
 }
 
+void sdk_connection::perform(sdk::withdraw& todo) {
+  const auto found = asked_.find(todo.id.value);
+  if (found != asked_.end()) with_.node.cancel(found->second);
+}
+
 void sdk_connection::perform(sdk::abandon& todo) {
   const auto found = asked_.find(todo.id.value);
   if (found == asked_.end()) return;

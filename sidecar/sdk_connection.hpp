@@ -104,6 +104,7 @@ class sdk_connection : public std::enable_shared_from_this<sdk_connection> {
   void perform(sdk::outputs& todo);
   void perform(sdk::send& todo);
   void perform(sdk::ask& todo);
+  void perform(sdk::withdraw& todo);
   void perform(sdk::abandon& todo);
   void perform(sdk::tell_node& todo);
   void perform(sdk::close& todo);

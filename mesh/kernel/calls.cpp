@@ -17,25 +17,38 @@ void put_outcome(signal& reply, result<value> outcome) {
   reply.payload = cbor::text_value(outcome.error().context);
 }
 
-void core::call(time_point now, handle to, atom word, value payload, time_point deadline, call_token token) {
+reference core::call(time_point now, handle to, atom word, value payload, time_point deadline, call_token token) {
   if (deadline <= now) {
     around_.replied(token, fail(errc::deadline_exceeded, "the deadline of the call had passed when it arrived"));
-    return;
+    return no_reference;
   }
   if (!alive(to)) {
     around_.replied(token, fail(errc::not_found, "there is no such process"));
-    return;
+    return no_reference;
   }
   const auto made = relate(relation::kind::call, {handle::outside, 0, 0}, to, nobody);
   if (made == no_slot) {
     ++counted_.refused;
     around_.replied(token, fail(errc::overloaded, "as many calls wait as may; retry later"));
-    return;
+    return no_reference;
   }
+  const reference asked = reference_of(made);
   relations_[made].note = token.value;
   if (deadline != never) set_deadline(deadline, made);
   post_call(now, made, to.slot, word, std::move(payload));
   settle(now);
+  return asked;
+}
+
+bool core::cancel(reference asked, call_token token) {
+  if (!relations_.alive(asked.slot, asked.generation)) return false;
+  const relation& tie = relations_[asked.slot];
+  const bool of_token =
+      tie.what == relation::kind::call && tie.ends[0].who.node == handle::outside && tie.note == token.value;
+  if (!of_token || tie.request == no_slot) return false;
+  remove_waiting(tie.request);
+  (void)withdraw_call(asked.slot);
+  return true;
 }
 
 reference core::make_call(time_point now, std::uint32_t slot, handle to, atom word, value payload, duration timeout) {

@@ -182,15 +182,19 @@ void core::keep(std::uint32_t message_slot) {
 }
 
 void core::discard(time_point now, std::uint32_t message_slot, error why) {
-  message& gone = messages_[message_slot];
+  const message& gone = messages_[message_slot];
   const bool was_call = gone.what == message::kind::call;
   const reference ref = gone.ref;
-  const auto receiver = gone.receiver;
+  remove_waiting(message_slot);
+  if (!was_call) ++counted_.dropped;
+  if (was_call && relations_.alive(ref.slot, ref.generation)) conclude(now, ref.slot, fail(std::move(why)));
+}
+
+void core::remove_waiting(std::uint32_t message_slot) {
+  const auto receiver = messages_[message_slot].receiver;
   processes_[receiver].mailbox.remove(messages_, message_slot);
   release(message_slot);
   update_runnable(receiver);
-  if (!was_call) ++counted_.dropped;
-  if (was_call && relations_.alive(ref.slot, ref.generation)) conclude(now, ref.slot, fail(std::move(why)));
 }
 
 void core::deliver(time_point now, const handle& from, const handle& to, message::kind what, reference ref, atom word,

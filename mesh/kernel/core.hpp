@@ -140,7 +140,10 @@ class core {
   void cast(time_point now, handle to, atom word, value payload = {});
   /// Answered through surroundings::replied, at once where it is refused: not_found (no such process), overloaded,
   /// deadline_exceeded.
-  void call(time_point now, handle to, atom word, value payload, time_point deadline, call_token token);
+  reference call(time_point now, handle to, atom word, value payload, time_point deadline, call_token token);
+  /// Takes such a call back, if its process has not begun it: it never will, and nobody is answered. False: it has been
+  /// begun, or answered.
+  bool cancel(reference asked, call_token token);
   /// An exit signal from nobody.
   void exit(time_point now, handle to, const exit_reason& why);
   /// Ends the process between two messages, as if it had stopped by itself: `ended` runs. False if there is none.
@@ -250,6 +253,7 @@ class core {
   void keep(std::uint32_t message_slot);
   [[nodiscard]] bool make_room(time_point now, process& full, message::kind what);
   void discard(time_point now, std::uint32_t message_slot, error why);
+  void remove_waiting(std::uint32_t message_slot);
   void deliver(time_point now, const handle& from, const handle& to, message::kind what, reference ref, atom word,
                value&& payload);
   void deliver_alias(time_point now, const handle& from, const handle& to, reference alias, atom word, value&& payload);

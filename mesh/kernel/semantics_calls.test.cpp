@@ -119,6 +119,23 @@ TEST_P(calls, that_were_not_begun_at_their_deadline_never_are) {
   EXPECT_EQ(client.seen.size(), 1U);
 }
 
+TEST_P(calls, that_are_cancelled_before_they_begin_never_do) {
+  auto& server = near();
+  auto& of = world_of(server).of;
+  EXPECT_TRUE(of.suspend(server.who));
+  const auto word = of.atoms().intern("get").value();
+  const auto first = of.call(world_of(server).now, server.who, word, {}, never, call_token{1});
+  const auto second = of.call(world_of(server).now, server.who, word, {}, never, call_token{2});
+  EXPECT_FALSE(of.cancel(first, call_token{2})) << "another one's";
+  EXPECT_TRUE(of.cancel(first, call_token{1}));
+  EXPECT_FALSE(of.cancel(first, call_token{1}));
+  EXPECT_TRUE(of.resume(server.who));
+  run();
+  EXPECT_EQ(server.seen, log{"call get"});
+  EXPECT_FALSE(of.cancel(second, call_token{2})) << "it has begun";
+  EXPECT_FALSE(of.cancel(no_reference, call_token{1}));
+}
+
 TEST_P(calls, drop_an_answer_after_the_deadline) {
   caller asked_by;
   auto& server = far({}, [&](context&, message& asked) { asked_by = caller_of(asked); });

@@ -50,7 +50,7 @@ struct settings {
   duration down_after = std::chrono::seconds{2};
   std::uint64_t seed = 1;
   std::uint64_t protocol = wire::protocol_version;  ///< tests speak others
-  std::uint64_t features = wire::feature_processes;
+  std::uint64_t features = wire::feature_processes | wire::feature_cancel;
 };
 
 struct member {

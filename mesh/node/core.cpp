@@ -242,11 +242,6 @@ void core::impl::take(client_request& seen) {
   ask_client(seen.id, seen.asked);
 }
 
-void core::impl::take(const client_gone& seen) {
-  pending_.forget_client(seen.id);
-  trace_client_gone(seen.id);
-}
-
 void core::impl::take(from_app& seen) {
   if (left_) return;
   runtime_.from_app(now_, std::move(seen.said), ran_);

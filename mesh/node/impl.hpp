@@ -1,9 +1,9 @@
 #pragma once
 // The inside of node::core. One file for each concern: core.cpp (the step), peers.cpp (membership's actions, frames),
-// routing.cpp (requests about one name), handoff.cpp (processes on their way), drain.cpp, gather.cpp (lists of the
-// whole mesh), introspect.cpp (what may be seen of a process, and done to it), looking.cpp (the census of all
-// processes), tracing.cpp, classes.cpp, declared.cpp, isolated.cpp, signals.cpp (what processes of different nodes have
-// to do with each other), claiming.cpp (unique keys), shared.cpp (what clients ask of groups and the registry).
+// routing.cpp (requests about one name), cancelling.cpp, handoff.cpp (processes on their way), drain.cpp, gather.cpp
+// (lists of the whole mesh), introspect.cpp (what may be seen of a process, and done to it), looking.cpp (the census of
+// all processes), tracing.cpp, classes.cpp, declared.cpp, isolated.cpp, signals.cpp (what processes of different nodes
+// have to do with each other), claiming.cpp (unique keys), shared.cpp (what clients ask of groups and the registry).
 #include "mesh/membership/membership.hpp"
 #include "mesh/membership/placement.hpp"
 #include "mesh/node/documents.hpp"
@@ -84,6 +84,7 @@ struct core::impl {
   void take(const drain_requested& seen);
   void take(const woken& seen);
   void take(client_request& seen);
+  void take(const client_cancelled& seen);
   void take(const client_gone& seen);
   void take(from_app& seen);
   void settle();  ///< everything that follows from the event and from the time
@@ -135,6 +136,10 @@ struct core::impl {
   void ask_client(request_id id, operation& asked);
   void on_process_effect(process::effect& happened);
   void tell(const process::process_event& seen);
+
+  // ---- cancelling.cpp ----
+  void cancel(reply_token token);
+  void on_cancel(link_id link, const wire::cancel& received);
 
   // ---- looking.cpp ----
   /// Answered once all processes have been looked at.

@@ -195,7 +195,12 @@ struct client_request {
   request_id id;
   operation asked;
 };
-/// The client went away; its call goes on, nobody hears the reply.
+/// A call that the client wants no more. It is answered: `cancelled` and `not_executed` where it could be taken back
+/// before its process began it, `unknown` where that had begun, or what came of it before this.
+struct client_cancelled {
+  request_id id;
+};
+/// The client went away, and nobody hears the reply. A call that has not begun is taken back.
 struct client_gone {
   request_id id;
 };
@@ -206,7 +211,8 @@ struct from_app {
 };
 
 using event = std::variant<members_changed, control_plane_checked, connection_opened, connection_closed, frame_received,
-                           classes_changed, clock_read, drain_requested, woken, client_request, client_gone, from_app>;
+                           classes_changed, clock_read, drain_requested, woken, client_request, client_cancelled,
+                           client_gone, from_app>;
 
 // ---- effects ----
 
@@ -278,7 +284,7 @@ struct status {
     std::uint64_t process_starts = 0, process_restarts = 0, process_crashes = 0, handoffs_in = 0, handoffs_out = 0;
     std::uint64_t peers_refused = 0, frames_refused = 0, escalations = 0, casts_dropped = 0, calls_expired = 0;
     std::uint64_t app_works = 0, app_crashes = 0, app_losses = 0, app_overdue = 0;
-    std::uint64_t processes_given_up = 0;
+    std::uint64_t processes_given_up = 0, calls_cancelled = 0;
   } counted;
   std::size_t app_registrations = 0;  ///< classes that connections of apps host here
   std::size_t app_at_work = 0;        ///< callbacks that they have in hand

@@ -125,6 +125,8 @@ void core::impl::from_peer_frame(link_id link, wire::message& received) {
     on_handoff_done(link, *done);
   } else if (auto* traced = std::get_if<wire::traced>(&received)) {
     on_traced(link, *traced);
+  } else if (const auto* cancel = std::get_if<wire::cancel>(&received)) {
+    on_cancel(link, *cancel);
   } else if (const auto* untrace = std::get_if<wire::untrace>(&received)) {
     on_untrace(link, *untrace);
   } else if (std::holds_alternative<wire::draining_ack>(received)) {

@@ -37,6 +37,7 @@ reply_token pending_table::open(pending entry) {
   ORRERY_ASSERT(!full());
   const reply_token token{++last_};
   if (const auto* client = std::get_if<from_client>(&entry.from)) clients_[client->id] = token;
+  if (const auto* peer = std::get_if<from_peer>(&entry.from)) peers_[*peer] = token;
   if (is_of_process(entry.from)) ++of_processes_;
   entry.where = pending::place::here;
   entry.bytes = bytes_of(entry);
@@ -71,7 +72,7 @@ std::optional<pending> pending_table::close(reply_token token) {
   if (found == entries_.end()) return std::nullopt;
   unindex(token, found->second);
   bytes_ -= found->second.bytes;
-  if (const auto* client = std::get_if<from_client>(&found->second.from)) clients_.erase(client->id);
+  forget_origin(token, found->second.from);
   if (is_of_process(found->second.from)) --of_processes_;
   std::optional<pending> out{std::move(found->second)};
   entries_.erase(found);
@@ -152,11 +153,30 @@ std::vector<reply_token> pending_table::everything() const {
   return out;
 }
 
-void pending_table::forget_client(request_id id) {
+std::optional<reply_token> pending_table::of_client(request_id id) const {
   const auto found = clients_.find(id);
-  if (found == clients_.end()) return;
-  entries_.at(found->second).from = nobody{};
-  clients_.erase(found);
+  return found == clients_.end() ? std::nullopt : std::optional(found->second);
+}
+
+std::optional<reply_token> pending_table::of_peer(const from_peer& peer) const {
+  const auto found = peers_.find(peer);
+  return found == peers_.end() ? std::nullopt : std::optional(found->second);
+}
+
+void pending_table::disown(reply_token token) {
+  pending& entry = entries_.at(token);
+  forget_origin(token, entry.from);
+  if (is_of_process(entry.from)) --of_processes_;
+  entry.from = nobody{};
+}
+
+void pending_table::forget_origin(reply_token token, const origin& from) {
+  if (const auto* client = std::get_if<from_client>(&from)) clients_.erase(client->id);
+  // A peer that numbers two requests alike would else lose the later one.
+  if (const auto* peer = std::get_if<from_peer>(&from)) {
+    const auto found = peers_.find(*peer);
+    if (found != peers_.end() && found->second == token) peers_.erase(found);
+  }
 }
 
 }  // namespace orrery::node

@@ -1,4 +1,5 @@
 #pragma once
+#include "mesh/base/hash.hpp"
 #include "mesh/base/ids.hpp"
 #include "mesh/base/time.hpp"
 #include "mesh/membership/membership.hpp"
@@ -40,6 +41,7 @@ struct from_client {
 struct from_peer {
   link_id link;
   wire::correlation id = 0;
+  friend bool operator==(const from_peer&, const from_peer&) = default;
 };
 /// A process of this node called a name, or has to do with whoever runs under it.
 struct from_process {
@@ -79,6 +81,14 @@ struct pending {
   std::size_t bytes = 0;        ///< what it is counted as, set by the table
   time_point retry_at = never;  ///< if parked: routed again then at the latest
   std::string refused{};        ///< why it was not taken the last time, where it was tried
+  kernel::reference asked{};    ///< a call, if here: what the runtime knows it by
+  bool cancelled = false;       ///< a call, if forwarded: its peer has been told
+};
+
+struct hash_of_peer {
+  [[nodiscard]] std::size_t operator()(const from_peer& peer) const noexcept {
+    return mix64(mix64(peer.link.value) ^ peer.id);
+  }
 };
 
 /// The requests in flight, by the token that names them to the runtime and, as correlation, to peers.
@@ -113,10 +123,14 @@ class pending_table {
   [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }
   /// Those that others than processes of this node wait for.
   [[nodiscard]] std::size_t of_others() const noexcept { return entries_.size() - of_processes_; }
-  void forget_client(request_id id);
+  [[nodiscard]] std::optional<reply_token> of_client(request_id id) const;
+  [[nodiscard]] std::optional<reply_token> of_peer(const from_peer& peer) const;
+  /// Nobody gets the answer. REQUIRES: an open token.
+  void disown(reply_token token);
 
  private:
   void unindex(reply_token token, const pending& entry);
+  void forget_origin(reply_token token, const origin& from);
 
   std::uint64_t last_ = 0;
   std::size_t bytes_ = 0;
@@ -128,6 +142,7 @@ class pending_table {
   std::set<std::pair<time_point, reply_token>> deadlines_;
   std::set<std::pair<time_point, reply_token>> retries_;
   std::map<request_id, reply_token> clients_;
+  std::unordered_map<from_peer, reply_token, hash_of_peer> peers_;
 };
 
 }  // namespace orrery::node

@@ -108,7 +108,7 @@ void core::impl::run_here(reply_token token) {
   pending& entry = *pending_.find(token);
   if (const auto* call = std::get_if<ask_call>(&entry.what)) {
     if (std::holds_alternative<from_client>(entry.from)) ++counted_.calls_local;
-    runtime_.call(now_, {entry.name, call->method, call->argument, entry.deadline, token}, ran_);
+    entry.asked = runtime_.call(now_, {entry.name, call->method, call->argument, entry.deadline, token}, ran_);
     work_left_ = true;
   } else if (const auto* cast = std::get_if<ask_cast>(&entry.what)) {
     (void)runtime_.cast(now_, entry.name, cast->method, cast->argument, ran_);
@@ -183,7 +183,7 @@ void core::impl::complete(reply_token token, result<value> outcome, bool waited)
 /// for.
 void core::impl::complete_or_retry(reply_token token, result<value> outcome) {
   pending* entry = pending_.find(token);
-  if (entry != nullptr && !outcome && worth_a_retry(outcome.error()) &&
+  if (entry != nullptr && !entry->cancelled && !outcome && worth_a_retry(outcome.error()) &&
       !std::holds_alternative<from_peer>(entry->from) && now_ + retry_delay < entry->deadline) {
     entry->refused = outcome.error().context;
     return park(token, now_ + retry_delay);

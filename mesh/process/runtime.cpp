@@ -114,21 +114,25 @@ error runtime::no_class(const class_name& name) const { return impl_->no_class(n
 
 void runtime::set_wall_offset(duration offset) noexcept { impl_->wall_offset = offset; }
 
-void runtime::call(time_point now, call_request request, effects& out) {
+kernel::reference runtime::call(time_point now, call_request request, effects& out) {
   const impl::sink into(*impl_, now, out);
   if (request.deadline <= now) {
     out.emplace_back(replied{
         request.token, fail(errc::deadline_exceeded,
                             "the deadline of the call to " + to_string(request.name) + " had passed when it arrived")});
-    return;
+    return kernel::no_reference;
   }
   const auto to = impl_->receiver(request.name, message_kind::call, request.method);
   if (!to) {
     out.emplace_back(replied{request.token, fail(to.error())});
-    return;
+    return kernel::no_reference;
   }
-  impl_->core.call(now, to->to, to->word, to->argument(std::move(request.argument)), request.deadline,
-                   kernel::call_token{request.token.value});
+  return impl_->core.call(now, to->to, to->word, to->argument(std::move(request.argument)), request.deadline,
+                          kernel::call_token{request.token.value});
+}
+
+bool runtime::cancel(kernel::reference asked, reply_token token) {
+  return impl_->core.cancel(asked, kernel::call_token{token.value});
 }
 
 result<void> runtime::cast(time_point now, const process_name& name, std::string method, value argument, effects& out) {

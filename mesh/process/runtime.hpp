@@ -232,7 +232,8 @@ class runtime {
     node_id node;
     std::uint64_t seed = 1;
     std::uint32_t processes_max = 2'000'000;
-    std::size_t queued_bytes_max = 128U << 20U;  ///< what waits in all mailboxes together; a quarter more for empty ones
+    std::size_t queued_bytes_max =
+        128U << 20U;  ///< what waits in all mailboxes together; a quarter more for empty ones
     /// Makes the behaviours of a class, as make_type does; empty: make_type.
     std::function<result<std::unique_ptr<behaviour_type>>(const class_spec&)> make{};
     /// A clock to time callbacks that are traced; nothing depends on it. None: they are not timed.
@@ -277,7 +278,11 @@ class runtime {
   /// Puts a call into the process' mailbox, starting the process if there is none. Refusals are answered through
   /// `out` like any reply: not_found (class, method), overloaded (mailbox, queued_bytes_max, processes_max), given_up,
   /// unavailable (it is about to start again), deadline_exceeded.
-  void call(time_point now, call_request request, effects& out);
+  /// What `cancel` knows it by; no_reference where it was refused.
+  kernel::reference call(time_point now, call_request request, effects& out);
+  /// Takes a call back, if its process has not begun it: it never will, and is not answered. False: it has been begun,
+  /// or answered.
+  bool cancel(kernel::reference asked, reply_token token);
   /// As call, with no answer: a cast that is refused here and now is dropped and counted, and the error says why.
   result<void> cast(time_point now, const process_name& name, std::string method, value argument, effects& out);
   /// What an app says. A process whose work is with an app handles nothing else until it is done; the app's failure,

@@ -134,7 +134,7 @@ void session::leave(const std::string& why, outputs& out) {
   over_ = true;
   in_ = {};
   for (const auto& [id, what] : open_) {
-    if (what == open_kind::asked) out.emplace_back(abandon{id});
+    if (is_for_node(what)) out.emplace_back(abandon{id});
   }
   open_.clear();
   subscriptions_.clear();
@@ -191,7 +191,8 @@ void session::take(request& said, outputs& out) {
     out.emplace_back(ask{{}, std::move(said.asked)});
     return;
   }
-  if (!open(*said.id, open_kind::asked, out)) return;
+  const auto what = std::holds_alternative<node::call_op>(said.asked) ? open_kind::called : open_kind::asked;
+  if (!open(*said.id, what, out)) return;
   if (said.on_behalf_of) {
     const auto work = works_.find(*said.on_behalf_of);
     const auto* call = std::get_if<node::call_op>(&said.asked);
@@ -207,7 +208,7 @@ void session::take(request& said, outputs& out) {
 
 void session::answered(request_number id, const result<value>& answer, outputs& out) {
   const auto found = open_.find(id);
-  if (found != open_.end() && found->second == open_kind::asked) finish(id, answer, out);
+  if (found != open_.end() && is_for_node(found->second)) finish(id, answer, out);
 }
 
 void session::take(cancel& said, outputs& out) {
@@ -216,7 +217,8 @@ void session::take(cancel& said, outputs& out) {
     return;
   }
   const auto found = open_.find(said.id);
-  if (found == open_.end() || found->second != open_kind::asked) return;
+  if (found == open_.end() || !is_for_node(found->second)) return;
+  if (found->second == open_kind::called) return static_cast<void>(out.emplace_back(withdraw{said.id}));
   out.emplace_back(abandon{said.id});
   finish(said.id, fail(errc::cancelled, "cancelled by the client", took_effect::unknown), out);
 }

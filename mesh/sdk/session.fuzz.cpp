@@ -81,6 +81,8 @@ class talk {
       } else if (const auto* asked = std::get_if<ask>(&each)) {
         account_ += "ask " + std::to_string(asked->what.index()) + '\n';
         if (asked->id) asked_.insert(*asked->id);
+      } else if (const auto* unwanted = std::get_if<withdraw>(&each)) {
+        ORRERY_ASSERT(asked_.contains(unwanted->id));
       } else if (const auto* given_up = std::get_if<abandon>(&each)) {
         ORRERY_ASSERT(asked_.erase(given_up->id) == 1);
       } else if (const auto* told = std::get_if<tell_node>(&each)) {

@@ -23,6 +23,10 @@ struct ask {
   std::optional<request_number> id;
   node::operation what;
 };
+/// This call is to be given up, if it has not begun. It is answered all the same.
+struct withdraw {
+  request_number id;
+};
 /// The answer to this is not wanted any more.
 struct abandon {
   request_number id;
@@ -34,7 +38,7 @@ struct tell_node {
 struct close {
   error why;
 };
-using output = std::variant<send, ask, abandon, tell_node, close>;
+using output = std::variant<send, ask, withdraw, abandon, tell_node, close>;
 using outputs = std::vector<output>;
 
 /// One connection of a client: what it may say when, what it hears, and what of it the node must know. Pure: bytes,
@@ -76,7 +80,10 @@ class session {
   [[nodiscard]] std::size_t works() const noexcept { return works_.size(); }
 
  private:
-  enum class open_kind : std::uint8_t { asked, registering, draining };
+  enum class open_kind : std::uint8_t { called, asked, registering, draining };
+  [[nodiscard]] static bool is_for_node(open_kind what) noexcept {
+    return what == open_kind::called || what == open_kind::asked;
+  }
   struct subscription {
     std::set<std::string, std::less<>> types;
     std::uint32_t credit = 0;

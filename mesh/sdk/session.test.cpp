@@ -285,9 +285,24 @@ TEST_F(a_session, answers_each_request_once_in_any_order) {
   EXPECT_EQ(all[1].at("id"), 1);
 }
 
-TEST_F(a_session, cancels_calls_at_once) {
+TEST_F(a_session, asks_the_node_to_take_a_cancelled_call_back_and_says_what_came_of_it) {
   greet();
   say(a_call(1));
+  say({{"type", "cancel"}, {"id", 1}});
+  EXPECT_EQ(take<withdraw>().size(), 1U);
+  EXPECT_THAT(heard(), IsEmpty());
+  of.answered(request_number{1}, fail(errc::cancelled, "before it began"), out);
+  const auto all = heard();
+  ASSERT_EQ(all.size(), 1U);
+  EXPECT_EQ(all[0].at("error").at("code"), "cancelled");
+  EXPECT_EQ(all[0].at("error").at("effect"), "not_executed");
+  say({{"type", "cancel"}, {"id", 1}});
+  EXPECT_EQ(take<withdraw>().size(), 0U) << "it is over";
+}
+
+TEST_F(a_session, cancels_what_is_no_call_at_once) {
+  greet();
+  say({{"type", "nodes"}, {"id", 1}});
   say({{"type", "cancel"}, {"id", 1}});
   say({{"type", "cancel"}, {"id", 1}});
   EXPECT_EQ(take<abandon>().size(), 1U);

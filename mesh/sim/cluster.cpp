@@ -183,6 +183,12 @@ node::request_id cluster::ask(const std::string& name, node::operation what) {
   return id;
 }
 
+void cluster::cancel(const std::string& name, std::uint64_t boot, node::request_id id) {
+  if (living_at({name, boot}) == nullptr) return;
+  note(name + " is to cancel " + std::to_string(id.value));
+  step(name, node::client_cancelled{id});
+}
+
 void cluster::step(const std::string& name, node::event happened) {
   pod_state& stepping = nodes_.at(name);
   const std::uint64_t boot = stepping.boot;

@@ -51,6 +51,8 @@ class cluster {
 
   /// Asks a living node; the answer goes to `responded` with the id that is returned.
   node::request_id ask(const std::string& pod, node::operation what);
+  /// Gives a call up, if the node that was asked still lives.
+  void cancel(const std::string& pod, std::uint64_t boot, node::request_id id);
 
   [[nodiscard]] std::uint64_t log_hash() const noexcept { return log_hash_; }
   void note(const std::string& line);

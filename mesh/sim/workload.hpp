@@ -48,10 +48,12 @@ class workload {
     std::optional<error> failed;
     bool void_of_answer = false;  ///< its node died
     bool at_leaving_node = false;
+    bool cancelled = false;
     std::size_t answers = 0;
   };
   void next();
   void ask(kind what, std::size_t key, const std::string& at);
+  void cancel_some(node::request_id id, const request& asked);
   void check_exact(std::vector<std::string>& wrong) const;
 
   cluster& world_;

@@ -24,6 +24,7 @@ enum class kind : std::uint16_t {
   cast = 17,
   control = 18,
   reply = 19,
+  cancel = 20,
   handoff = 32,
   handoff_ack = 33,
   handoff_done = 34,
@@ -181,6 +182,12 @@ field_writer put(const untrace& m) {
   return out;
 }
 
+field_writer put(const cancel& m) {
+  field_writer out;
+  out.number("id", m.id);
+  return out;
+}
+
 template <class Message>
 constexpr kind kind_of() {
   if constexpr (std::is_same_v<Message, hello>) return kind::hello;
@@ -194,6 +201,7 @@ constexpr kind kind_of() {
   if constexpr (std::is_same_v<Message, cast>) return kind::cast;
   if constexpr (std::is_same_v<Message, control>) return kind::control;
   if constexpr (std::is_same_v<Message, reply>) return kind::reply;
+  if constexpr (std::is_same_v<Message, cancel>) return kind::cancel;
   if constexpr (std::is_same_v<Message, handoff>) return kind::handoff;
   if constexpr (std::is_same_v<Message, handoff_ack>) return kind::handoff_ack;
   if constexpr (std::is_same_v<Message, handoff_done>) return kind::handoff_done;
@@ -333,6 +341,7 @@ void take(field_reader& in, traced& m) {
 }
 
 void take(field_reader& in, untrace& m) { in.number("id", m.id); }
+void take(field_reader& in, cancel& m) { in.number("id", m.id); }
 
 template <class Message>
 result<message> read(const frame& received, std::string_view name) {
@@ -439,6 +448,8 @@ result<message> decode(const frame& received) {
       return read<traced>(received, "traced");
     case kind::untrace:
       return read<untrace>(received, "untrace");
+    case kind::cancel:
+      return read<cancel>(received, "cancel");
   }
   return message{unknown_message{received.type}};
 }

@@ -19,6 +19,8 @@ namespace orrery::wire {
 /// Peers whose version differs by more than one are refused.
 inline constexpr std::uint64_t protocol_version = 1;
 
+inline constexpr std::uint64_t feature_cancel = 2;
+
 inline constexpr std::size_t method_bytes_max = 255;
 inline constexpr std::size_t reason_bytes_max = 4096;  ///< texts for people: refusals, exit reasons, errors
 inline constexpr std::size_t handoff_waiting_max = 10'000;
@@ -161,6 +163,11 @@ struct traced {
 struct untrace {
   correlation id = 0;
 };
+/// "Nobody waits for that call any more." Its reply follows in any case, with `cancelled` or what came before it. Only
+/// to a peer that has feature_cancel.
+struct cancel {
+  correlation id = 0;
+};
 /// A type that this version does not know: ignored.
 struct unknown_message {
   std::uint16_t type = 0;
@@ -168,7 +175,7 @@ struct unknown_message {
 
 using message = std::variant<hello, welcome, goodbye, heartbeat, heartbeat_ack, draining, draining_ack, call, cast,
                              control, reply, handoff, handoff_ack, handoff_done, signal, announce, publish, claim,
-                             unclaim, placed, traced, untrace, unknown_message>;
+                             unclaim, placed, traced, untrace, cancel, unknown_message>;
 
 /// The whole frame. REQUIRES: within the maxima above; not unknown_message.
 [[nodiscard]] bytes encode(const message& sent);

@@ -117,6 +117,7 @@ TEST(messages, the_others_survive_the_trip) {
   EXPECT_EQ(told.entries[1].document, json("[3]"));
   EXPECT_EQ(told.over, "limit");
   EXPECT_EQ(round_trip(untrace{9}).id, 9U);
+  EXPECT_EQ(round_trip(cancel{9}).id, 9U);
   (void)round_trip(welcome{});
   (void)round_trip(draining{});
   (void)round_trip(draining_ack{});

@@ -89,7 +89,7 @@ export class Client implements AsyncDisposable {
 
   /**
    * Asks a process and resolves with its reply. Rejects with an {@link OrreryError} whose `effect` says whether the process may have handled the
-   * message. Aborting the signal gives the call up: it may be executed all the same.
+   * message. Aborting the signal gives the call up: it is executed all the same where the process had begun it.
    */
   async call<T = any>(to: NameLike, method: string, argument?: Value, options: CallOptions = {}): Promise<T> {
     const { timeoutMs } = options;

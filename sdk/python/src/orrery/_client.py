@@ -80,7 +80,7 @@ class Client:
         """Asks a process and returns its reply. ``timeout`` is in seconds; the default is the class' own.
 
         Raises an :class:`OrreryError` whose ``effect`` says whether the process may have handled the message. Cancelling the task
-        gives the call up: it may be executed all the same.
+        gives the call up: it is executed all the same where the process had begun it.
         """
         fields = self._message(to, method, argument, trace)
         if timeout is not None and not 0 < timeout <= TIMEOUT_MAX:

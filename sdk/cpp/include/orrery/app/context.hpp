@@ -17,7 +17,8 @@ using nlohmann::json;
 struct call_options {
   std::chrono::milliseconds timeout{0};  ///< 1 ms to 1 h; 0: the class' call timeout
   std::string trace = {};                ///< W3C traceparent; what is none is not sent
-  /// Gives the call up. It ends with the reply after all, or with `cancelled`: it may be executed all the same.
+  /// Gives the call up. It ends with the reply after all, or with `cancelled`: `not_executed` where its process had not
+  /// begun it.
   std::stop_token stop = {};
 };
 

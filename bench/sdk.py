@@ -119,5 +119,5 @@ async def measure_sdk(rows, programs, progress):
     if shutil.which("node") is None:
         raise RuntimeError("node is not installed")
     with tempfile.TemporaryDirectory(prefix="orrery-bench-") as folder:
-        async with RealSidecar(str(programs / "orrery-sidecar"), pathlib.Path(folder) / "log", CLASSES) as sidecar:
+        async with RealSidecar(str(programs / "orrery-sidecar"), pathlib.Path(folder) / "log", classes=CLASSES) as sidecar:
             await asyncio.to_thread(measure, rows, Languages(programs, sidecar), progress)

@@ -69,6 +69,7 @@ bool requests::send(entry& what, std::uint64_t number) {
   if (limited) set_due(what, number, what.answer_until + (is_call ? clock::duration(grace) : clock::duration(0)));
   what.sent = true;
   ++sent_;
+  peak_ = std::max(peak_.load(), sent_);
   message = nullptr;
   return true;
 }
@@ -89,8 +90,9 @@ void requests::admit() {
 void requests::set_due(entry& what, std::uint64_t number, clock::time_point when) {
   if (what.due != clock::time_point{}) due_.erase({what.due, number});
   what.due = when;
-  const auto [place, added] = due_.emplace(when, number);
-  if (place == due_.begin()) changed_.notify_all();
+  due_.emplace(when, number);
+  // What was due earlier and is done leaves the timekeeper to wake for nothing: that is rarer than each call waking it.
+  if (when < looks_at_) changed_.notify_all();
 }
 
 requests::entry requests::take(entries::iterator which) {
@@ -199,6 +201,7 @@ std::pair<requests::entry, json> requests::overdue(std::uint64_t number) {
 void requests::keep_time() {
   std::unique_lock lock(mutex_);
   while (!stopping_) {
+    looks_at_ = due_.empty() ? clock::time_point::max() : due_.begin()->first;
     if (due_.empty()) {
       changed_.wait(lock);
     } else if (const auto next = *due_.begin(); next.first > clock::now()) {

@@ -1,6 +1,7 @@
 #pragma once
 // What was asked of the sidecar and has no answer yet: waiting for a connection or for its turn, or sent.
 #include "wire.hpp"
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -44,6 +45,8 @@ class requests {
   void answered(nlohmann::json& result);
   void opened(std::shared_ptr<wire> to, std::size_t room);
   void lost(const std::string& why);
+  /// How many were under way at once since the last time.
+  [[nodiscard]] std::size_t take_peak() noexcept { return peak_.exchange(0); }
   /// The connection, where there is one.
   [[nodiscard]] std::shared_ptr<wire> line() const;
   /// Ends what waits, and whatever begins from now on.
@@ -79,10 +82,12 @@ class requests {
   std::string trouble_;
   std::size_t room_ = 0;
   std::size_t sent_ = 0;
+  std::atomic<std::size_t> peak_ = 0;
   std::uint64_t last_ = 0;
   entries open_;
   std::deque<std::uint64_t> waiting_;
   std::set<std::pair<clock::time_point, std::uint64_t>> due_;
+  clock::time_point looks_at_ = clock::time_point::max();  ///< when the timekeeper wakes by itself
   bool stopping_ = false;
   std::thread timekeeper_;
 };

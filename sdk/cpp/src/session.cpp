@@ -2,6 +2,7 @@
 
 #include "values.hpp"
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <future>
 #include <iostream>
@@ -63,6 +64,7 @@ std::unique_ptr<error> failure_of(const json& result) {
 
 session::session(client_options chosen)
     : options_(std::move(chosen)),
+      spin_(options_.spin),
       requests_(options_.connect_timeout),
       pool_(std::max(1U, options_.workers), [this](std::uint64_t work, std::string_view name, std::string_view method,
                                                    json argument, const call_options& how) {
@@ -103,14 +105,23 @@ bool session::is_stopping() const {
 // ---- any thread ----
 
 json session::ask(request what, const std::stop_token& stop) {
-  std::promise<json> answered;
-  what.done = [&](std::uint64_t, json result) { answered.set_value(std::move(result)); };
+  struct answer {
+    json result;
+    std::atomic<bool> there = false;
+  };
+  // A promise would wake the caller twice.
+  const auto answered = std::make_shared<answer>();
+  what.done = [answered](std::uint64_t, json result) {
+    answered->result = std::move(result);
+    answered->there = true;
+    answered->there.notify_one();
+  };
   const auto number = requests_.begin(std::move(what));
-  json result;
   {
     const std::stop_callback give_up(stop, [&] { requests_.cancel(number); });
-    result = answered.get_future().get();
+    answered->there.wait(false);
   }
+  auto& result = answered->result;
   if (const auto why = failure_of(result)) throw error(*why);
   const auto ok = result.find("ok");
   return ok == result.end() ? json() : std::move(*ok);
@@ -234,7 +245,10 @@ void session::read(wire& from) {
   while (!is_stopping()) {
     std::optional<json> message;
     try {
-      message = from.receive(std::min<std::chrono::milliseconds>(look_again, keepalive / 4));
+      const auto spin = spin_.next();
+      message = from.receive(std::min<std::chrono::milliseconds>(look_again, keepalive / 4), spin);
+      if (spin > 0us) spin_.came_in_time(!from.slept());
+      if (message && (*message)["type"] == "result") spin_.answered(requests_.take_peak());
       if (message) take(from, *message);
     } catch (const protocol_error& odd) {
       from.send(wire::encode({{"type", "goodbye"}, {"code", "protocol"}, {"text", odd.what()}}));

@@ -1,5 +1,6 @@
 #pragma once
 // The connection of one client: dials again and again, and gives what comes to whom it is for.
+#include "adaptive_spin.hpp"
 #include "host_pool.hpp"
 #include "orrery/app/client.hpp"
 #include "requests.hpp"
@@ -84,6 +85,7 @@ class session {
   void unsubscribe(followed& what);
 
   client_options options_;
+  adaptive_spin spin_;  ///< of the connection's thread
   requests requests_;
   host_pool pool_;
   mutable std::mutex mutex_;

@@ -118,8 +118,10 @@ bool wire::send(const std::string& frame) {
   if (ended_) return false;
   const auto sent = unwritten_.empty() ? write(frame.data(), frame.size()) : 0;
   if (ended_ || sent == frame.size()) return sent > 0;
-  if (unwritten_.empty()) ::eventfd_write(wake_, 1);
+  const bool first = unwritten_.empty();
   unwritten_.append(frame, sent);
+  backlog_ = true;
+  if (first) ::eventfd_write(wake_, 1);
   return true;
 }
 
@@ -132,6 +134,7 @@ void wire::write_more() {
   {
     const std::lock_guard lock(writing_);
     unwritten_.erase(0, write(unwritten_.data(), unwritten_.size()));
+    backlog_ = !unwritten_.empty();
     if (!ended_ && unwritten_.size() > unwritten_bytes_max) return;
   }
   written_.notify_all();
@@ -159,9 +162,9 @@ std::optional<json> wire::take_frame() {
 
 void wire::wait_for_socket(int timeout_ms) {
   std::array<pollfd, 2> waiting{pollfd{fd_, POLLIN, 0}, pollfd{wake_, POLLIN, 0}};
-  {
+  if (backlog_) {
     const std::lock_guard lock(writing_);
-    if (!ended_ && !unwritten_.empty()) waiting[0].events |= POLLOUT;
+    if (!ended_) waiting[0].events |= POLLOUT;
   }
   ::poll(waiting.data(), waiting.size(), timeout_ms);
   eventfd_t count = 0;
@@ -169,19 +172,29 @@ void wire::wait_for_socket(int timeout_ms) {
   if ((waiting[0].revents & POLLOUT) != 0) write_more();
 }
 
-std::optional<json> wire::receive(std::chrono::milliseconds timeout) {
-  const auto deadline = std::chrono::steady_clock::now() + timeout;
+void wire::read_some() {
+  std::array<char, 65536> chunk;
+  const auto n = ::recv(fd_, chunk.data(), chunk.size(), MSG_DONTWAIT);
+  if (n < 0 && (errno == EINTR || errno == EAGAIN || errno == EWOULDBLOCK)) return;
+  if (n <= 0) throw std::runtime_error(n == 0 ? "the sidecar closed the connection" : std::strerror(errno));
+  buffer_.append(chunk.data(), static_cast<std::size_t>(n));
+}
+
+std::optional<json> wire::receive(std::chrono::milliseconds timeout, std::chrono::microseconds spin) {
+  using clock = std::chrono::steady_clock;
+  const auto begun = clock::now();
+  slept_ = false;
   while (true) {
     if (auto message = take_frame()) return message;
     if (taken_ > 0) buffer_.erase(0, std::exchange(taken_, 0));
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now()).count();
-    if (left <= 0) return {};
-    wait_for_socket(static_cast<int>(left));
-    std::array<char, 65536> chunk;
-    const auto n = ::recv(fd_, chunk.data(), chunk.size(), MSG_DONTWAIT);
-    if (n < 0 && (errno == EINTR || errno == EAGAIN || errno == EWOULDBLOCK)) continue;
-    if (n <= 0) throw std::runtime_error(n == 0 ? "the sidecar closed the connection" : std::strerror(errno));
-    buffer_.append(chunk.data(), static_cast<std::size_t>(n));
+    const auto waited = clock::now() - begun;
+    if (slept_ || waited >= spin) {
+      const auto left = std::chrono::ceil<std::chrono::milliseconds>(timeout - waited).count();
+      if (left <= 0) return {};
+      wait_for_socket(static_cast<int>(left));
+      slept_ = true;
+    }
+    read_some();
   }
 }
 

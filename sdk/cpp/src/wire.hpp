@@ -2,6 +2,7 @@
 // One socket to the sidecar: whole frames in and out. One thread receives; any may send.
 #include <nlohmann/json.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
@@ -34,8 +35,10 @@ class wire {
   /// Not for who receives. Waits while more than `unwritten_bytes_max` are unwritten.
   void wait_writable();
   /// The next frame; nothing after `timeout`. Throws std::runtime_error when the connection has ended, protocol_error
-  /// where a frame cannot be read.
-  std::optional<nlohmann::json> receive(std::chrono::milliseconds timeout);
+  /// where a frame cannot be read. Looks for it without sleeping for as long as `spin`.
+  std::optional<nlohmann::json> receive(std::chrono::milliseconds timeout, std::chrono::microseconds spin = {});
+  /// The last `receive` slept.
+  [[nodiscard]] bool slept() const noexcept { return slept_; }
   /// Wakes who receives, and ends the connection.
   void shut();
 
@@ -49,6 +52,7 @@ class wire {
   /// How much of it the socket took.
   std::size_t write(const char* data, std::size_t size);
   void wait_for_socket(int timeout_ms);
+  void read_some();
 
   int fd_ = -1;
   int wake_ = -1;
@@ -56,8 +60,10 @@ class wire {
   std::condition_variable written_;
   std::string unwritten_;
   bool ended_ = false;
+  std::atomic<bool> backlog_ = false;  ///< something is unwritten: who receives looks at no lock while nothing is
   std::string buffer_;
   std::size_t taken_ = 0;
+  bool slept_ = false;
 };
 
 }  // namespace orrery::app

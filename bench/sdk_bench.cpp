@@ -7,6 +7,7 @@
 #include <cstring>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <numeric>
 #include <string>
 #include <sys/socket.h>
 #include <thread>
@@ -123,7 +124,8 @@ void measure_echo(const report& to) {
 }
 
 /// One caller on a connection of its own; what each of its calls took, but for the first.
-std::vector<double> call_one_by_one(const sdk_target& target, std::size_t calls, bool kill_first) {
+std::vector<double> call_one_by_one(const sdk_target& target, std::size_t unmeasured, std::size_t calls,
+                                    bool kill_first) {
   const connection server{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
   server.connect(ipv4(target.host, target.port));
   const auto post = [&](const std::string& action, const std::string& body) {
@@ -134,7 +136,7 @@ std::vector<double> call_one_by_one(const sdk_target& target, std::size_t calls,
   const std::string kill = post("/kill", R"({"reason": "bench"})");
   std::vector<double> took;
   took.reserve(calls);
-  for (std::size_t i = 0; i < warm_up + calls; ++i) {
+  for (std::size_t i = 0; i < unmeasured + calls; ++i) {
     const auto start = stopwatch::now();
     if (kill_first && i > 0) {
       server.write(kill.data(), kill.size());
@@ -142,7 +144,7 @@ std::vector<double> call_one_by_one(const sdk_target& target, std::size_t calls,
     }
     server.write(call.data(), call.size());
     read_answer(server);
-    if (i >= warm_up) took.push_back(microseconds(stopwatch::now() - start));
+    if (i >= unmeasured) took.push_back(microseconds(stopwatch::now() - start));
   }
   return took;
 }
@@ -169,7 +171,7 @@ void measure_sdk(const report& to, const sdk_target& target, std::size_t callers
     threads.emplace_back([&, caller] {
       auto own = target;
       if (callers > 1) own.process += std::to_string(caller);
-      took[caller] = call_one_by_one(own, calls / callers, kill_first);
+      took[caller] = call_one_by_one(own, warm_up / callers + 1, calls / callers, kill_first);
     });
   }
   for (auto& each : threads)
@@ -177,7 +179,10 @@ void measure_sdk(const report& to, const sdk_target& target, std::size_t callers
   std::vector<double> all;
   for (const auto& each : took)
     all.insert(all.end(), each.begin(), each.end());
-  to.add({row_name, "us", summary(all),
+  const double together = std::accumulate(all.begin(), all.end(), 0.0);
+  auto figures = summary(all);
+  figures.emplace_back("per_second", static_cast<double>(callers * all.size()) * 1e6 / together);
+  to.add({row_name, "us", std::move(figures),
           std::string{kill_first ? "HTTP kill of " : "HTTP call of "} + target.process +
               (kill_first ? " and the next call's answer" : " " + target.method) + ", on one kept connection" +
               (callers > 1 ? " each" : "")});

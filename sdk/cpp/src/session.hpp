@@ -100,6 +100,8 @@ class session {
   std::thread reader_;
 };
 
+/// It did not take effect, and may at another time.
+[[nodiscard]] bool time_heals(const error& why);
 /// Why a result is none.
 [[nodiscard]] std::unique_ptr<error> failure_of(const json& result);
 

@@ -1,5 +1,4 @@
 /** How a request is made: a connection, a place among the requests under way, the deadline, and tries after it failed unharmed. */
-import { AsyncLocalStorage } from "node:async_hooks";
 import { Backoff, pause } from "./backoff.js";
 import type { Connection } from "./connection.js";
 import { type Effect, OrreryError } from "./errors.js";
@@ -7,6 +6,7 @@ import type { Frame } from "./frames.js";
 import { Gate } from "./gate.js";
 import type { Metrics } from "./hooks.js";
 import type { Link, Listener } from "./link.js";
+import { workAtHand } from "./trace.js";
 
 /** How long a request without a timeout waits for a connection. */
 export const PATIENCE_MS = 10_000;
@@ -30,9 +30,6 @@ export interface AskOptions {
   readonly signal?: AbortSignal | undefined;
   readonly retry?: Retry | undefined;
 }
-
-/** The work within which code runs; calls made there go on its behalf. */
-export const currentWork = new AsyncLocalStorage<{ readonly id: number; readonly connection: unknown }>();
 
 export class Asking implements Listener {
   private readonly gate = new Gate(REQUESTS_DEFAULT);
@@ -85,7 +82,8 @@ export class Asking implements Listener {
     signal?.throwIfAborted();
     if (!this.gate.tryEnter()) await this.gate.enter(leftOf(deadline), signal);
     try {
-      const connection = await this.ready(deadline, signal);
+      const { current } = this.link;
+      const connection = current?.isOpen && current.isWritable ? current : await this.ready(deadline, signal);
       const id = connection.nextId();
       const left = leftOf(deadline);
       const answer = connection.request(id, frameOf(operation, fields, connection, left), effectIfLost);
@@ -126,7 +124,7 @@ function frameOf(operation: string, fields: object, connection: Connection, left
   const frame: Frame = { type: operation, ...fields };
   if (operation !== "call") return frame;
   if (left !== undefined) frame["timeoutMs"] = Math.max(1, Math.round(left));
-  const work = currentWork.getStore();
+  const work = workAtHand();
   if (work?.connection === connection) frame["onBehalfOf"] = work.id;
   return frame;
 }

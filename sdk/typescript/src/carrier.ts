@@ -1,9 +1,11 @@
 /** What carries the frames of one connection: a stream of bytes, or a WebSocket (websocket.ts). */
 import { once } from "node:events";
-import { type Socket, connect } from "node:net";
+import { type NetConnectOpts, type Socket, connect } from "node:net";
 import { type Endpoint, endpointText } from "./endpoints.js";
 import { Splitter } from "./frames.js";
 import { WebSocketCarrier } from "./websocket.js";
+
+const READ_BYTES = 64 * 1024;
 
 /** Who hears of a carrier. What `body` throws is told to `broken`. */
 export interface Receiver {
@@ -33,30 +35,36 @@ export interface Carrier {
 /** Dials. Rejects with a system error, or an {@link OrreryError} where it is no place for this protocol. */
 export async function dial(endpoint: Endpoint, receiver: Receiver): Promise<Carrier> {
   if ("url" in endpoint) return WebSocketCarrier.open(endpoint.url, endpointText(endpoint), receiver);
-  const socket = connect({ ...endpoint, noDelay: true });
-  const carrier = new StreamCarrier(socket, receiver);
-  await once(socket, "connect");
+  const carrier = new StreamCarrier(endpoint, receiver);
+  await once(carrier.socket, "connect");
   return carrier;
 }
 
 class StreamCarrier implements Carrier {
+  readonly socket: Socket;
   private readonly splitter = new Splitter();
 
   constructor(
-    private readonly socket: Socket,
-    receiver: Receiver,
+    endpoint: NetConnectOpts,
+    private readonly receiver: Receiver,
   ) {
+    // Into one buffer again and again: a stream would allocate another 64 KiB for each read, however little comes.
+    const buffer = Buffer.allocUnsafeSlow(READ_BYTES);
+    this.socket = connect({ ...endpoint, noDelay: true, onread: { buffer, callback: (size) => this.read(buffer, size) } });
     let problem: Error | undefined;
-    socket.on("error", (error) => (problem = error));
-    socket.on("close", () => receiver.ended(problem));
-    socket.on("data", (data) => {
-      receiver.alive();
-      try {
-        for (const body of this.splitter.feed(data)) receiver.body(body);
-      } catch (broken) {
-        receiver.broken(broken);
-      }
-    });
+    this.socket.on("error", (error) => (problem = error));
+    this.socket.on("close", () => receiver.ended(problem));
+  }
+
+  private read(from: Buffer, size: number): boolean {
+    this.receiver.alive();
+    try {
+      // A copy: what is read of it, a state or bytes in an argument, is used after the next read.
+      for (const body of this.splitter.feed(Buffer.from(from.subarray(0, size)))) this.receiver.body(body);
+    } catch (broken) {
+      this.receiver.broken(broken);
+    }
+    return true;
   }
 
   get isOpen(): boolean {

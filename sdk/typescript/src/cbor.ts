@@ -22,83 +22,101 @@ export class Encoded {
 
 // ---- writing ----
 
-class Writer {
-  private bytes = Buffer.allocUnsafe(256);
-  private length = 0;
+const SCRATCH_BYTES = 4096;
 
-  taken(): Uint8Array {
-    return this.bytes.subarray(0, this.length);
+class Writer {
+  private bytes = Buffer.allocUnsafeSlow(SCRATCH_BYTES);
+  private length = 0;
+  /** Of the item at hand, for errors. */
+  private readonly path: (string | number)[] = [];
+
+  /** Encodes after so many bytes that are the caller's to fill. The result is a copy. */
+  whole(value: unknown, depth: number, before: number): Buffer {
+    this.length = before;
+    this.path.length = 0;
+    this.item(value, depth);
+    return Buffer.from(this.bytes.subarray(0, this.length));
   }
 
-  item(value: unknown, depth: number, path: string): void {
+  get isLarge(): boolean {
+    return this.bytes.length > 16 * SCRATCH_BYTES;
+  }
+
+  private item(value: unknown, depth: number): void {
     switch (typeof value) {
       case "string":
-        return this.text(value, path);
+        return this.text(value);
       case "number":
-        return this.number(value, path);
+        return this.number(value);
       case "boolean":
         return this.byte(value ? 0xf5 : 0xf4);
       case "bigint":
-        return this.bigint(value, path);
+        return this.bigint(value);
       case "object":
-        return this.object(value, depth, path);
+        return this.object(value, depth);
       case "undefined":
         return this.byte(0xf6);
       default:
-        throw notPlain(`a ${typeof value}`, path);
+        throw this.notPlain(`a ${typeof value}`);
     }
   }
 
-  private object(value: object | null, depth: number, path: string): void {
+  private object(value: object | null, depth: number): void {
     if (value === null) return this.byte(0xf6);
-    if (Array.isArray(value)) return this.array(value, depth, path);
+    if (Array.isArray(value)) return this.array(value, depth);
     if (value instanceof Uint8Array) return this.blob(value);
     if (value instanceof Encoded) return this.raw(value.bytes);
     const prototype: unknown = Object.getPrototypeOf(value);
-    if (prototype !== Object.prototype && prototype !== null) throw notPlain(value.constructor?.name ?? "an object", path);
-    this.map(value as Record<string, unknown>, depth, path);
+    if (prototype !== Object.prototype && prototype !== null) throw this.notPlain(value.constructor?.name ?? "an object");
+    this.map(value as Record<string, unknown>, depth);
   }
 
-  private array(value: readonly unknown[], depth: number, path: string): void {
-    if (depth === 0) throw new CborError(`nested too deeply at ${path || "the top"}`);
+  private array(value: readonly unknown[], depth: number): void {
+    if (depth === 0) throw new CborError(`nested too deeply at ${this.place()}`);
     this.head(0x80, value.length);
-    for (let index = 0; index < value.length; index++) this.item(value[index], depth - 1, `${path}[${index}]`);
+    for (let index = 0; index < value.length; index++) this.member(index, value[index], depth);
   }
 
-  private map(value: Record<string, unknown>, depth: number, path: string): void {
-    if (depth === 0) throw new CborError(`nested too deeply at ${path || "the top"}`);
+  private map(value: Record<string, unknown>, depth: number): void {
+    if (depth === 0) throw new CborError(`nested too deeply at ${this.place()}`);
     const keys = Object.keys(value).filter((key) => value[key] !== undefined);
     this.head(0xa0, keys.length);
     for (const key of keys) {
-      this.text(key, path);
-      this.item(value[key], depth - 1, `${path}.${key}`);
+      this.text(key);
+      this.member(key, value[key], depth);
     }
   }
 
-  private text(value: string, path: string): void {
-    if (!isWellFormed(value)) throw new CborError(`a text that is no valid Unicode at ${path || "the top"}`);
+  private member(key: string | number, value: unknown, depth: number): void {
+    this.path.push(key);
+    this.item(value, depth - 1);
+    this.path.pop();
+  }
+
+  private text(value: string): void {
+    if (!isWellFormed(value)) throw new CborError(`a text that is no valid Unicode at ${this.place()}`);
     const size = Buffer.byteLength(value);
     this.head(0x60, size);
     this.reserve(size);
     this.length += this.bytes.write(value, this.length, size, "utf8");
   }
 
-  private number(value: number, path: string): void {
+  private number(value: number): void {
     if (Number.isSafeInteger(value) && !Object.is(value, -0)) {
       if (value >= 0) this.head(0x00, value);
       else this.head(0x20, -1 - value);
       return;
     }
-    if (!Number.isFinite(value)) throw new CborError(`${value} has no form in plain data at ${path || "the top"}`);
+    if (!Number.isFinite(value)) throw new CborError(`${value} has no form in plain data at ${this.place()}`);
     this.reserve(9);
     this.bytes[this.length] = 0xfb;
     this.bytes.writeDoubleBE(value, this.length + 1);
     this.length += 9;
   }
 
-  private bigint(value: bigint, path: string): void {
+  private bigint(value: bigint): void {
     if (value < INT_MIN || value > INT_MAX) {
-      throw new CborError(`an integer of more than 64 bits at ${path || "the top"}; from -2^63 to 2^64 - 1 can be sent`);
+      throw new CborError(`an integer of more than 64 bits at ${this.place()}; from -2^63 to 2^64 - 1 can be sent`);
     }
     const number = value < 0n ? -1n - value : value;
     const major = value < 0n ? 0x20 : 0x00;
@@ -147,26 +165,40 @@ class Writer {
 
   private reserve(more: number): void {
     if (this.length + more <= this.bytes.length) return;
-    const larger = Buffer.allocUnsafe(Math.max(this.bytes.length * 2, this.length + more));
+    const larger = Buffer.allocUnsafeSlow(Math.max(this.bytes.length * 2, this.length + more));
     this.bytes.copy(larger, 0, 0, this.length);
     this.bytes = larger;
   }
-}
 
-function notPlain(what: string, path: string): CborError {
-  const accepted = "send null, booleans, numbers, bigints, strings, Uint8Arrays, arrays or plain objects";
-  return new CborError(`${what} is no plain data at ${path || "the top"}; ${accepted}`);
+  private notPlain(what: string): CborError {
+    const accepted = "send null, booleans, numbers, bigints, strings, Uint8Arrays, arrays or plain objects";
+    return new CborError(`${what} is no plain data at ${this.place()}; ${accepted}`);
+  }
+
+  private place(): string {
+    return this.path.map((key) => (typeof key === "number" ? `[${key}]` : `.${key}`)).join("") || "the top";
+  }
 }
 
 function isWellFormed(text: string): boolean {
   return !/\p{Surrogate}/u.test(text); // with the u flag, a pair is one character and no surrogate
 }
 
-/** Encodes one item. Throws {@link CborError}, which names the place, for what is not plain data. */
-export function encode(value: unknown, depthMax: number = DEPTH_MAX): Uint8Array {
-  const writer = new Writer();
-  writer.item(value, depthMax, "");
-  return writer.taken();
+/** Kept from one item to the next; undefined while it is at work, as a getter of what it writes may encode too. */
+let scratch: Writer | undefined = new Writer();
+
+/**
+ * Encodes one item, behind `before` bytes that are left for the caller. Throws {@link CborError}, which names the place, for what is not plain
+ * data.
+ */
+export function encode(value: unknown, depthMax: number = DEPTH_MAX, before = 0): Buffer {
+  const writer = scratch ?? new Writer();
+  scratch = undefined;
+  try {
+    return writer.whole(value, depthMax, before);
+  } finally {
+    scratch = writer.isLarge ? new Writer() : writer;
+  }
 }
 
 // ---- reading ----
@@ -178,7 +210,7 @@ class Reader {
   private readonly bytes: Buffer;
 
   constructor(bytes: Uint8Array) {
-    this.bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.bytes = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
   /** Reads an item; `seen` hears of each member of the outermost map where its value lies. */
@@ -193,7 +225,7 @@ class Reader {
       case 1:
         return typeof number === "bigint" || number >= Number.MAX_SAFE_INTEGER ? -1n - BigInt(number) : -1 - number;
       case 2:
-        return new Uint8Array(this.take(number)); // a copy: the frame it is from need not stay
+        return this.blob(number);
       case 3:
         return this.text(number);
       case 4:
@@ -203,6 +235,12 @@ class Reader {
       default:
         return this.tagged(depth);
     }
+  }
+
+  /** A copy: the frame it is from need not stay. */
+  private blob(size: number | bigint): Uint8Array {
+    const start = this.skip(size);
+    return new Uint8Array(this.bytes.subarray(start, this.at));
   }
 
   private array(count: number, depth: number): unknown[] {
@@ -234,13 +272,18 @@ class Reader {
   }
 
   private text(size: number | bigint): string {
-    const bytes = this.take(size);
-    if (bytes.length < 24 && bytes.every((byte) => byte < 0x80)) return bytes.toString("latin1");
+    const start = this.skip(size);
+    if (this.at - start < 24 && this.isAscii(start, this.at)) return this.bytes.toString("latin1", start, this.at);
     try {
-      return utf8.decode(bytes);
+      return utf8.decode(this.bytes.subarray(start, this.at));
     } catch {
       throw new CborError("a text is no valid UTF-8");
     }
+  }
+
+  private isAscii(start: number, end: number): boolean {
+    for (let at = start; at < end; at++) if ((this.bytes[at] as number) >= 0x80) return false;
+    return true;
   }
 
   private tagged(depth: number): unknown {
@@ -257,11 +300,11 @@ class Reader {
       case 0xf6:
         return null;
       case 0xf9:
-        return half(this.take(2).readUInt16BE(0));
+        return half(this.bytes.readUInt16BE(this.skip(2)));
       case 0xfa:
-        return this.take(4).readFloatBE(0);
+        return this.bytes.readFloatBE(this.skip(4));
       case 0xfb:
-        return this.take(8).readDoubleBE(0);
+        return this.bytes.readDoubleBE(this.skip(8));
       default:
         throw new CborError(`the simple value 0x${head.toString(16)} is no plain data`);
     }
@@ -274,11 +317,11 @@ class Reader {
       case 24:
         return this.next();
       case 25:
-        return this.take(2).readUInt16BE(0);
+        return this.bytes.readUInt16BE(this.skip(2));
       case 26:
-        return this.take(4).readUInt32BE(0);
+        return this.bytes.readUInt32BE(this.skip(4));
       case 27: {
-        const large = this.take(8).readBigUInt64BE(0);
+        const large = this.bytes.readBigUInt64BE(this.skip(8));
         return large <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(large) : large;
       }
       case 31:
@@ -300,11 +343,11 @@ class Reader {
     return byte;
   }
 
-  private take(size: number | bigint): Buffer {
+  /** Where the bytes begin. */
+  private skip(size: number | bigint): number {
     const start = this.at;
-    const end = start + this.count(size);
-    this.at = end;
-    return this.bytes.subarray(start, end);
+    this.at = start + this.count(size);
+    return start;
   }
 
   nothingLeft(): void {

@@ -10,10 +10,8 @@ export const FRAME_DEPTH_MAX = DEPTH_MAX + 8;
 export type Frame = Record<string, any> & { type: string };
 
 export function encodeFrame(frame: Frame): Buffer {
-  const body = encode(frame, FRAME_DEPTH_MAX);
-  const bytes = Buffer.allocUnsafe(4 + body.length);
-  bytes.writeUInt32BE(body.length, 0);
-  bytes.set(body, 4);
+  const bytes = encode(frame, FRAME_DEPTH_MAX, LENGTH_BYTES);
+  bytes.writeUInt32BE(bytes.length - LENGTH_BYTES, 0);
   return bytes;
 }
 

@@ -1,4 +1,5 @@
 /** Hosting: registers process classes with the sidecar, and does the work that it hands over. */
+import { LazyAbort } from "./abort.js";
 import { Backoff, pause } from "./backoff.js";
 import type { Client } from "./client.js";
 import type { Connection } from "./connection.js";
@@ -33,7 +34,7 @@ export type ClassState = "ready" | "undeclared" | "other";
 
 interface AtWork {
   readonly work: Work;
-  readonly abort: AbortController;
+  readonly abort: LazyAbort;
   /** Nobody is to hear of it: its connection has ended, or is about to. */
   abandoned: boolean;
 }
@@ -49,7 +50,7 @@ export class Host implements Listener, Runtime, AsyncDisposable {
   valueBytes = VALUE_BYTES_MAX;
   private readonly definitions: Map<string, Definition>;
   private readonly atWork = new Set<AtWork>();
-  private justEnded: { at: number; work: Work }[] = []; // those that blocked the event loop have ended when it goes on
+  private readonly justEnded: { at: number; work: Work }[] = []; // those that blocked the event loop have ended when it goes on
   private readonly lag: LagWatch;
   private connection: Connection | undefined;
   private draining = false;
@@ -216,21 +217,21 @@ export class Host implements Listener, Runtime, AsyncDisposable {
   // ---- work ----
 
   private start(connection: Connection, frame: Frame, state: Uint8Array | undefined): void {
-    const abort = new AbortController();
-    const one: AtWork = { work: workOf(frame, state, abort.signal, connection), abort, abandoned: false };
+    const abort = new LazyAbort();
+    const one: AtWork = { work: workOf(frame, state, abort, connection), abort, abandoned: false };
     this.atWork.add(one);
     void this.do(one);
   }
 
   private async do(one: AtWork): Promise<void> {
-    const { work } = one;
+    const { work, abort } = one;
     const started = performance.now();
     const definition = this.definitions.get(work.className);
     const done = definition ? await handle(definition, work, this) : crash(`this app does not host class '${work.className}'`);
     this.atWork.delete(one);
-    this.justEnded = [...this.justEnded.slice(-4), { at: performance.now(), work }];
-    if (!one.abandoned) this.sendDone(work, work.signal.aborted ? { fields: {}, outcome: "cancelled" } : done);
-    const outcome = work.signal.aborted ? "cancelled" : done.outcome;
+    if (this.justEnded.push({ at: performance.now(), work }) > 5) this.justEnded.shift();
+    if (!one.abandoned) this.sendDone(work, abort.aborted ? { fields: {}, outcome: "cancelled" } : done);
+    const outcome = abort.aborted ? "cancelled" : done.outcome;
     this.metrics.handled(work.className, work.callback, work.method, outcome, performance.now() - started);
   }
 

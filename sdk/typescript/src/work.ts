@@ -1,5 +1,5 @@
 /** Handles one piece of work: from the sidecar's `work` to the app's `done`. The same for live hosts and for the test kit. */
-import { currentWork } from "./asking.js";
+import type { LazyAbort } from "./abort.js";
 import { decode, encode } from "./cbor.js";
 import { Context, type Runtime } from "./context.js";
 import type { Callback, Definition } from "./definition.js";
@@ -7,7 +7,7 @@ import { OrreryError, Refused } from "./errors.js";
 import type { Frame } from "./frames.js";
 import * as patches from "./patch.js";
 import type { Process } from "./process.js";
-import { traceparent } from "./trace.js";
+import { within } from "./trace.js";
 import { encodeValue } from "./values.js";
 
 /** States smaller than this are sent whole: a patch would not pay for its making. */
@@ -35,9 +35,8 @@ export interface Work {
   readonly connection: unknown;
 }
 
-export function workOf(frame: Frame, stateBytes: Uint8Array | undefined, signal: AbortSignal, connection: unknown): Work {
+export function workOf(frame: Frame, stateBytes: Uint8Array | undefined, abort: LazyAbort, connection: unknown): Work {
   const callback = frame["callback"] as Callback;
-  const argument = { init: frame["key"], code_change: frame["fromVersion"], terminate: frame["reason"] } as Record<string, unknown>;
   return {
     id: frame["work"],
     className: frame["class"],
@@ -45,14 +44,29 @@ export function workOf(frame: Frame, stateBytes: Uint8Array | undefined, signal:
     pid: frame["pid"] ?? "",
     callback,
     method: frame["method"] ?? "",
-    argument: callback in argument ? argument[callback] : (frame["argument"] ?? null),
+    argument: argumentOf(frame, callback),
     state: frame["state"] ?? null,
     stateBytes,
     caller: frame["caller"],
     trace: frame["trace"],
-    signal,
+    get signal() {
+      return abort.signal;
+    },
     connection,
   };
+}
+
+function argumentOf(frame: Frame, callback: Callback): unknown {
+  switch (callback) {
+    case "init":
+      return frame["key"];
+    case "code_change":
+      return frame["fromVersion"];
+    case "terminate":
+      return frame["reason"];
+    default:
+      return frame["argument"] ?? null;
+  }
 }
 
 /** Fields of a `done` frame, and in a word what became of the work. */
@@ -73,8 +87,7 @@ export async function handle(definition: Definition, work: Work, runtime: Runtim
   try {
     const process = new definition.owner(context);
     process.state = work.state;
-    const run = () => handler.call(process, work.argument);
-    const reply = await currentWork.run(work, () => traceparent.run(work.trace, run));
+    const reply = await within(work, () => handler.call(process, work.argument));
     warnOfLostFields(process, definition, work, runtime);
     return { fields: doneFields(process, context, reply), outcome: "ok" };
   } catch (problem) {

@@ -1,4 +1,5 @@
 /** The mailboxes, states and timers of processes under test: what a sidecar does, on a fake clock. */
+import { LazyAbort } from "../abort.js";
 import { decode, encode } from "../cbor.js";
 import type { Runtime } from "../context.js";
 import { type Definition, definitionsOf } from "../definition.js";
@@ -145,10 +146,10 @@ export class Engine implements Runtime {
   }
 
   private async work(life: Life, definition: Definition, message: Message): Promise<void> {
-    const abort = new AbortController();
+    const abort = new LazyAbort();
     life.handling = { message, abort };
     const caller = message.answer ? ++life.callers : undefined;
-    const done = await handle(definition, this.workFor(life, message, abort.signal, caller), this);
+    const done = await handle(definition, this.workFor(life, message, abort, caller), this);
     life.handling = undefined;
     if (this.isAlive(life)) {
       await this.take(life, definition, message, fieldsOf(done));
@@ -157,14 +158,14 @@ export class Engine implements Runtime {
     this.changed();
   }
 
-  private workFor(life: Life, message: Message, signal: AbortSignal, caller?: number, reason?: object): Work {
+  private workFor(life: Life, message: Message, abort: LazyAbort, caller?: number, reason?: object): Work {
     const { callback, method, argument, trace } = message;
     const state = callback === "init" ? {} : { state: decode(life.state) };
     const frame = {
       type: "work", work: life.number, class: life.name.className, key: life.name.key, pid: `test.${life.number}`,
       callback, method, argument, caller, trace, fromVersion: life.stateVersion, reason, ...state,
     };
-    return workOf(frame, callback === "init" ? undefined : life.state, signal, life);
+    return workOf(frame, callback === "init" ? undefined : life.state, abort, life);
   }
 
   // ---- what follows from a message ----
@@ -236,7 +237,7 @@ export class Engine implements Runtime {
     if (!definition.has("terminate") || !life.begun) return;
     this.farewells++;
     const message: Message = { callback: "terminate", method: "", argument: undefined };
-    const done = await handle(definition, this.workFor(life, message, new AbortController().signal, undefined, { kind, text }), this);
+    const done = await handle(definition, this.workFor(life, message, new LazyAbort(), undefined, { kind, text }), this);
     this.farewells--;
     for (const effect of fieldsOf(done)["effects"] ?? []) this.carryOut(life, effect);
     this.changed();

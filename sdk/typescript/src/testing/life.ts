@@ -1,4 +1,5 @@
 /** What the test kit keeps of a process, as a sidecar would. */
+import type { LazyAbort } from "../abort.js";
 import { encode } from "../cbor.js";
 import type { Callback } from "../definition.js";
 import type { Name } from "../names.js";
@@ -21,7 +22,7 @@ export class Life {
   stateVersion = 0;
   mailbox: Message[] = [];
   next: Message | undefined;
-  handling: { message: Message; abort: AbortController } | undefined;
+  handling: { message: Message; abort: LazyAbort } | undefined;
   /** Calls to others that its handler waits for. */
   waitsInside = 0;
   readonly timers = new Map<string, Alarm>();

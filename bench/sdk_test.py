@@ -1,0 +1,23 @@
+#!/usr/bin/env python3
+"""That ./dev bench sdk runs: every language, every transport, with few calls. What it measures so is no measurement."""
+import asyncio
+import pathlib
+import shutil
+import sys
+
+import rows
+import sdk
+
+PROGRAMS = pathlib.Path(sys.argv[1])
+
+if shutil.which("node") is None:
+    print("skipped: node is not installed")
+    sys.exit(77)
+sdk.CALLS = {1: 100, 64: 128}
+table = rows.Rows()
+asyncio.run(sdk.measure_sdk(table, PROGRAMS, lambda text: print(text, flush=True)))
+names = {row["name"] for row in table.all}
+wanted = {f"sdk/{language}_{transport}_{callers}" for language in sdk.TITLES for transport in sdk.TRANSPORTS for callers in sdk.CALLS}
+wanted |= {f"sdk/hosted_{language}_from_cpp_1" for language in sdk.TITLES} | {"sdk/added_python", "sdk/added_node"}
+assert wanted <= names, f"nothing was measured for {sorted(wanted - names)}"
+assert all(row["values"]["p50"] > 0 for row in table.all), "a time of nothing"

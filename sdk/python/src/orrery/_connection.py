@@ -22,6 +22,8 @@ HELLO_SECONDS = 5.0
 WRITE_BYTES_MAX = 4 * 1024 * 1024
 """With more than this unwritten, new requests wait, and casts that ask for no answer are refused."""
 
+READ_BYTES = 64 * 1024
+
 FrameHandler = Callable[["Connection", _frames.Frame, bytes], None]
 
 
@@ -46,7 +48,7 @@ class Welcome:
                    limits.get("valueBytes", VALUE_BYTES_MAX), limits.get("requests", 1024))
 
 
-class Connection(asyncio.Protocol):
+class Connection(asyncio.BufferedProtocol):
     """Carries frames and keeps the requests that wait for their results. Used on its event loop's thread only.
 
     ``on_frame`` gets what is neither a result nor housekeeping: events, work, and what concerns them.
@@ -60,6 +62,7 @@ class Connection(asyncio.Protocol):
         self._welcomed: "asyncio.Future[Welcome]" = self._loop.create_future()
         self._on_frame = on_frame
         self._splitter = _frames.Splitter()
+        self._buffer = memoryview(bytearray(READ_BYTES))
         self._requests = Requests(self._loop)
         self._last_id = 0
         self._transport: Optional[asyncio.Transport] = None
@@ -148,7 +151,7 @@ class Connection(asyncio.Protocol):
         if self._requests.drop(number):
             self.tell({"type": "cancel", "id": number})
 
-    # ---- asyncio.Protocol ----
+    # ---- asyncio.BufferedProtocol: a Protocol would be given 256 KiB that are allocated for each read ----
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -161,10 +164,13 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         self._writable.set()
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
         self._heard = self._loop.time()
         try:
-            for body in self._splitter.feed(data):
+            for body in self._splitter.feed(bytes(self._buffer[:nbytes])):
                 self._received(*_frames.decode(body))
         except ProtocolError as problem:
             log.error("what came from the sidecar cannot be read: %s", problem.text)

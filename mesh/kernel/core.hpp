@@ -192,6 +192,8 @@ class core {
   /// Of the payloads that wait, in all mailboxes.
   [[nodiscard]] std::size_t queued_bytes() const noexcept { return queued_bytes_; }
   [[nodiscard]] std::optional<process_state> inspect(handle who) const;
+  /// The call is still to be answered.
+  [[nodiscard]] bool waited_for(const caller& asked) const;
   /// At most `max` links and monitors, the latest first; looks at no more than ties_looked_at_max relations, of which
   /// calls that wait are some.
   [[nodiscard]] ties ties_of(handle who, std::size_t max) const;
@@ -303,7 +305,6 @@ class core {
   /// Puts the request of a call relation into the mailbox of a process of ours.
   void post_call(time_point now, std::uint32_t relation_slot, std::uint32_t receiver, atom word, value payload);
   void answer(time_point now, const caller& to, result<value> with);
-  [[nodiscard]] bool waited_for(const caller& asked) const;
   /// Ends the relation of a call from outside without an answer.
   [[nodiscard]] withdrawn withdraw_call(std::uint32_t relation_slot);
   void mark_taken(reference call);

@@ -28,7 +28,7 @@ inline constexpr std::uint32_t app_concurrency_max = 1024;    ///< of one regist
 inline constexpr std::size_t app_deeds_max = 1000;            ///< effects of one answer
 inline constexpr std::size_t app_timers_max = 1000;           ///< of one process
 inline constexpr std::size_t app_kept_callers_max = 1000;     ///< of one process, to be answered later
-/// State and arguments that one connection has in its hands for one class; one piece of work is always allowed.
+/// State and arguments that one connection has in its hands, for all its classes; one piece of work is always allowed.
 inline constexpr std::size_t app_bytes_max = 16U << 20U;
 inline constexpr std::size_t app_farewells_max = 1000;  ///< `terminate` callbacks that wait for room, per class
 

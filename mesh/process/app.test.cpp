@@ -268,20 +268,6 @@ TEST(app_timers, that_are_cancelled_do_not_fire_even_where_they_have_and_wait) {
   EXPECT_TRUE(w.works().empty());
 }
 
-TEST(app_timers, are_bounded_and_going_over_the_bound_ends_the_process) {
-  app_world w;
-  w.come(app_world::offer(1, 1, {app_callback::info}));
-  w.cast("cart/a", "note");
-  app_answer answer;
-  for (std::size_t i = 0; i <= app_timers_max; ++i)
-    answer.deeds.emplace_back(app_timer{"t" + std::to_string(i), 1s, {}});
-  w.answer(w.work(), std::move(answer));
-  const auto refused = w.take<app_refused>();
-  ASSERT_EQ(refused.size(), 1U);
-  EXPECT_EQ(refused[0].why.code, errc::limit_exceeded);
-  EXPECT_EQ(w.kinds_of("cart/a").back(), kind::restarted);
-}
-
 // ---- failures ----
 
 TEST(app_failures, a_handler_that_throws_ends_its_process_alone) {

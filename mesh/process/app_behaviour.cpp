@@ -9,6 +9,8 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <set>
+#include <string_view>
 #include <tuple>
 
 namespace orrery::process {
@@ -261,16 +263,32 @@ result<std::optional<value>> app_behaviour::state_after(const app_answer& answer
   return std::optional{std::move(next)};
 }
 
+/// One that is set anew is not one more.
+std::size_t app_behaviour::timers_after(const app_answer& answer) const {
+  const auto is_timer = [](const app_deed& each) { return std::holds_alternative<app_timer>(each); };
+  if (std::none_of(answer.deeds.begin(), answer.deeds.end(), is_timer)) return 0;
+  std::set<std::string_view> names;
+  if (more_) {
+    for (const auto& [name, each] : more_->timers)
+      names.insert(name);
+  }
+  for (const auto& each : answer.deeds) {
+    if (const auto* set = std::get_if<app_timer>(&each)) names.insert(set->name);
+    if (const auto* gone = std::get_if<app_cancel_timer>(&each)) names.erase(gone->name);
+  }
+  return names.size();
+}
+
 result<void> app_behaviour::check(const scope& where, const app_answer& answer) const {
-  const auto timers = std::count_if(answer.deeds.begin(), answer.deeds.end(),
-                                    [](const app_deed& each) { return std::holds_alternative<app_timer>(each); });
-  const auto set = where.self.of().load_of(where.self.self()).timers;
-  if (set + static_cast<std::size_t>(timers) > app_timers_max) {
-    return fail(errc::limit_exceeded, "it has " + std::to_string(set) + " timers and sets " + std::to_string(timers) +
-                                          "; " + std::to_string(app_timers_max) + " are allowed");
+  if (const auto timers = timers_after(answer); timers > app_timers_max) {
+    return fail(errc::limit_exceeded, "it would have " + std::to_string(timers) + " timers; " +
+                                          std::to_string(app_timers_max) + " are allowed");
   }
   if (answer.later && more_ && more_->kept.size() >= app_kept_callers_max) {
-    return fail(errc::limit_exceeded, std::to_string(app_kept_callers_max) + " callers wait for a later answer");
+    // Those whose deadline has passed are forgotten only now: most are answered, and never looked at again.
+    std::erase_if(more_->kept, [&](const auto& each) { return !where.self.of().waited_for(each.second); });
+    if (more_->kept.size() >= app_kept_callers_max)
+      return fail(errc::limit_exceeded, std::to_string(app_kept_callers_max) + " callers wait for a later answer");
   }
   return {};
 }

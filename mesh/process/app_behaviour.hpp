@@ -58,6 +58,7 @@ class app_behaviour final : public behaviour {
   [[nodiscard]] value pack(bool begun, const value& state) const;
   [[nodiscard]] outcome fired(const scope& where, const value& payload);
   [[nodiscard]] result<std::optional<value>> state_after(const app_answer& answer) const;
+  [[nodiscard]] std::size_t timers_after(const app_answer& answer) const;
   [[nodiscard]] result<void> check(const scope& where, const app_answer& answer) const;
   void carry_out(const scope& where, app_deed& deed);
   void set_timer(const scope& where, app_timer& wanted);

@@ -83,7 +83,11 @@ app_pool::member* app_pool::pick(std::size_t bytes) {
   member* best = nullptr;
   for (auto& [id, each] : members_) {
     if (each.draining || each.offer.state_version != newest_ || each.at_work >= each.offer.concurrency) continue;
-    if (each.at_work > 0 && each.bytes + bytes > app_bytes_max) continue;
+    const auto held = desk_.bytes_.find(id);
+    if (held != desk_.bytes_.end() && held->second + bytes > app_bytes_max) {
+      desk_.starved_ = true;
+      continue;
+    }
     if (best == nullptr || each.at_work < best->at_work) best = &each;
   }
   return best;
@@ -108,7 +112,7 @@ work_id app_pool::begin(time_point now, kernel::handle who, app_work what) {
   const work_id id{++desk_.last_work_};
   const auto deadline = after(now, settings_.handler_timeout);
   ++to->at_work;
-  to->bytes += bytes;
+  desk_.bytes_[to->offer.app] += bytes;
   desk_.works_.emplace(id, app_desk::work{this, to->offer.app, who, what.what, what.method, bytes, deadline});
   desk_.deadlines_.emplace(deadline, id);
   ++desk_.counted_.handed_out;
@@ -236,9 +240,9 @@ std::optional<app_desk::work> app_desk::finish(app_id app, work_id id) {
   auto done = std::move(found->second);
   works_.erase(found);
   deadlines_.erase({done.deadline, id});
+  if (const auto held = bytes_.find(app); (held->second -= done.bytes) == 0) bytes_.erase(held);
   if (const auto at = done.pool->members_.find(app); at != done.pool->members_.end()) {
     --at->second.at_work;
-    at->second.bytes -= done.bytes;
     if (at->second.draining) settle_drains(app);
   }
   return done;
@@ -260,6 +264,7 @@ std::vector<app_desk::taken> app_desk::take_all(app_id app) {
 
 void app_desk::remove(time_point now, app_id app) {
   drains_.erase(app);
+  bytes_.erase(app);
   for (auto& [name, each] : pools_) {
     registrations_ -= each->members_.erase(app);
     each->look_again(now);

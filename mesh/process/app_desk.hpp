@@ -12,6 +12,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -82,7 +83,6 @@ class app_pool {
   struct member {
     app_offer offer;
     std::uint32_t at_work = 0;
-    std::size_t bytes = 0;
     bool draining = false;
   };
 
@@ -154,6 +154,9 @@ class app_desk {
   /// Of classes whose app has been away for too long since the last time that this was asked.
   [[nodiscard]] std::vector<app_pool*> newly_refused(time_point now);
 
+  /// Since the last time some process found no room as its app has so many bytes in hand, for whichever class.
+  [[nodiscard]] bool take_starved() noexcept { return std::exchange(starved_, false); }
+
   void class_changed(const class_name& klass, app_class_state state, std::uint64_t version);
   /// Forgets what nothing refers to.
   void prune();
@@ -172,6 +175,8 @@ class app_desk {
 
   std::map<class_name, std::unique_ptr<app_pool>> pools_;
   std::map<work_id, work> works_;
+  std::unordered_map<app_id, std::size_t> bytes_;  ///< of the works that each has in hand
+  bool starved_ = false;
   std::set<std::pair<time_point, work_id>> deadlines_;               ///< of those that somebody waits for
   std::map<app_id, std::vector<std::optional<class_name>>> drains_;  ///< still to be told
   std::size_t registrations_ = 0;

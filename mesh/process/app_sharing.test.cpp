@@ -142,6 +142,34 @@ TEST(room, is_also_what_a_connection_may_hold_of_states_and_arguments) {
   EXPECT_EQ(w.work().name, named("cart/16"));
 }
 
+TEST(room, in_bytes_is_one_for_all_classes_of_a_connection) {
+  app_world w;
+  ASSERT_TRUE(w.rt.define(cart_class("box")));
+  w.come(app_world::offer(1, 1, {}, 1024));
+  auto boxes = app_world::offer(1, 1, {}, 1024);
+  boxes.klass = class_name{"box"};
+  w.come(boxes);
+  const auto large = cbor::text_value(std::string(1000'000, 'x'));
+  for (int i = 0; i < 10; ++i) {
+    (void)w.rt.cast(w.now, named("cart/" + std::to_string(i)), "note", large, w.out);
+    (void)w.rt.cast(w.now, named("box/" + std::to_string(i)), "note", large, w.out);
+  }
+  w.run();
+  auto first = w.works();
+  EXPECT_EQ(first.size(), app_bytes_max / 1000'000);
+  std::size_t all = first.size();
+  while (!first.empty()) {  // whichever class has waited, it goes on when there is room
+    w.answer(first.back());
+    first.pop_back();
+    for (auto& each : w.works()) {
+      ++all;
+      first.push_back(std::move(each));
+    }
+    EXPECT_LE(first.size(), app_bytes_max / 1000'000);
+  }
+  EXPECT_EQ(all, 20U);
+}
+
 TEST(room, a_process_that_ends_while_it_waits_is_passed_over) {
   app_world w;
   w.come(app_world::offer(1, 1, {}, 1));

@@ -100,7 +100,7 @@ void runtime::impl::take(app_done& said) {
       if (!busy && to_tell.erase(name) > 0) out().emplace_back(movable{name_of(names[name])});
     }
   }
-  hand_out(pool);
+  apps.take_starved() ? hand_out_all() : hand_out(pool);
 }
 
 void runtime::impl::take(app_gone& said) {

@@ -23,7 +23,7 @@ class mixed : public testing::supervised {
   }
   void start_with_two_others(strategy kind) {
     start(with_others(kind));
-    for (const std::uint64_t tag : {8, 9})
+    for (const std::uint64_t tag : {8U, 9U})
       ASSERT_TRUE(start_tag(tag));
     heard.clear();
   }

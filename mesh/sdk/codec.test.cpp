@@ -192,6 +192,8 @@ TEST(decoding, takes_an_error_to_have_had_no_effect_where_nothing_changed) {
   const json no{{"code", "conflict"}, {"text", "sold out"}};
   EXPECT_EQ(answer_of({{"error", no}})->refusal->effect, took_effect::not_executed);
   EXPECT_EQ(answer_of({{"error", no}, {"state", 1}})->refusal->effect, took_effect::executed);
+  EXPECT_EQ(answer_of({{"error", no}, {"next", nullptr}})->refusal->effect, took_effect::executed);
+  EXPECT_EQ(answer_of({{"error", no}, {"stop", {{"kind", "normal"}}}})->refusal->effect, took_effect::executed);
   EXPECT_EQ(answer_of({{"error", json::object()}})->refusal->code, errc::handler_failed);
   auto said = no;
   said["effect"] = "unknown";

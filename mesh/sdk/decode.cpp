@@ -231,10 +231,10 @@ result<process::app_answer> read_answer(fields& in) {
   out.patch = in.item("patch");
   out.deeds = read_deeds(in);
   out.reply = in.item("reply");
-  out.refusal = read_error(in, "error", out.state || out.patch || !out.deeds.empty());
   out.next = in.item("next");
   if (!out.next && in.holds_null("next")) out.next = value{};
   out.stop = read_stop(in);
+  out.refusal = read_error(in, "error", out.state || out.patch || !out.deeds.empty() || out.next || out.stop);
   if (out.state && out.patch) in.refuse("patch", "and 'state' exclude each other");
   if (out.later && (out.reply || out.refusal)) in.refuse("later", "excludes 'reply' and 'error'");
   if (out.reply && out.refusal) in.refuse("error", "and 'reply' exclude each other");

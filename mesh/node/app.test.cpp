@@ -141,6 +141,19 @@ TEST_F(hosting, a_process_in_the_middle_of_a_message_is_held_and_goes_as_soon_as
   EXPECT_THAT(sent<wire::handoff_done>().back().held, IsEmpty());
 }
 
+TEST_F(hosting, a_call_that_ends_before_an_app_comes_says_that_none_is_there) {
+  form({"a"});
+  const auto ours = owned_by("b", {"a", "b"});
+  const auto id = request_id{900};
+  step(client_request{id, call_op{ours, "get", value{}, milliseconds{500}}});
+  pass(seconds{1});
+  ASSERT_EQ(all<respond>().size(), 1U);
+  const auto why = all<respond>()[0].answer.error();
+  EXPECT_EQ(why.code, errc::deadline_exceeded);
+  EXPECT_EQ(why.context, to_string(ours) + " did not get to 'get' before its deadline; no app that hosts class '" +
+                             ours.klass.value + "' is connected to node b");
+}
+
 TEST_F(hosting, a_drain_waits_for_work_in_hand_and_then_hands_over) {
   form({"a"});
   app_comes();

@@ -196,6 +196,11 @@ void core::impl::complete_here(reply_token token, result<value> outcome) {
   const pending* entry = outcome ? nullptr : pending_.find(token);
   const auto* spec = entry == nullptr ? nullptr : runtime_.find_class(entry->name.klass);
   if (spec != nullptr && std::holds_alternative<process::app_hosted>(spec->behaviour)) {
+    auto& why = outcome.error();
+    const bool in_vain = why.code == errc::deadline_exceeded && why.effect == took_effect::not_executed;
+    if (in_vain && !runtime_.has_app(spec->name))
+      why.context +=
+          "; no app that hosts class '" + spec->name.value + "' is connected to node " + settings_.self.name.value;
     const auto info = runtime_.find(entry->name);
     if (!info || info->state != process::process_state::restarting) return complete(token, std::move(outcome), true);
   }

@@ -77,6 +77,8 @@ std::optional<error> app_pool::refusal(time_point now) const {
                                       in_words(settings_.wait_for_app) + "; retry later"};
 }
 
+std::string app_pool::time_allowed() const { return in_words(settings_.handler_timeout) + " (handlerTimeout)"; }
+
 // ---- work ----
 
 app_pool::member* app_pool::pick(std::size_t bytes) {
@@ -280,7 +282,7 @@ std::vector<app_desk::taken> app_desk::take_overdue(time_point now) {
     all.push_back({id, late});
     late.who = kernel::nobody;
     ++counted_.overdue;
-    outbox.emplace_back(app_cancel{late.app, id, "not done after " + in_words(late.pool->settings_.handler_timeout)});
+    outbox.emplace_back(app_cancel{late.app, id, "not done after " + late.pool->time_allowed()});
   }
   return all;
 }

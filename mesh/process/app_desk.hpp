@@ -48,6 +48,8 @@ class app_pool {
   [[nodiscard]] std::uint32_t state_version() const;
   /// Why new messages are not taken: no app has been there for too long.
   [[nodiscard]] std::optional<error> refusal(time_point now) const;
+  /// For people: "30 s (handlerTimeout)".
+  [[nodiscard]] std::string time_allowed() const;
 
   // ---- work, for the processes of the class ----
   /// Is there room for so much, and is it this process' turn?

@@ -24,6 +24,11 @@ void runtime::from_app(time_point now, app_event said, effects& out) {
   std::visit([&](auto& each) { impl_->take(each); }, said);
 }
 
+bool runtime::has_app(const class_name& klass) const {
+  const auto* pool = impl_->apps.find(klass);
+  return pool != nullptr && pool->anyone_there();
+}
+
 runtime::app_load runtime::apps() const noexcept { return {impl_->apps.registrations(), impl_->apps.at_work()}; }
 
 // ---- classes ----
@@ -163,7 +168,10 @@ void runtime::impl::hand_out_all() {
 void runtime::impl::watch_apps() {
   for (const auto& [id, late] : apps.take_overdue(now)) {
     if (late.who == kernel::nobody) continue;
-    app_failed(late, {exit_reason::kind::limit, "its app was not done with it in time"}, false);
+    const auto what = late.method.empty() ? "it" : "'" + late.method + "'";
+    app_failed(late,
+               {exit_reason::kind::limit, "its app was not done with " + what + " after " + late.pool->time_allowed()},
+               false);
   }
   for (auto* pool : apps.newly_refused(now)) {
     const auto why = pool->refusal(now);

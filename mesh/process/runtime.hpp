@@ -293,6 +293,8 @@ class runtime {
     std::size_t at_work = 0;  ///< callbacks that apps have in hand
   };
   [[nodiscard]] app_load apps() const noexcept;
+  /// An app that hosts the class is connected.
+  [[nodiscard]] bool has_app(const class_name& klass) const;
 
   /// Orderly stop: terminate runs, the reason is `normal`, not restarted. False if there is no such process.
   bool stop(time_point now, const process_name& name, effects& out);

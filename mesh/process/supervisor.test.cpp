@@ -46,7 +46,7 @@ TEST_F(strategies, simple_one_for_one_starts_children_of_one_kind_as_they_are_as
   spec.children.push_back(child(0));
   start(spec);
   EXPECT_TRUE(children.started.empty());
-  for (std::uint64_t tag : {7, 8})
+  for (std::uint64_t tag : {7U, 8U})
     ASSERT_TRUE(ask([&](supervisor& of, kernel::context& self) { return of.start_child(self, tag); }));
   crash(7);
   EXPECT_EQ(heard, (log{"7 started", "8 started", "7 ended error: boom", "7 restarted"}));
@@ -294,7 +294,7 @@ TEST_F(stopping, of_a_simple_one_for_one_tells_all_at_once) {
   spec.children[0].process.trap_exits = true;
   children.lingers = {1, 2, 3};
   start_below(spec);
-  for (std::uint64_t tag : {1, 2, 3})
+  for (std::uint64_t tag : {1U, 2U, 3U})
     ASSERT_TRUE(ask([&](supervisor& of, kernel::context& self) { return of.start_child(self, tag); }));
   shut_down_by_parent();
   w.pass(5s);

@@ -199,7 +199,8 @@ void session::take(request& said, outputs& out) {
     if (work != works_.end() && call != nullptr && work->second == call->name) {
       return finish(*said.id,
                     fail(errc::invalid_argument,
-                         "calling_self: " + to_string(call->name) + " would wait for itself; use a cast, or `next`"),
+                         "calling_self: " + to_string(call->name) +
+                             " would wait for itself; use a cast, or continue when this message has been handled"),
                     out);
     }
   }

@@ -134,15 +134,32 @@ TEST_F(sdk_protocol, refuses_connections_over_the_maximum) {
   }));
 }
 
-TEST_F(sdk_protocol, stops_reading_from_who_does_not_read_and_ends_it_before_it_costs_too_much) {
+TEST_F(sdk_protocol, takes_no_more_from_who_does_not_read) {
   auto slow = dial();
-  // 36 MB of replies that nobody takes.
+  // 36 MB of replies that nobody takes, if all were asked for.
   for (int i = 0; i < 40; ++i)
     slow.begin(a_call("sleeper/s" + std::to_string(i), "big", 900'000));
   auto quick = dial();
   EXPECT_EQ(quick.ask(a_call("counter/a", "add", 1), 30s)["ok"], 1) << "others are served meanwhile";
+  const auto asked = quick.ask({{"type", "processes"}, {"class", "sleeper"}}, 30s)["ok"]["processes"].size();
+  EXPECT_GE(asked, 1U);
+  EXPECT_LE(asked, 10U) << "4 MiB wait";
+}
+
+TEST_F(sdk_protocol, ends_who_does_not_read_before_it_costs_too_much) {
+  auto slow = dial();
+  EXPECT_EQ(slow.ask(a_call("sleeper/s", "big", 1))["ok"], "x");
+  EXPECT_EQ(mesh_->ask(0, "POST", "/v1/processes/sleeper/s/suspend").status, 200);
+  for (int i = 0; i < 40; ++i)
+    slow.begin(a_call("sleeper/s", "big", 900'000));
+  auto quick = dial();
+  EXPECT_TRUE(local_mesh::eventually(10s, [&] {
+    return quick.ask({{"type", "inspect"}, {"class", "sleeper"}, {"key", "s"}})["ok"]["mailbox"] == 40;
+  }));
+  EXPECT_EQ(mesh_->ask(0, "POST", "/v1/processes/sleeper/s/resume").status, 200);
   EXPECT_TRUE(
       local_mesh::eventually(30s, [&] { return metric(0, "orrery_sdk_stream_connections_ended_total") == "1"; }));
+  EXPECT_EQ(quick.ask(a_call("counter/a", "add", 1), 30s)["ok"], 1);
 }
 
 TEST_F(sdk_protocol, gives_the_socket_to_every_user_of_the_pod_and_takes_it_away_at_the_end) {

@@ -16,7 +16,25 @@ sdk_connection::sdk_connection(sdk_place at)
 void sdk_connection::opened() {
   opened_ = true;
   write();
-  read();
+  go_on();
+}
+
+void sdk_connection::go_on() {
+  if (owner_ != nullptr && !closing_since_) owner_->turns().want(shared_from_this());
+}
+
+bool sdk_connection::take_frames(clock::time_point until) {
+  // While more is to be written than may be, frames wait; has_written goes on.
+  while (owner_ != nullptr && !closing_since_ && unwritten() <= unread_max) {
+    sdk::outputs todo;
+    if (!session_.next(core_now(), todo)) {
+      read();
+      return false;
+    }
+    perform(todo);
+    if (clock::now() >= until) return true;
+  }
+  return false;
 }
 
 void sdk_connection::read() {
@@ -39,7 +57,7 @@ void sdk_connection::has_written() {
   if (owner_ == nullptr) return;
   if (waiting_.empty() && closing_since_) return begin_farewell(closing_because_);
   write();
-  read();
+  go_on();
 }
 
 void sdk_connection::lost(const std::string& why, bool broken) {
@@ -114,6 +132,7 @@ void sdk_connection::perform(sdk::send& todo) {
 }
 
 void sdk_connection::perform(sdk::ask& todo) {
+  if (owner_ == nullptr || closing_since_) return;  // nobody would hear
   if (!todo.id) {
     with_.node.ask(std::move(todo.what), [](const result<value>&) {});
     return;

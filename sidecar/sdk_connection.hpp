@@ -3,6 +3,7 @@
 // decides nothing but when to stop reading. sdk_stream and sdk_websocket are the carriers.
 #include "mesh/sdk/session.hpp"
 #include "sidecar/handlers.hpp"
+#include "sidecar/sdk_turns.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -24,6 +25,7 @@ class sdk_owner {
   virtual void closing(process::app_id which) = 0;
   /// It broke the rules, or did not read or answer.
   virtual void ended_it(const error& why) = 0;
+  [[nodiscard]] virtual sdk_turns& turns() = 0;
 };
 
 /// What every connection needs.
@@ -35,14 +37,14 @@ struct sdk_place {
 };
 
 /// Lives as long as one of its operations is under way. Used on the io_context's thread.
-class sdk_connection : public std::enable_shared_from_this<sdk_connection> {
+class sdk_connection : public turn_taker, public std::enable_shared_from_this<sdk_connection> {
  public:
   static constexpr std::size_t unread_max = 4U << 20U;      ///< waiting to be written: no more is read
   static constexpr std::size_t unwritten_max = 32U << 20U;  ///< waiting to be written: the connection ends
   static constexpr std::chrono::seconds stall_max{30};      ///< nothing of it is taken for so long
   static constexpr std::chrono::seconds farewell_max{1};    ///< for the last bytes to leave
 
-  virtual ~sdk_connection() = default;
+  ~sdk_connection() override = default;
   sdk_connection(const sdk_connection&) = delete;
   sdk_connection& operator=(const sdk_connection&) = delete;
 
@@ -81,7 +83,7 @@ class sdk_connection : public std::enable_shared_from_this<sdk_connection> {
     sdk::outputs todo;
     feed(session_, core_now(), todo);
     perform(todo);
-    read();
+    go_on();
   }
   void has_written();
   /// A part of what is being written was taken.
@@ -101,6 +103,9 @@ class sdk_connection : public std::enable_shared_from_this<sdk_connection> {
   [[nodiscard]] static time_point core_now();
   void read();
   void write();
+  /// Takes frames that are here, when its turn comes; then reads more.
+  void go_on();
+  [[nodiscard]] bool take_frames(clock::time_point until) override;
   void perform(sdk::outputs& todo);
   void perform(sdk::send& todo);
   void perform(sdk::ask& todo);

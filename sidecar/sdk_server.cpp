@@ -81,6 +81,7 @@ struct sdk_server::impl : sdk_owner, std::enable_shared_from_this<impl> {
   tcp::acceptor streams;
   asio::steady_timer ticker;
   std::map<process::app_id, std::shared_ptr<sdk_connection>> connections;
+  std::shared_ptr<sdk_turns> line = std::make_shared<sdk_turns>(io);
   std::uint64_t last = 0;
   sdk_stats counted;
   std::chrono::steady_clock::time_point ended_logged{};
@@ -196,6 +197,7 @@ struct sdk_server::impl : sdk_owner, std::enable_shared_from_this<impl> {
 
   void closing(process::app_id which) override { connections.erase(which); }
 
+  sdk_turns& turns() override { return *line; }
   void ended_it(const error& why) override {
     ++counted.ended;
     const auto now = std::chrono::steady_clock::now();

@@ -12,9 +12,8 @@ using boost::system::error_code;
 void sdk_stream::begin_read() {
   socket_.async_read_some(asio::buffer(chunk_), [this, self = shared_from_this()](error_code ec, std::size_t count) {
     if (ec) return lost(ec == asio::error::eof ? "closed by the client" : ec.message());
-    has_read([&](sdk::session& to, time_point now, sdk::outputs& todo) {
-      to.received(now, byte_view{chunk_}.first(count), todo);
-    });
+    has_read(
+        [&](sdk::session& to, time_point now, sdk::outputs&) { to.received(now, byte_view{chunk_}.first(count)); });
   });
 }
 

@@ -34,6 +34,8 @@ inline constexpr std::size_t app_farewells_max = 1000;  ///< `terminate` callbac
 
 enum class app_callback : std::uint8_t { init, call, cast, info, resume, code_change, terminate };
 
+struct app_work;
+
 /// What an app says that it can do for a class.
 struct app_offer {
   app_id app;
@@ -48,6 +50,7 @@ struct app_offer {
   [[nodiscard]] bool has(app_callback one) const noexcept {
     return (callbacks >> static_cast<unsigned>(one) & 1U) != 0;
   }
+  [[nodiscard]] bool takes(const app_work& what) const;
 };
 
 // ---- what an app did with a piece of work ----

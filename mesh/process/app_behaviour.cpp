@@ -114,7 +114,7 @@ outcome app_behaviour::ask(const scope& where, app_work what) {
   }
   if (old_state && !before) what.state_version = state_version_ = pool_.state_version();
   if (before) what = work_of(where, begun_ ? app_callback::code_change : app_callback::init);
-  if (!pool_.admits(where.self.self(), what.argument.cbor().size() + state_.cbor().size())) return wait(where);
+  if (!pool_.admits(where.self.self(), what)) return wait(where);
   if (before) where.self.put_back();
   where.self.pause();
   place_ = 0;

@@ -18,6 +18,14 @@ std::string in_words(duration length) {
 
 }  // namespace
 
+bool app_offer::takes(const app_work& what) const {
+  const auto among = [&](const auto& methods) {
+    return std::find(methods.begin(), methods.end(), what.method) != methods.end();
+  };
+  if (what.what == app_callback::call) return among(calls);
+  return what.what == app_callback::cast ? among(casts) : has(what.what);
+}
+
 // ---- the class ----
 
 void app_pool::declare(const settings& chosen) {
@@ -81,10 +89,11 @@ std::string app_pool::time_allowed() const { return in_words(settings_.handler_t
 
 // ---- work ----
 
-app_pool::member* app_pool::pick(std::size_t bytes) {
+app_pool::member* app_pool::pick(std::size_t bytes, const app_work* what) {
   member* best = nullptr;
   for (auto& [id, each] : members_) {
     if (each.draining || each.offer.state_version != newest_ || each.at_work >= each.offer.concurrency) continue;
+    if (what != nullptr && !each.offer.takes(*what)) continue;
     const auto held = desk_.bytes_.find(id);
     if (held != desk_.bytes_.end() && held->second + bytes > app_bytes_max) {
       desk_.starved_ = true;
@@ -95,8 +104,8 @@ app_pool::member* app_pool::pick(std::size_t bytes) {
   return best;
 }
 
-bool app_pool::admits(kernel::handle who, std::size_t bytes) {
-  return (waiting_.empty() || at_turn_.second == who) && pick(bytes) != nullptr;
+bool app_pool::admits(kernel::handle who, const app_work& what) {
+  return (waiting_.empty() || at_turn_.second == who) && pick(size_of(what), &what) != nullptr;
 }
 
 std::uint64_t app_pool::wait(kernel::handle who) {
@@ -109,7 +118,7 @@ std::uint64_t app_pool::wait(kernel::handle who) {
 
 work_id app_pool::begin(time_point now, kernel::handle who, app_work what) {
   const auto bytes = size_of(what);
-  member* const to = pick(bytes);
+  member* const to = pick(bytes, &what);
   ORRERY_ASSERT(to != nullptr);
   const work_id id{++desk_.last_work_};
   const auto deadline = after(now, settings_.handler_timeout);
@@ -146,7 +155,7 @@ void app_pool::say_farewell(time_point now, app_work what) {
 }
 
 void app_pool::send_farewells(time_point now) {
-  while (!farewells_.empty() && pick(size_of(farewells_.front())) != nullptr) {
+  while (!farewells_.empty() && pick(size_of(farewells_.front()), &farewells_.front()) != nullptr) {
     auto next = std::move(farewells_.front());
     farewells_.pop_front();
     farewell_bytes_ -= size_of(next);

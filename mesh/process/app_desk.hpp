@@ -52,8 +52,8 @@ class app_pool {
   [[nodiscard]] std::string time_allowed() const;
 
   // ---- work, for the processes of the class ----
-  /// Is there room for so much, and is it this process' turn?
-  [[nodiscard]] bool admits(kernel::handle who, std::size_t bytes);
+  /// Is there room for it at an app that has the method or callback, and is it this process' turn?
+  [[nodiscard]] bool admits(kernel::handle who, const app_work& what);
   /// Once there is room, it gets its turn. REQUIRES: it does not wait yet. The number is for `leave`.
   [[nodiscard]] std::uint64_t wait(kernel::handle who);
   /// It waits no more. Nothing where it has had its turn.
@@ -66,7 +66,7 @@ class app_pool {
   void say_farewell(time_point now, app_work what);
 
   // ---- for the runtime ----
-  [[nodiscard]] bool has_room() { return pick(0) != nullptr; }
+  [[nodiscard]] bool has_room() { return pick(0, nullptr) != nullptr; }
   /// Who is to have a turn next; `turn_over` follows.
   [[nodiscard]] std::optional<kernel::handle> next_turn();
   /// False where it still found no room: it is the first again.
@@ -88,7 +88,8 @@ class app_pool {
     bool draining = false;
   };
 
-  [[nodiscard]] member* pick(std::size_t bytes);
+  /// With room for so much; of those that have what is asked for, where something is.
+  [[nodiscard]] member* pick(std::size_t bytes, const app_work* what);
   void look_again(time_point now);
   [[nodiscard]] bool unused() const noexcept { return members_.empty() && users_ == 0; }
 

@@ -33,6 +33,44 @@ TEST(several_apps, those_of_the_newest_state_version_get_all_work) {
     EXPECT_EQ(each.app.value, 1U) << "a version that is taken back";
 }
 
+TEST(several_apps, with_other_methods_and_callbacks_get_what_they_have) {
+  app_world w;
+  w.come(app_world::offer(1, 1, {}));
+  auto newer = app_world::offer(2, 1, {app_callback::init, app_callback::info});
+  newer.calls.emplace_back("total");
+  w.come(newer);
+  for (int i = 0; i < 6; ++i) {
+    const auto key = "cart/" + std::to_string(i);
+    (void)w.send(key, "total");
+    w.run();
+    const auto first = w.work();
+    EXPECT_EQ(first.what, app_callback::init);
+    EXPECT_EQ(first.app.value, 2U);
+    w.answer(first, {.state = json("[1]")});
+    const auto then = w.work();
+    EXPECT_EQ(then.method, "total");
+    EXPECT_EQ(then.app.value, 2U);
+    w.answer(then);
+  }
+  w.cast("cart/0", "note");
+  EXPECT_EQ(w.work().app.value, 1U) << "what both have goes to either";
+}
+
+TEST(several_apps, whose_methods_only_a_busy_one_has_wait_for_it) {
+  app_world w;
+  w.come(app_world::offer(1, 1, {}, 8));
+  auto newer = app_world::offer(2, 1, {}, 1);
+  newer.calls.emplace_back("total");
+  w.come(newer);
+  (void)w.send("cart/a", "total");
+  (void)w.send("cart/b", "total");
+  w.run();
+  const auto first = w.work();
+  EXPECT_EQ(first.name, named("cart/a"));
+  w.answer(first);
+  EXPECT_EQ(w.work().name, named("cart/b"));
+}
+
 TEST(several_apps, a_rolling_restart_loses_nothing) {
   app_world w;
   w.come(app_world::offer(1, 1));

@@ -28,11 +28,11 @@ std::size_t length_of(byte_view head) {
 
 // ---- the connection ----
 
-void session::received(time_point now, byte_view arrived, outputs& out) {
+void session::received(time_point now, byte_view arrived) {
   if (over_) return;
   heard_from(now);
+  drop_taken();
   in_.insert(in_.end(), arrived.begin(), arrived.end());
-  take_frames(now, out);
 }
 
 void session::heard_from(time_point now) {
@@ -51,7 +51,9 @@ bool session::may_have(std::size_t size, outputs& out) {
 
 void session::received_piece(time_point now, byte_view piece, bool whole, encoding how, outputs& out) {
   if (over_) return;
+  ORRERY_ASSERT(!whole_);
   heard_from(now);
+  in_pieces_ = true;
   if (!greeted_) how_ = how;
   if (how != how_) {
     return fatal(refusal(errc::protocol, how == encoding::json ? "a text message, after a hello in CBOR"
@@ -61,33 +63,42 @@ void session::received_piece(time_point now, byte_view piece, bool whole, encodi
   if (!may_have(in_.size() + piece.size(), out)) return;
   if (!partial_since_) partial_since_ = now;
   in_.insert(in_.end(), piece.begin(), piece.end());
-  if (!whole) return;
-  partial_since_.reset();
-  const auto payload = std::exchange(in_, {});
-  if (payload.empty()) return fatal(refusal(errc::protocol, "a frame of no bytes"), out);
-  take_frame(payload, out);
+  whole_ = whole;
 }
 
-void session::take_frames(time_point now, outputs& out) {
-  std::size_t taken = 0;
-  while (!over_ && in_.size() - taken >= length_bytes) {
-    const byte_view rest = byte_view{in_}.subspan(taken);
+bool session::next(time_point now, outputs& out) {
+  if (over_) return false;
+  if (in_pieces_) {
+    if (!std::exchange(whole_, false)) return false;
+    partial_since_.reset();
+    const auto payload = std::exchange(in_, {});
+    payload.empty() ? fatal(refusal(errc::protocol, "a frame of no bytes"), out) : take_frame(payload, out);
+    return true;
+  }
+  const byte_view rest = byte_view{in_}.subspan(taken_);
+  if (rest.size() >= length_bytes) {
     const auto size = length_of(rest);
-    if (size == 0) return fatal(refusal(errc::protocol, "a frame of no bytes"), out);
-    if (!may_have(size, out)) return;
-    if (rest.size() - length_bytes < size) break;
-    if (!greeted_ && rest[length_bytes] == '{') how_ = encoding::json;
-    take_frame(rest.subspan(length_bytes, size), out);
-    taken += length_bytes + size;
+    if (size == 0) {
+      fatal(refusal(errc::protocol, "a frame of no bytes"), out);
+      return true;
+    }
+    if (!may_have(size, out)) return true;
+    if (rest.size() - length_bytes >= size) {
+      if (!greeted_ && rest[length_bytes] == '{') how_ = encoding::json;
+      taken_ += length_bytes + size;
+      partial_since_.reset();
+      take_frame(rest.subspan(length_bytes, size), out);
+      return true;
+    }
   }
-  if (over_) return;
-  if (taken > 0) partial_since_.reset();
-  in_.erase(in_.begin(), in_.begin() + static_cast<std::ptrdiff_t>(taken));
-  if (in_.empty()) {
-    if (in_.capacity() > frame_bytes_max / 8) in_ = {};
-  } else if (!partial_since_) {
-    partial_since_ = now;
-  }
+  drop_taken();
+  if (!in_.empty() && !partial_since_) partial_since_ = now;
+  return false;
+}
+
+void session::drop_taken() {
+  in_.erase(in_.begin(), in_.begin() + static_cast<std::ptrdiff_t>(std::exchange(taken_, 0)));
+  if (in_.empty() && in_.capacity() > frame_bytes_max / 8) in_ = {};
 }
 
 void session::take_frame(byte_view payload, outputs& out) {
@@ -132,7 +143,6 @@ void session::closed(const std::string& why, outputs& out) {
 
 void session::leave(const std::string& why, outputs& out) {
   over_ = true;
-  in_ = {};
   for (const auto& [id, what] : open_) {
     if (is_for_node(what)) out.emplace_back(abandon{id});
   }

@@ -43,9 +43,8 @@ class talk {
     while (!stream.empty() && !over_) {
       const auto part = stream.first(std::min(piece, stream.size()));
       stream = stream.subspan(part.size());
-      outputs out;
-      of_.received(now_, part, out);
-      perform(out);
+      of_.received(now_, part);
+      take_frames();
     }
     end();
   }
@@ -59,12 +58,17 @@ class talk {
       outputs out;
       of_.received_piece(now_, line, true, how, out);
       perform(out);
+      take_frames();
     }
     end();
   }
   [[nodiscard]] const std::string& account() const { return account_; }
 
  private:
+  void take_frames() {
+    for (outputs out; of_.next(now_, out); out.clear())
+      perform(out);
+  }
   void end() {
     for (const auto id : asked_)
       answer(id);

@@ -55,10 +55,14 @@ class session {
   session(greeting from, process::app_id id, time_point now)
       : from_(std::move(from)), id_(id), born_(now), heard_(now) {}
 
-  void received(time_point now, byte_view arrived, outputs& out);
+  void received(time_point now, byte_view arrived);
   /// From a transport that keeps frames apart and says of what kind they are: the next piece of a frame without its
-  /// length; `whole` with its last one. REQUIRES: a connection is given either these or `received`.
+  /// length; `whole` with its last one. REQUIRES: a connection is given either these or `received`, and no piece while
+  /// `next` has a frame.
   void received_piece(time_point now, byte_view piece, bool whole, encoding how, outputs& out);
+  /// What follows from the next frame that has arrived whole. False: there is none. What it leads to is to be done
+  /// before the one after it.
+  bool next(time_point now, outputs& out);
   /// A sign of life that is no frame.
   void heard_from(time_point now);
   /// What the node says to an `ask`. Nothing follows where it was abandoned.
@@ -96,7 +100,7 @@ class session {
     std::vector<class_name> classes;  ///< that were registered by then
   };
 
-  void take_frames(time_point now, outputs& out);
+  void drop_taken();
   /// False where no frame may have so many bytes, and the session has ended over it.
   [[nodiscard]] bool may_have(std::size_t size, outputs& out);
   void take_frame(byte_view payload, outputs& out);
@@ -127,6 +131,9 @@ class session {
   std::uint64_t pings_ = 0;
   std::optional<time_point> pinged_;
   bytes in_;
+  std::size_t taken_ = 0;  ///< of it
+  bool in_pieces_ = false;
+  bool whole_ = false;  ///< in pieces: it is a frame
   encoding how_ = encoding::cbor;
   bool greeted_ = false;
   bool over_ = false;

@@ -16,7 +16,7 @@ using ::testing::IsEmpty;
 class a_session : public ::testing::Test {
  protected:
   void say(const json& document) { say_bytes(frame_of(document, how)); }
-  void say_bytes(byte_view frame) { of.received(now, frame, out); }
+  void say_bytes(byte_view frame) { receive(of, now, frame, out); }
   /// Over a transport that keeps frames apart, in pieces of so many bytes.
   void say_apart(const json& document, std::size_t piece) {
     const auto frame = frame_of(document, how);
@@ -24,7 +24,7 @@ class a_session : public ::testing::Test {
     while (!rest.empty()) {
       const auto part = rest.first(std::min(piece, rest.size()));
       rest = rest.subspan(part.size());
-      of.received_piece(now, part, rest.empty(), how, out);
+      receive_piece(of, now, part, rest.empty(), how, out);
     }
   }
   static auto has(const char* field, const char* text) {
@@ -118,7 +118,7 @@ TEST_F(a_session, negotiates_newer_clients_down_and_refuses_those_that_cannot_go
   EXPECT_EQ(heard().at(0).at("version"), 1);
   session other({}, process::app_id{1}, now);
   outputs refused;
-  other.received(now, frame_of({{"type", "hello"}, {"version", 7}, {"minVersion", 3}}), refused);
+  receive(other, now, frame_of({{"type", "hello"}, {"version", 7}, {"minVersion", 3}}), refused);
   ASSERT_EQ(refused.size(), 2U);
   const auto last = document_of(std::get<send>(refused[0]).frame);
   EXPECT_EQ(last.at("code"), "protocol");
@@ -154,38 +154,38 @@ TEST_F(a_session, ends_where_the_kind_of_message_changes) {
   say_apart({{"type", "hello"}, {"version", 1}}, 1000);
   heard();
   const auto text = json{{"type", "ping"}, {"n", 7}}.dump();
-  of.received_piece(now, as_bytes(text), true, encoding::json, out);
+  receive_piece(of, now, as_bytes(text), true, encoding::json, out);
   EXPECT_EQ(goodbye(), "protocol: a text message, after a hello in CBOR");
   how = encoding::json;
   of = session{{"0.1", "demo-1", "demo"}, process::app_id{9}, now};
   say_apart({{"type", "hello"}, {"version", 1}}, 1000);
   heard();
-  of.received_piece(now, json::to_cbor(json{{"type", "ping"}, {"n", 7}}), true, encoding::cbor, out);
+  receive_piece(of, now, json::to_cbor(json{{"type", "ping"}, {"n", 7}}), true, encoding::cbor, out);
   EXPECT_EQ(goodbye(), "protocol: a binary message, after a hello in JSON");
 }
 
 TEST_F(a_session, bounds_messages_before_they_are_whole) {
-  of.received_piece(now, bytes(4096, 0xa1), false, how, out);
+  receive_piece(of, now, bytes(4096, 0xa1), false, how, out);
   EXPECT_TRUE(out.empty());
-  of.received_piece(now, bytes(1, 0xa1), false, how, out);
+  receive_piece(of, now, bytes(1, 0xa1), false, how, out);
   EXPECT_THAT(goodbye(), HasSubstr("too_large: a frame of 4097 bytes; at most 4096, for a hello"));
   of = session{{"0.1", "demo-1", "demo"}, process::app_id{9}, now};
   say_apart({{"type", "hello"}, {"version", 1}}, 1000);
   heard();
   for (int mebibytes = 0; mebibytes < 4; ++mebibytes)
-    of.received_piece(now, bytes(1U << 20U, 0xa1), false, how, out);
+    receive_piece(of, now, bytes(1U << 20U, 0xa1), false, how, out);
   EXPECT_TRUE(out.empty());
-  of.received_piece(now, bytes(1, 0xa1), false, how, out);
+  receive_piece(of, now, bytes(1, 0xa1), false, how, out);
   EXPECT_THAT(goodbye(), HasSubstr("too_large: a frame of 4194305 bytes; at most 4194304"));
 }
 
 TEST_F(a_session, ends_on_empty_and_on_half_messages) {
-  of.received_piece(now, {}, true, how, out);
+  receive_piece(of, now, {}, true, how, out);
   EXPECT_EQ(goodbye(), "protocol: a frame of no bytes");
   of = session{{"0.1", "demo-1", "demo"}, process::app_id{9}, now};
   say_apart({{"type", "hello"}, {"version", 1}}, 1000);
   heard();
-  of.received_piece(now, bytes(1, 0xa1), false, how, out);
+  receive_piece(of, now, bytes(1, 0xa1), false, how, out);
   pass(29s);
   EXPECT_THAT(heard(), ElementsAre(has("type", "ping")));
   of.heard_from(now);
@@ -216,14 +216,14 @@ TEST_F(a_session, ends_on_garbage_and_on_lengths_beyond_the_maximum_without_wait
   EXPECT_EQ(goodbye(), "too_large: a frame of 1195725856 bytes; at most 4096, for a hello");
   session other({}, process::app_id{1}, now);
   outputs refused;
-  other.received(now, frame_of({{"type", "hello"}, {"version", 1}}), refused);
+  receive(other, now, frame_of({{"type", "hello"}, {"version", 1}}), refused);
   const bytes zero{0, 0, 0, 0};
-  other.received(now, zero, refused);
+  receive(other, now, zero, refused);
   EXPECT_EQ(document_of(std::get<send>(refused.at(1)).frame).at("text"), "a frame of no bytes");
   session third({}, process::app_id{1}, now);
-  third.received(now, frame_of({{"type", "hello"}, {"version", 1}}), refused);
+  receive(third, now, frame_of({{"type", "hello"}, {"version", 1}}), refused);
   refused.clear();
-  third.received(now, bytes{0, 0x40, 0, 1}, refused);
+  receive(third, now, bytes{0, 0x40, 0, 1}, refused);
   EXPECT_EQ(document_of(std::get<send>(refused.at(0)).frame).at("code"), "too_large");
 }
 
@@ -243,12 +243,12 @@ TEST_F(a_session, ends_without_a_hello_in_time_and_on_half_a_frame) {
   EXPECT_EQ(goodbye(), "deadline_exceeded: no hello within 5 s");
   session other({}, process::app_id{1}, now);
   outputs seen;
-  other.received(now, frame_of({{"type", "hello"}, {"version", 1}}), seen);
-  other.received(now, bytes{0, 0}, seen);
+  receive(other, now, frame_of({{"type", "hello"}, {"version", 1}}), seen);
+  receive(other, now, bytes{0, 0}, seen);
   seen.clear();
   for (int i = 0; i < 30; ++i) {
     now += 1s;
-    other.received(now, i == 29 ? bytes{0} : bytes{}, seen);
+    receive(other, now, i == 29 ? bytes{0} : bytes{}, seen);
     other.tick(now, seen);
   }
   ASSERT_EQ(seen.size(), 2U);

@@ -30,4 +30,16 @@ inline json document_of(byte_view frame, encoding how = encoding::cbor) {
                                : json::from_cbor(payload.begin(), payload.end());
 }
 
+/// All frames that are whole by then.
+inline void receive(session& to, time_point now, byte_view arrived, outputs& out) {
+  to.received(now, arrived);
+  while (to.next(now, out)) {
+  }
+}
+inline void receive_piece(session& to, time_point now, byte_view piece, bool whole, encoding how, outputs& out) {
+  to.received_piece(now, piece, whole, how, out);
+  while (to.next(now, out)) {
+  }
+}
+
 }  // namespace orrery::sdk::testing

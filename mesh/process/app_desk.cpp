@@ -87,6 +87,14 @@ std::optional<error> app_pool::refusal(time_point now) const {
 
 std::string app_pool::time_allowed() const { return in_words(settings_.handler_timeout) + " (handlerTimeout)"; }
 
+void app_pool::add_user() {
+  if (users_++ == 0) desk_.used_.emplace(klass_, this);
+}
+
+void app_pool::drop_user() {
+  if (--users_ == 0) desk_.used_.erase(klass_);
+}
+
 // ---- work ----
 
 app_pool::member* app_pool::pick(std::size_t bytes, const app_work* what) {
@@ -298,11 +306,11 @@ std::vector<app_desk::taken> app_desk::take_overdue(time_point now) {
 
 std::vector<app_pool*> app_desk::newly_refused(time_point now) {
   std::vector<app_pool*> all;
-  for (auto& [name, each] : pools_) {
+  for (auto& [name, each] : used_) {
     if (!each->anyone_there() && !each->away_since_) each->away_since_ = now;
-    if (each->refused_ || each->users_ == 0 || !each->refusal(now)) continue;
+    if (each->refused_ || !each->refusal(now)) continue;
     each->refused_ = true;
-    all.push_back(each.get());
+    all.push_back(each);
   }
   return all;
 }
@@ -324,8 +332,8 @@ void app_desk::prune() {
 
 time_point app_desk::next_deadline() const {
   time_point next = deadlines_.empty() ? never : deadlines_.begin()->first;
-  for (const auto& [name, each] : pools_) {
-    if (each->users_ == 0 || each->refused_ || each->anyone_there()) continue;
+  for (const auto& [name, each] : used_) {
+    if (each->refused_ || each->anyone_there()) continue;
     next = std::min(next, each->away_since_ ? after(*each->away_since_, each->settings_.wait_for_app) : time_point{});
   }
   return next;

@@ -77,8 +77,8 @@ class app_pool {
   /// They wait no more.
   [[nodiscard]] std::map<std::uint64_t, kernel::handle> let_go() { return std::exchange(waiting_, {}); }
 
-  void add_user() noexcept { ++users_; }
-  void drop_user() noexcept { --users_; }
+  void add_user();
+  void drop_user();
 
  private:
   friend class app_desk;
@@ -140,7 +140,8 @@ class app_desk {
 
   [[nodiscard]] app_pool& pool(const class_name& klass);
   [[nodiscard]] app_pool* find(const class_name& klass);
-  [[nodiscard]] std::map<class_name, std::unique_ptr<app_pool>>& pools() noexcept { return pools_; }
+  /// Those of classes that are declared: registrations of any number of others cost nothing while nobody asks for them.
+  [[nodiscard]] const std::map<class_name, app_pool*>& used() noexcept { return used_; }
 
   // ---- what apps say ----
   /// `state`: of the class, as the runtime knows it. Tells the app.
@@ -177,6 +178,7 @@ class app_desk {
   void settle_drains(app_id app);
 
   std::map<class_name, std::unique_ptr<app_pool>> pools_;
+  std::map<class_name, app_pool*> used_;
   std::map<work_id, work> works_;
   std::unordered_map<app_id, std::size_t> bytes_;  ///< of the works that each has in hand
   bool starved_ = false;

@@ -160,7 +160,7 @@ void runtime::impl::hand_out(app_pool& pool) {
 }
 
 void runtime::impl::hand_out_all() {
-  for (auto& [name, pool] : apps.pools())
+  for (const auto& [name, pool] : apps.used())
     hand_out(*pool);
 }
 

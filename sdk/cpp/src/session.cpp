@@ -78,13 +78,16 @@ session::session(client_options chosen)
 }
 
 session::~session() {
+  std::shared_ptr<wire> line;
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
+    line = dialled_;
   }
   changed_.notify_all();
-  if (const auto line = requests_.line()) {
-    line->send(wire::encode({{"type", "goodbye"}, {"code", "cancelled"}, {"text", "the client is done"}}));
+  if (line != nullptr) {
+    if (line == requests_.line())
+      line->send(wire::encode({{"type", "goodbye"}, {"code", "cancelled"}, {"text", "the client is done"}}));
     line->shut();
   }
   requests_.stop();
@@ -168,10 +171,10 @@ void session::run() {
   while (!is_stopping()) {
     std::string why;
     try {
-      const auto line = std::make_shared<wire>(options_.socket, options_.tcp);
-      use(line);
+      dial();
+      use(dialled_);
       pause = redial_least;
-      read(*line);
+      read(*dialled_);
     } catch (const std::exception& ended) {
       why = ended.what();
     }
@@ -180,6 +183,13 @@ void session::run() {
     changed_.wait_for(lock, jittered(pause), [this] { return stopping_; });
     pause = std::min(2 * pause, redial_most);
   }
+}
+
+void session::dial() {
+  auto line = std::make_shared<wire>(options_.socket, options_.tcp);
+  const std::lock_guard lock(mutex_);
+  if (stopping_) throw std::runtime_error("this client has ended");
+  dialled_ = std::move(line);
 }
 
 void session::use(const std::shared_ptr<wire>& line) {
@@ -206,9 +216,10 @@ session::welcome session::greet(wire& to) {
                         {"features", json::array()},
                         {"client", options_.name}}));
   std::optional<json> answer;
+  const auto end = clock::now() + hello_time;
   try {
     do {
-      answer = to.receive(hello_time);
+      answer = to.receive(std::chrono::ceil<std::chrono::milliseconds>(end - clock::now()));
       if (!answer) throw std::runtime_error("it did not answer the hello within 5 s");
     } while ((*answer)["type"] != "welcome" && (*answer)["type"] != "goodbye");
   } catch (const protocol_error& odd) {
@@ -290,6 +301,7 @@ void session::lose(const std::string& why) {
     was_open = welcome_.has_value();
     if (!stopping_ && why != trouble_) options_.log((was_open ? "the connection ended: " : "no connection: ") + why);
     welcome_.reset();
+    dialled_.reset();
     trouble_ = why;
     following_.clear();
   }

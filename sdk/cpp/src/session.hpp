@@ -66,6 +66,7 @@ class session {
 
   void run();
   void use(const std::shared_ptr<wire>& line);
+  void dial();
   welcome greet(wire& to);
   void read(wire& from);
   void take(wire& from, json& message);
@@ -90,6 +91,7 @@ class session {
   host_pool pool_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
+  std::shared_ptr<wire> dialled_;  ///< the connection, welcomed or not yet
   std::optional<welcome> welcome_;
   std::string trouble_;
   bool stopping_ = false;

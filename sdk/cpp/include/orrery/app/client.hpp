@@ -27,8 +27,8 @@ struct client_options {
   /// How long an operation waits for a connection before it fails, not executed.
   std::chrono::milliseconds connect_timeout{10'000};
   retry_policy retry = {};
-  /// The client's thread looks for the next answer for so long before it sleeps, where answers come so soon: a call takes
-  /// less than half as long, and about as much processor time. 0: it never does.
+  /// The client's thread looks for the next answer for so long before it sleeps, where answers come so soon: a call
+  /// takes less than half as long, and about as much processor time. 0: it never does.
   std::chrono::microseconds spin{100};
   /// Told of connections that come and go and of what the sidecar refused, from any thread. Default: stderr.
   std::function<void(const std::string&)> log;

@@ -1,0 +1,115 @@
+// The library against a sidecar that does what the test says.
+#include <gmock/gmock.h>
+
+#include "sdk/cpp/fake_sidecar.hpp"
+#include <algorithm>
+#include <atomic>
+#include <csignal>
+#include <future>
+#include <mutex>
+#include <orrery/app.hpp>
+#include <pthread.h>
+#include <stop_token>
+#include <thread>
+#include <vector>
+
+namespace orrery::app {
+namespace {
+
+using namespace std::chrono_literals;
+using fixtures::fake_connection;
+using fixtures::fake_sidecar;
+using clock = std::chrono::steady_clock;
+
+class a_connection : public ::testing::Test {
+ protected:
+  [[nodiscard]] client_options options() {
+    client_options out;
+    out.socket = sidecar_.socket();
+    out.workers = 4;
+    out.connect_timeout = 30s;
+    out.log = [this](const std::string& text) {
+      const std::lock_guard lock(mutex_);
+      logged_.push_back(text);
+    };
+    return out;
+  }
+  [[nodiscard]] client_options nowhere() {
+    auto out = options();
+    out.socket = "/nowhere/sdk.sock";
+    return out;
+  }
+  [[nodiscard]] bool has_logged(const std::string& part) {
+    return eventually([&] {
+      const std::lock_guard lock(mutex_);
+      return std::any_of(logged_.begin(), logged_.end(),
+                         [&](const auto& each) { return each.find(part) != std::string::npos; });
+    });
+  }
+  static bool eventually(const std::function<bool()>& holds) {
+    for (const auto end = clock::now() + 10s; clock::now() < end; std::this_thread::sleep_for(5ms))
+      if (holds()) return true;
+    return holds();
+  }
+  static process_class a_tally(std::function<void()> in_hand = [] {}) {
+    process_class tally("tally");
+    tally.on_call("add", [in_hand = std::move(in_hand)](context&, const json&) {
+      in_hand();
+      return json();
+    });
+    return tally;
+  }
+  /// Hosts the class `tally`, and answers for the sidecar.
+  static void host(client& at, fake_connection& line, process_class what = a_tally()) {
+    auto hosted = std::async(std::launch::async, [&] { return at.host(std::move(what)); });
+    line.answer(line.expect("register"), {{"state", "ready"}});
+    ASSERT_EQ(hosted.get(), class_state::ready);
+  }
+  static subscription subscribe(client& at, fake_connection& line, std::function<void(const event&)> seen) {
+    auto following = std::async(std::launch::async, [&] { return at.subscribe({}, std::move(seen)); });
+    line.answer(line.expect("subscribe"));
+    return following.get();
+  }
+  static std::string code_of(const std::function<void()>& operation) {
+    try {
+      operation();
+      return "none";
+    } catch (const error& why) {
+      return why.code();
+    }
+  }
+
+  std::mutex mutex_;
+  std::vector<std::string> logged_;
+  fake_sidecar sidecar_;
+};
+
+// ---- its end ----
+
+TEST_F(a_connection, that_is_not_welcomed_yet_does_not_hold_up_the_end_of_its_client) {
+  auto one = std::make_unique<client>(options());
+  auto line = sidecar_.accept();
+  line.expect("hello");
+  const auto begun = clock::now();
+  one.reset();
+  EXPECT_LT(clock::now() - begun, 2s);
+}
+
+TEST_F(a_connection, gives_a_hello_five_seconds_whatever_else_comes) {
+  client one(options());
+  auto line = sidecar_.accept();
+  line.expect("hello");
+  const auto begun = clock::now();
+  while (clock::now() - begun < 8s && !line.closes(50ms)) {
+    try {
+      line.send({{"type", "pong"}, {"n", 1}});
+    } catch (const std::runtime_error&) {
+      break;
+    }
+  }
+  EXPECT_GE(clock::now() - begun, 4s);
+  EXPECT_LT(clock::now() - begun, 7s);
+}
+
+}  // namespace
+}  // namespace orrery::app

@@ -86,6 +86,30 @@ class a_connection : public ::testing::Test {
 
 // ---- its end ----
 
+class an_end_of_a_connection : public a_connection, public ::testing::WithParamInterface<std::string> {};
+
+TEST_P(an_end_of_a_connection, fails_who_waits_for_room_to_write) {
+  client one(options());
+  auto line = std::make_unique<fake_connection>(
+      sidecar_.accept_and_welcome({.keepalive = GetParam() == "silence" ? 1000ms : 15'000ms}));
+  one.open();
+  std::atomic<int> sent{0};
+  auto waiting = std::async(std::launch::async, [&] {
+    return code_of([&] {
+      for (;; ++sent)
+        one.cast_nowait("counter/a", "add", std::string(1'000'000, 'x'));
+    });
+  });
+  ASSERT_TRUE(eventually([&] { return sent >= 5; }));
+  if (GetParam() == "goodbye") line->send({{"type", "goodbye"}, {"code", "draining"}, {"text", "it ends"}});
+  if (GetParam() == "nonsense") line->send_bytes(std::string(4, '\0'));
+  if (GetParam() == "close") line.reset();
+  ASSERT_EQ(waiting.wait_for(10s), std::future_status::ready) << "it waits for ever";
+  EXPECT_EQ(waiting.get(), "unavailable");
+}
+INSTANTIATE_TEST_SUITE_P(by, an_end_of_a_connection, ::testing::Values("goodbye", "nonsense", "silence", "close"),
+                         [](const auto& of) { return of.param; });
+
 TEST_F(a_connection, that_is_not_welcomed_yet_does_not_hold_up_the_end_of_its_client) {
   auto one = std::make_unique<client>(options());
   auto line = sidecar_.accept();

@@ -146,7 +146,8 @@ void session::tell(const json& message) {
   const auto line = requests_.line();
   if (line == nullptr) throw error("unavailable", "there is no connection to the sidecar now", effect::not_executed);
   line->wait_writable();
-  line->send(wire::encode(message));
+  if (!line->send(wire::encode(message)))
+    throw error("unavailable", "the connection to the sidecar has ended", effect::not_executed);
 }
 
 sidecar_info session::open() {
@@ -178,6 +179,7 @@ void session::run() {
     } catch (const std::exception& ended) {
       why = ended.what();
     }
+    if (dialled_ != nullptr) dialled_->shut();  // others may wait for room to write
     lose(why);
     std::unique_lock lock(mutex_);
     changed_.wait_for(lock, jittered(pause), [this] { return stopping_; });

@@ -110,6 +110,14 @@ TEST_P(an_end_of_a_connection, fails_who_waits_for_room_to_write) {
 INSTANTIATE_TEST_SUITE_P(by, an_end_of_a_connection, ::testing::Values("goodbye", "nonsense", "silence", "close"),
                          [](const auto& of) { return of.param; });
 
+TEST_F(a_connection, is_dialled_ever_more_slowly_while_it_does_not_last) {
+  client one(options());
+  const auto begun = clock::now();
+  for (int i = 0; i < 6; ++i)
+    static_cast<void>(sidecar_.accept_and_welcome());
+  EXPECT_GE(clock::now() - begun, 775ms) << "25 + 50 + 100 + 200 + 400 ms at least";
+}
+
 TEST_F(a_connection, that_is_not_welcomed_yet_does_not_hold_up_the_end_of_its_client) {
   auto one = std::make_unique<client>(options());
   auto line = sidecar_.accept();

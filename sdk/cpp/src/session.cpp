@@ -19,6 +19,7 @@ constexpr int protocol_version = 1;
 constexpr auto hello_time = 5s;
 constexpr auto redial_least = 50ms;
 constexpr auto redial_most = 2000ms;
+constexpr auto steady = 5s;      ///< a connection that lasted as long begins the pauses anew
 constexpr auto look_again = 1s;  ///< at whether to stop, and at classes that the sidecar does not know yet
 constexpr std::uint64_t credit = 1000;
 
@@ -171,15 +172,17 @@ void session::run() {
   auto pause = redial_least;
   while (!is_stopping()) {
     std::string why;
+    auto since = clock::time_point::max();
     try {
       dial();
       use(dialled_);
-      pause = redial_least;
+      since = clock::now();
       read(*dialled_);
     } catch (const std::exception& ended) {
       why = ended.what();
     }
     if (dialled_ != nullptr) dialled_->shut();  // others may wait for room to write
+    if (since < clock::now() - steady) pause = redial_least;
     lose(why);
     std::unique_lock lock(mutex_);
     changed_.wait_for(lock, jittered(pause), [this] { return stopping_; });

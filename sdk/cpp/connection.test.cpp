@@ -143,5 +143,40 @@ TEST_F(a_connection, gives_a_hello_five_seconds_whatever_else_comes) {
   EXPECT_LT(clock::now() - begun, 7s);
 }
 
+// ---- events ----
+
+TEST_F(a_connection, outlives_what_a_listener_throws) {
+  client one(options());
+  auto line = sidecar_.accept_and_welcome();
+  std::atomic<int> seen{0};
+  const auto following = subscribe(one, line, [&](const event&) {
+    ++seen;
+    throw std::runtime_error("a listener's mistake");
+  });
+  for (int i = 0; i < 2; ++i)
+    line.send({{"type", "event"}, {"id", 1}, {"event", "process_started"}, {"data", json::object()}});
+  EXPECT_TRUE(eventually([&] { return seen == 2; }));
+  EXPECT_TRUE(has_logged("a listener's mistake"));
+  one.call_async("counter/a", "get", {}, {}, [](const outcome&) {});
+  line.expect("call");
+}
+
+// ---- how calls end ----
+
+TEST_F(a_connection, outlives_what_is_thrown_when_a_call_ends) {
+  auto none = nowhere();
+  none.connect_timeout = 50ms;
+  client one(none);
+  std::atomic<int> ended{0};
+  for (int i = 0; i < 2; ++i) {
+    one.call_async("counter/a", "get", {}, {}, [&](const outcome&) {
+      ++ended;
+      throw std::runtime_error("a mistake at the end");
+    });
+  }
+  EXPECT_TRUE(eventually([&] { return ended == 2; }));
+  EXPECT_TRUE(has_logged("a mistake at the end"));
+}
+
 }  // namespace
 }  // namespace orrery::app

@@ -62,7 +62,7 @@ void client::call_async(std::string_view name, std::string_view method, json arg
   const auto give_up = std::make_shared<std::unique_ptr<on_stop>>();
   const auto both = std::make_shared<std::mutex>();
   const auto ended = std::make_shared<bool>(false);
-  what.done = [give_up, both, ended, done = std::move(done)](std::uint64_t, json result) {
+  what.done = [through = impl_.get(), give_up, both, ended, done = std::move(done)](std::uint64_t, json result) {
     std::unique_ptr<on_stop> unused;
     {
       const std::lock_guard lock(*both);
@@ -72,7 +72,13 @@ void client::call_async(std::string_view name, std::string_view method, json arg
     unused.reset();
     auto why = failure_of(result);
     auto reply = why ? json() : result.value("ok", json());
-    done({std::move(reply), std::move(why)});
+    try {
+      done({std::move(reply), std::move(why)});
+    } catch (const std::exception& thrown) {
+      through->log(std::string("what a call was to end with threw: ") + thrown.what());
+    } catch (...) {
+      through->log("what a call was to end with threw what is no std::exception");
+    }
   };
   const auto number = impl_->begin(std::move(what));
   if (!how.stop.stop_possible()) return;

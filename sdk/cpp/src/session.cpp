@@ -75,6 +75,12 @@ session::session(client_options chosen)
   options_.socket = from_environment(options_.socket, "ORRERY_SOCKET");
   options_.tcp = from_environment(options_.tcp, "ORRERY_TCP");
   if (!options_.log) options_.log = [](const std::string& text) { std::cerr << "orrery: " + text + "\n"; };
+  options_.log = [log = std::move(options_.log)](const std::string& text) {
+    try {
+      log(text);
+    } catch (...) {  // there is nobody to tell
+    }
+  };
   reader_ = std::thread([this] { run(); });
 }
 
@@ -382,9 +388,16 @@ void session::followed_again(const std::shared_ptr<followed>& what, std::uint64_
        why ? event{"ended", {{"code", why->code()}, {"text", why->text()}}} : event{"resubscribed", {{"node", node}}});
 }
 
-void session::show(followed& to, const event& what) {
+void session::show(followed& to, const event& what) const {
   const std::lock_guard seeing(to.seeing);
-  if (!to.ended) to.seen(what);
+  if (to.ended) return;
+  try {
+    to.seen(what);
+  } catch (const std::exception& thrown) {
+    log(std::string("a subscription's listener threw: ") + thrown.what());
+  } catch (...) {
+    log("a subscription's listener threw what is no std::exception");
+  }
 }
 
 void session::take_event(wire& from, json& message) {

@@ -28,6 +28,7 @@ class session {
   json ask(request what, const std::stop_token& stop = {});
   /// The same, as the retry policy says.
   json ask_again(const request& what, const std::stop_token& stop = {});
+  void log(const std::string& text) const { options_.log(text); }
   /// As `client::drain`. Registers no class any more, on this connection or a later one.
   bool drain(std::chrono::milliseconds timeout);
   std::uint64_t begin(request what) { return requests_.begin(std::move(what)); }
@@ -82,7 +83,7 @@ class session {
   void set_state(const std::string& name, class_state state);
   void follow_all();
   void followed_again(const std::shared_ptr<followed>& what, std::uint64_t number, const json& result);
-  static void show(followed& to, const event& what);
+  void show(followed& to, const event& what) const;
   void unsubscribe(followed& what);
 
   client_options options_;

@@ -93,7 +93,8 @@ class client {
 
   /// `name` is "class/key". A value is what JSON can express, and byte strings: at most 1 MiB and 64 levels deep.
   json call(std::string_view name, std::string_view method, json argument = nullptr, const call_options& how = {});
-  /// As call; `done` runs once, on a thread of the client, and must not wait for other operations.
+  /// As call; `done` runs once, on a thread of the client, and must not wait for other operations. What it
+  /// throws is logged.
   void call_async(std::string_view name, std::string_view method, json argument, const call_options& how,
                   std::function<void(outcome)> done);
   /// Returns when the sidecar has accepted it.
@@ -116,7 +117,8 @@ class client {
   json tree(bool local = false);
 
   /// `seen` runs on the connection's thread for each event of these types (none: all) and must not wait for
-  /// operations. Nothing that happens after this returned is missed, as long as the connection lasts.
+  /// operations. What it throws is logged. Nothing that happens after this returned is missed, as long as the
+  /// connection lasts.
   [[nodiscard]] subscription subscribe(std::vector<std::string> types, std::function<void(const event&)> seen);
 
   struct host_options {

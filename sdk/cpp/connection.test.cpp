@@ -161,6 +161,18 @@ TEST_F(a_connection, outlives_what_a_listener_throws) {
   line.expect("call");
 }
 
+TEST_F(a_connection, hears_that_a_subscription_ended_while_it_was_made_again) {
+  client one(options());
+  auto line = std::make_unique<fake_connection>(sidecar_.accept_and_welcome());
+  auto following = std::make_unique<subscription>(subscribe(one, *line, [](const event&) {}));
+  line.reset();
+  auto next = sidecar_.accept_and_welcome();
+  const auto again = next.expect("subscribe");
+  following.reset();
+  next.answer(again);
+  EXPECT_EQ(next.expect("cancel")["id"], again["id"]);
+}
+
 // ---- how calls end ----
 
 TEST_F(a_connection, outlives_what_is_thrown_when_a_call_ends) {

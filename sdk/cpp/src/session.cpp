@@ -355,8 +355,11 @@ void session::unsubscribe(followed& what) {
     std::erase_if(subscriptions_, [&](const auto& each) { return each.get() == &what; });
     if (following_.erase(what.number) > 0) number = what.number;
   }
-  const auto line = requests_.line();
-  if (number > 0 && line != nullptr) line->send(wire::encode({{"type", "cancel"}, {"id", number}}));
+  if (number > 0) cancel_subscription(number);
+}
+
+void session::cancel_subscription(std::uint64_t number) {
+  if (const auto line = requests_.line()) line->send(wire::encode({{"type", "cancel"}, {"id", number}}));
 }
 
 void session::follow_all() {
@@ -377,12 +380,18 @@ void session::followed_again(const std::shared_ptr<followed>& what, std::uint64_
   const auto why = failure_of(result);
   if (why && why->code() == "unavailable") return;  // the connection ended: there will be another
   std::string node;
+  bool wanted = false;
   {
     const std::lock_guard lock(mutex_);
+    wanted = std::find(subscriptions_.begin(), subscriptions_.end(), what) != subscriptions_.end();
     what->number = number;
     what->spent = 0;
-    if (!why) following_[number] = what;
+    if (!why && wanted) following_[number] = what;
     if (welcome_) node = welcome_->info.node;
+  }
+  if (!wanted) {  // it ended meanwhile
+    if (!why) cancel_subscription(number);
+    return;
   }
   show(*what,
        why ? event{"ended", {{"code", why->code()}, {"text", why->text()}}} : event{"resubscribed", {{"node", node}}});

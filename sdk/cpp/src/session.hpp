@@ -85,6 +85,7 @@ class session {
   void followed_again(const std::shared_ptr<followed>& what, std::uint64_t number, const json& result);
   void show(followed& to, const event& what) const;
   void unsubscribe(followed& what);
+  void cancel_subscription(std::uint64_t number);
 
   client_options options_;
   adaptive_spin spin_;  ///< of the connection's thread

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 
 #include "sdk/cpp/fake_sidecar.hpp"
+#include "sdk/cpp/src/requests.hpp"
 #include <algorithm>
 #include <atomic>
 #include <csignal>
@@ -188,6 +189,62 @@ TEST_F(a_connection, outlives_what_is_thrown_when_a_call_ends) {
   }
   EXPECT_TRUE(eventually([&] { return ended == 2; }));
   EXPECT_TRUE(has_logged("a mistake at the end"));
+}
+
+TEST_F(a_connection, ends_a_call_that_is_given_up_already_on_a_thread_of_its_own) {
+  client one(nowhere());
+  std::stop_source given_up;
+  given_up.request_stop();
+  std::promise<std::thread::id> ended;
+  one.call_async("counter/a", "get", {}, {.stop = given_up.get_token()}, [&](const outcome& how) {
+    EXPECT_EQ(how.failure->code(), "cancelled");
+    ended.set_value(std::this_thread::get_id());
+  });
+  EXPECT_NE(ended.get_future().get(), std::this_thread::get_id());
+}
+
+TEST_F(a_connection, ends_a_call_too_many_on_a_thread_of_its_own) {
+  requests all(30s);
+  for (int i = 0; i < 100'000; ++i)
+    all.begin({.message = {}, .done = [](std::uint64_t, const json&) {}});
+  std::promise<std::thread::id> ended;
+  all.begin({.message = {}, .done = [&](std::uint64_t, const json& why) {
+               EXPECT_EQ(why["error"]["code"], "overloaded");
+               ended.set_value(std::this_thread::get_id());
+             }});
+  EXPECT_NE(ended.get_future().get(), std::this_thread::get_id());
+}
+
+TEST_F(a_connection, stops_when_the_last_call_that_came_too_late_has_ended) {
+  requests all(10ms);
+  std::promise<void> begun;
+  std::promise<void> finish;
+  all.begin({.message = {}, .done = [&](std::uint64_t, const json&) {
+               begun.set_value();
+               finish.get_future().wait();
+             }});
+  begun.get_future().wait();
+  auto stopped = std::async(std::launch::async, [&] { all.stop(); });
+  EXPECT_EQ(stopped.wait_for(200ms), std::future_status::timeout) << "what its end uses may be gone";
+  finish.set_value();
+  EXPECT_EQ(stopped.wait_for(10s), std::future_status::ready);
+}
+
+TEST_F(a_connection, has_ended_every_call_when_its_client_is_gone_and_takes_none_after) {
+  std::atomic<int> ended{0};
+  std::thread::id where;
+  std::string again;
+  {
+    client one(nowhere());
+    one.call_async("counter/a", "get", {}, {}, [&](const outcome&) {
+      where = std::this_thread::get_id();
+      again = code_of([&] { one.call_async("counter/a", "get", {}, {}, [&](const outcome&) { ++ended; }); });
+      ++ended;
+    });
+  }
+  EXPECT_EQ(ended, 1);
+  EXPECT_EQ(again, "unavailable");
+  EXPECT_NE(where, std::this_thread::get_id());
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "requests.hpp"
 
+#include "orrery/app/error.hpp"
 #include <algorithm>
 
 namespace orrery::app {
@@ -20,30 +21,36 @@ json failed(const char* code, const std::string& text, const char* effect) {
 requests::requests(std::chrono::milliseconds connect_timeout)
     : connect_timeout_(connect_timeout), timekeeper_([this] { keep_time(); }) {}
 
-requests::~requests() {
-  stop();
-  timekeeper_.join();
-}
+requests::~requests() { stop(); }
 
 std::uint64_t requests::begin(request what) {
   std::unique_lock lock(mutex_);
   const auto number = ++last_;
-  const auto refuse = [&](json why) {
-    lock.unlock();
-    what.done(number, std::move(why));
-    return number;
-  };
-  if (stopping_) return refuse(failed("unavailable", "this client has ended", "not_executed"));
+  if (stopping_) throw error("unavailable", "this client has ended", effect::not_executed);
   const bool goes = line_ != nullptr && (!what.in_turn || (waiting_.empty() && sent_ < room_));
-  if (!goes && !what.in_turn) return refuse(failed("unavailable", "no connection to the sidecar", "not_executed"));
-  if (!goes && waiting_.size() >= waiting_max) {
-    return refuse(
+  const bool may_wait = what.in_turn;
+  if (!goes && may_wait && waiting_.size() >= waiting_max) {
+    end_later(
+        {.what = std::move(what)}, number,
         failed("overloaded", std::to_string(waiting_max) + " requests wait for their turn already", "not_executed"));
+    return number;
   }
   auto& kept = open_.emplace(number, entry{.what = std::move(what)}).first->second;
   if (kept.what.timeout.count() > 0) kept.answer_until = clock::now() + kept.what.timeout;
-  if (!goes || !send(kept, number)) wait(kept, number);
+  if (goes && send(kept, number)) return number;
+  if (may_wait) {
+    wait(kept, number);
+    return number;
+  }
+  const auto refused = take(open_.find(number));
+  lock.unlock();
+  refused.what.done(number, failed("unavailable", "no connection to the sidecar", "not_executed"));
   return number;
+}
+
+void requests::end_later(entry what, std::uint64_t number, json why) {
+  ends_.push_back({.done = std::move(what.what.done), .number = number, .why = std::move(why)});
+  changed_.notify_all();
 }
 
 void requests::wait(entry& what, std::uint64_t number) {
@@ -101,14 +108,15 @@ requests::entry requests::take(entries::iterator which) {
   if (out.sent) {
     --sent_;
   } else {
-    waiting_.erase(std::find(waiting_.begin(), waiting_.end(), which->first));
+    const auto place = std::find(waiting_.begin(), waiting_.end(), which->first);
+    if (place != waiting_.end()) waiting_.erase(place);
   }
   open_.erase(which);
   return out;
 }
 
 void requests::cancel(std::uint64_t number) {
-  std::unique_lock lock(mutex_);
+  const std::lock_guard lock(mutex_);
   const auto found = open_.find(number);
   if (found == open_.end()) return;
   if (found->second.sent) {
@@ -117,9 +125,7 @@ void requests::cancel(std::uint64_t number) {
     set_due(found->second, number, found->second.answer_until);
     return;
   }
-  const auto given_up = take(found);
-  lock.unlock();
-  given_up.what.done(number, failed("cancelled", "it was given up before it was sent", "not_executed"));
+  end_later(take(found), number, failed("cancelled", "it was given up before it was sent", "not_executed"));
 }
 
 void requests::answered(json& result) {
@@ -167,19 +173,22 @@ std::shared_ptr<wire> requests::line() const {
 }
 
 void requests::stop() {
-  entries gone;
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
-    gone.swap(open_);
+    for (auto& [number, each] : open_) {
+      ends_.push_back({.done = std::move(each.what.done),
+                       .number = number,
+                       .why = failed("unavailable", "this client has ended",
+                                     each.sent ? each.what.effect_if_lost : "not_executed")});
+    }
+    open_.clear();
     waiting_.clear();
     due_.clear();
     sent_ = 0;
   }
   changed_.notify_all();
-  for (auto& [number, ended] : gone)
-    ended.what.done(number, failed("unavailable", "this client has ended",
-                                   ended.sent ? ended.what.effect_if_lost : "not_executed"));
+  if (timekeeper_.joinable()) timekeeper_.join();
 }
 
 std::pair<requests::entry, json> requests::overdue(std::uint64_t number) {
@@ -200,16 +209,22 @@ std::pair<requests::entry, json> requests::overdue(std::uint64_t number) {
 
 void requests::keep_time() {
   std::unique_lock lock(mutex_);
-  while (!stopping_) {
+  while (!stopping_ || !ends_.empty()) {
     looks_at_ = due_.empty() ? clock::time_point::max() : due_.begin()->first;
-    if (due_.empty()) {
+    if (!ends_.empty()) {
+      auto next = std::move(ends_.front());
+      ends_.pop_front();
+      lock.unlock();
+      std::exchange(next.done, nullptr)(next.number, std::move(next.why));
+      lock.lock();
+    } else if (due_.empty()) {
       changed_.wait(lock);
     } else if (const auto next = *due_.begin(); next.first > clock::now()) {
       changed_.wait_until(lock, next.first);
     } else {
-      const auto [late, why] = overdue(next.second);
+      auto [late, why] = overdue(next.second);
       lock.unlock();
-      late.what.done(next.second, why);
+      std::exchange(late.what.done, nullptr)(next.second, std::move(why));
       lock.lock();
     }
   }

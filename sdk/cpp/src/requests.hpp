@@ -22,7 +22,7 @@ using on_result = std::function<void(std::uint64_t number, nlohmann::json result
 
 struct request {
   nlohmann::json message;  ///< without `id`
-  on_result done;          ///< runs once, without locks, on any thread
+  on_result done;          ///< runs once, without locks, on any thread; inside `begin` only where at once is refused
   const char* effect_if_lost = "unknown";
   std::chrono::milliseconds timeout{0};  ///< 0: none of its own, once it is sent
   bool in_turn = true;                   ///< false: sent at once or not at all
@@ -37,7 +37,7 @@ class requests {
   requests(const requests&) = delete;
   requests& operator=(const requests&) = delete;
 
-  /// Its number.
+  /// Its number. Throws `error` after `stop`.
   std::uint64_t begin(request what);
   /// Gives it up. Its result says whether it was carried out; there is none for what has one.
   void cancel(std::uint64_t number);
@@ -49,7 +49,7 @@ class requests {
   [[nodiscard]] std::size_t take_peak() noexcept { return peak_.exchange(0); }
   /// The connection, where there is one.
   [[nodiscard]] std::shared_ptr<wire> line() const;
-  /// Ends what waits, and whatever begins from now on.
+  /// Ends what is under way. Returns when the timekeeper has run each `done` of that, and has ended.
   void stop();
 
   static constexpr std::chrono::seconds grace{2};
@@ -69,6 +69,8 @@ class requests {
   bool send(entry& what, std::uint64_t number);
   void wait(entry& what, std::uint64_t number);
   void admit();
+  /// The timekeeper runs its `done`.
+  void end_later(entry what, std::uint64_t number, nlohmann::json why);
   void set_due(entry& what, std::uint64_t number, clock::time_point when);
   entry take(entries::iterator which);
   void keep_time();
@@ -86,6 +88,12 @@ class requests {
   std::uint64_t last_ = 0;
   entries open_;
   std::deque<std::uint64_t> waiting_;
+  struct end {
+    on_result done;
+    std::uint64_t number;
+    nlohmann::json why;
+  };
+  std::deque<end> ends_;  ///< of the timekeeper
   std::set<std::pair<clock::time_point, std::uint64_t>> due_;
   clock::time_point looks_at_ = clock::time_point::max();  ///< when the timekeeper wakes by itself
   bool stopping_ = false;

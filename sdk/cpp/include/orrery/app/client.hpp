@@ -83,7 +83,9 @@ enum class class_state { ready, undeclared, other, waiting };
 class client {
  public:
   explicit client(client_options options = {});
-  /// Ends the connection. Waits for handlers that run, which hear that they are abandoned.
+  /// Ends the connection. Waits for handlers that run, which hear that they are abandoned, and until each call that was
+  /// under way has ended, with `unavailable`: each `done` has run, on a thread of the client, so destroy it on none of
+  /// those and without a lock that a `done` takes. What begins meanwhile throws `unavailable`.
   ~client();
   client(const client&) = delete;
   client& operator=(const client&) = delete;
@@ -93,8 +95,8 @@ class client {
 
   /// `name` is "class/key". A value is what JSON can express, and byte strings: at most 1 MiB and 64 levels deep.
   json call(std::string_view name, std::string_view method, json argument = nullptr, const call_options& how = {});
-  /// As call; `done` runs once, on a thread of the client, and must not wait for other operations. What it
-  /// throws is logged.
+  /// As call; `done` runs once, on a thread of the client, never inside this call, and must not wait for other
+  /// operations. What it throws is logged.
   void call_async(std::string_view name, std::string_view method, json argument, const call_options& how,
                   std::function<void(outcome)> done);
   /// Returns when the sidecar has accepted it.

@@ -144,6 +144,72 @@ TEST_F(a_connection, gives_a_hello_five_seconds_whatever_else_comes) {
   EXPECT_LT(clock::now() - begun, 7s);
 }
 
+// ---- what goes first ----
+
+TEST_F(a_connection, that_is_new_gets_classes_and_subscriptions_before_what_waits) {
+  client one(options());
+  std::atomic<int> answered{0};
+  auto line = std::make_unique<fake_connection>(sidecar_.accept_and_welcome());
+  host(one, *line);
+  const auto following = subscribe(one, *line, [](const event&) {});
+  line.reset();
+  ASSERT_TRUE(has_logged("the connection ended"));
+  for (int i = 0; i < 3; ++i)
+    one.call_async("tally/a", "add", i, {}, [&](const outcome&) { ++answered; });
+  auto next = sidecar_.accept_and_welcome();
+  next.expect("register");
+  next.expect("subscribe");
+  for (int i = 0; i < 3; ++i)
+    next.answer(next.expect("call"));
+  EXPECT_TRUE(eventually([&] { return answered == 3; }));
+}
+
+TEST_F(a_connection, that_is_full_of_calls_has_room_to_host_to_follow_and_to_drain) {
+  client one(options());
+  auto line = sidecar_.accept_and_welcome({.requests = 83});
+  one.open();
+  for (int i = 0; i < 5; ++i)
+    one.call_async("tally/a", "add", i, {}, [](const outcome&) {});
+  line.expect("call");
+  line.expect("call");
+  host(one, line);
+  const auto following = subscribe(one, line, [](const event&) {});
+  auto drained = std::async(std::launch::async, [&] { return one.drain(10s); });
+  line.answer(line.expect("drain"));
+  EXPECT_TRUE(drained.get());
+}
+
+TEST_F(a_connection, that_takes_few_requests_gets_one_at_a_time) {
+  client one(options());
+  auto line = sidecar_.accept_and_welcome({.requests = 2});
+  for (int i = 0; i < 2; ++i)
+    one.call_async("tally/a", "add", i, {}, [](const outcome&) {});
+  const auto first = line.expect("call");
+  EXPECT_FALSE(line.next(100ms));
+  line.answer(first);
+  line.expect("call");
+}
+
+TEST_F(a_connection, that_ended_gets_what_must_go_at_once_never) {
+  requests all(30s);
+  const auto dead = std::make_shared<wire>(sidecar_.socket(), "");
+  auto unused = sidecar_.accept();
+  all.opened(dead);
+  all.admit(10);
+  dead->shut();
+  std::atomic<int> refused{0};
+  all.begin({.message = {{"type", "register"}},
+             .done = [&](std::uint64_t, const json& why) { refused += why["error"]["effect"] == "not_executed"; },
+             .when = turn::at_once});
+  EXPECT_EQ(refused, 1);
+  const auto fresh = std::make_shared<wire>(sidecar_.socket(), "");
+  auto line = sidecar_.accept();
+  all.opened(fresh);
+  all.admit(10);
+  all.begin({.message = {{"type", "nodes"}}, .done = [](std::uint64_t, const json&) {}});
+  line.expect("nodes");
+}
+
 // ---- events ----
 
 TEST_F(a_connection, outlives_what_a_listener_throws) {

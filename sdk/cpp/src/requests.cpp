@@ -27,9 +27,9 @@ std::uint64_t requests::begin(request what) {
   std::unique_lock lock(mutex_);
   const auto number = ++last_;
   if (stopping_) throw error("unavailable", "this client has ended", effect::not_executed);
-  const bool goes = line_ != nullptr && (!what.in_turn || (waiting_.empty() && sent_ < room_));
-  const bool may_wait = what.in_turn;
-  if (!goes && may_wait && waiting_.size() >= waiting_max) {
+  const bool goes = line_ != nullptr && (what.when != turn::in_turn || (waiting_.empty() && sent_ < room_));
+  const bool may_wait = what.when != turn::at_once;
+  if (!goes && may_wait && (what.when == turn::ahead ? ahead_ : waiting_).size() >= waiting_max) {
     end_later(
         {.what = std::move(what)}, number,
         failed("overloaded", std::to_string(waiting_max) + " requests wait for their turn already", "not_executed"));
@@ -57,7 +57,7 @@ void requests::wait(entry& what, std::uint64_t number) {
   what.wait_until = clock::now() + connect_timeout_;
   if (what.answer_until != clock::time_point{})
     what.wait_until = line_ == nullptr ? std::min(what.wait_until, what.answer_until) : what.answer_until;
-  waiting_.push_back(number);
+  (what.what.when == turn::ahead ? ahead_ : waiting_).push_back(number);
   set_due(what, number, what.wait_until);
 }
 
@@ -82,11 +82,12 @@ bool requests::send(entry& what, std::uint64_t number) {
 }
 
 void requests::admit() {
-  while (line_ != nullptr && sent_ < room_ && !waiting_.empty()) {
-    const auto number = waiting_.front();
+  while (line_ != nullptr && (!ahead_.empty() || (sent_ < room_ && !waiting_.empty()))) {
+    auto& queue = ahead_.empty() ? waiting_ : ahead_;
+    const auto number = queue.front();
     auto& next = open_.at(number);
     if (!send(next, number)) return;
-    waiting_.pop_front();
+    queue.pop_front();
     if (next.answer_until == clock::time_point{}) {
       due_.erase({next.due, number});
       next.due = {};
@@ -108,8 +109,9 @@ requests::entry requests::take(entries::iterator which) {
   if (out.sent) {
     --sent_;
   } else {
-    const auto place = std::find(waiting_.begin(), waiting_.end(), which->first);
-    if (place != waiting_.end()) waiting_.erase(place);
+    auto& queue = out.what.when == turn::ahead ? ahead_ : waiting_;
+    const auto place = std::find(queue.begin(), queue.end(), which->first);
+    if (place != queue.end()) queue.erase(place);
   }
   open_.erase(which);
   return out;
@@ -139,11 +141,17 @@ void requests::answered(json& result) {
   ended.what.done(number, std::move(result));
 }
 
-void requests::opened(std::shared_ptr<wire> to, std::size_t room) {
+void requests::opened(std::shared_ptr<wire> to) {
   const std::lock_guard lock(mutex_);
   line_ = std::move(to);
-  room_ = room;
+  room_ = 0;
   trouble_.clear();
+  admit();
+}
+
+void requests::admit(std::size_t room) {
+  const std::lock_guard lock(mutex_);
+  room_ = room;
   admit();
 }
 
@@ -183,6 +191,7 @@ void requests::stop() {
                                      each.sent ? each.what.effect_if_lost : "not_executed")});
     }
     open_.clear();
+    ahead_.clear();
     waiting_.clear();
     due_.clear();
     sent_ = 0;

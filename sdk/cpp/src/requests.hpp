@@ -20,12 +20,16 @@ namespace orrery::app {
 /// The result of request `number`, as the sidecar says it: {"ok": ...} or {"error": {"code", "text", "effect"}}.
 using on_result = std::function<void(std::uint64_t number, nlohmann::json result)>;
 
+/// When a request is sent. `in_turn`: when the connection has room for it. `ahead`: before those in turn, and however
+/// many of them are under way. `at_once`: as ahead, or where there is no connection not at all.
+enum class turn { in_turn, ahead, at_once };
+
 struct request {
   nlohmann::json message;  ///< without `id`
-  on_result done;          ///< runs once, without locks, on any thread; inside `begin` only where at once is refused
+  on_result done;          ///< runs once, without locks, on any thread; inside `begin` only where at_once is refused
   const char* effect_if_lost = "unknown";
   std::chrono::milliseconds timeout{0};  ///< 0: none of its own, once it is sent
-  bool in_turn = true;                   ///< false: sent at once or not at all
+  turn when = turn::in_turn;
 };
 
 /// Any thread may use it. Requests that are sent before others arrive before them. It keeps deadlines with a thread of
@@ -41,9 +45,10 @@ class requests {
   std::uint64_t begin(request what);
   /// Gives it up. Its result says whether it was carried out; there is none for what has one.
   void cancel(std::uint64_t number);
-  /// From who receives: an answer, a connection with room for so many requests, its end.
+  /// From who receives: an answer, a connection, that it has room for so many requests in turn, its end.
   void answered(nlohmann::json& result);
-  void opened(std::shared_ptr<wire> to, std::size_t room);
+  void opened(std::shared_ptr<wire> to);
+  void admit(std::size_t room);
   void lost(const std::string& why);
   /// How many were under way at once since the last time.
   [[nodiscard]] std::size_t take_peak() noexcept { return peak_.exchange(0); }
@@ -68,6 +73,7 @@ class requests {
   /// False: the connection has ended, and it was not sent.
   bool send(entry& what, std::uint64_t number);
   void wait(entry& what, std::uint64_t number);
+  /// Sends what waits and goes ahead, then what has its turn.
   void admit();
   /// The timekeeper runs its `done`.
   void end_later(entry what, std::uint64_t number, nlohmann::json why);
@@ -87,6 +93,7 @@ class requests {
   std::atomic<std::size_t> peak_ = 0;
   std::uint64_t last_ = 0;
   entries open_;
+  std::deque<std::uint64_t> ahead_;
   std::deque<std::uint64_t> waiting_;
   struct end {
     on_result done;

@@ -22,6 +22,8 @@ constexpr auto redial_most = 2000ms;
 constexpr auto steady = 5s;      ///< a connection that lasted as long begins the pauses anew
 constexpr auto look_again = 1s;  ///< at whether to stop, and at classes that the sidecar does not know yet
 constexpr std::uint64_t credit = 1000;
+/// Registrations, subscriptions and a drain: the sidecar counts them as requests too, and calls may wait for them.
+constexpr std::size_t ahead_most = 64 + 16 + 1;
 
 std::string from_environment(const std::string& given, const char* name) {
   if (!given.empty()) return given;
@@ -214,10 +216,11 @@ void session::use(const std::shared_ptr<wire>& line) {
     for (auto& [name, each] : classes_)
       each.asked = !each.settled;
   }
-  requests_.opened(line, room);
+  requests_.opened(line);
   changed_.notify_all();
   register_all();
   follow_all();
+  requests_.admit(room > ahead_most ? room - ahead_most : 1);
 }
 
 session::welcome session::greet(wire& to) {
@@ -339,7 +342,8 @@ subscription session::subscribe(std::vector<std::string> types, std::function<vo
   requests_.begin({.message = {{"type", "subscribe"}, {"credit", credit}, {"events", added->types}},
                    .done = keep,
                    .effect_if_lost = "not_executed",
-                   .timeout = 10s});
+                   .timeout = 10s,
+                   .when = turn::ahead});
   if (const auto why = failure_of(answered.get_future().get())) throw error(*why);
   return subscription([this, added] { unsubscribe(*added); });
 }
@@ -372,7 +376,7 @@ void session::follow_all() {
     requests_.begin(
         {.message = {{"type", "subscribe"}, {"credit", credit}, {"events", each->types}},
          .done = [this, each](std::uint64_t number, const json& result) { followed_again(each, number, result); },
-         .in_turn = false});
+         .when = turn::at_once});
   }
 }
 

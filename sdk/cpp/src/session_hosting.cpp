@@ -37,7 +37,8 @@ class_state session::host(process_class what, const client::host_options& how) {
   std::promise<json> answered;
   requests_.begin({.message = std::move(message),
                    .done = [&](std::uint64_t, json result) { answered.set_value(std::move(result)); },
-                   .effect_if_lost = "not_executed"});
+                   .effect_if_lost = "not_executed",
+                   .when = turn::ahead});
   const auto result = answered.get_future().get();
   const auto why = failure_of(result);
   {
@@ -63,7 +64,7 @@ void session::register_all() {
   for (auto& [name, message] : all) {
     requests_.begin({.message = std::move(message),
                      .done = [this, name = name](std::uint64_t, const json& result) { registered(name, result); },
-                     .in_turn = false});
+                     .when = turn::at_once});
   }
 }
 
@@ -95,7 +96,7 @@ bool session::drain(std::chrono::milliseconds timeout) {
   auto waiting = done->get_future();
   begin({.message = {{"type", "drain"}},
          .done = [done](std::uint64_t, json result) { done->set_value(std::move(result)); },
-         .in_turn = false});  // without a connection there is nothing to drain
+         .when = turn::at_once});  // without a connection there is nothing to drain
   return waiting.wait_for(timeout) == std::future_status::ready;
 }
 

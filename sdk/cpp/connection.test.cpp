@@ -210,6 +210,18 @@ TEST_F(a_connection, that_ended_gets_what_must_go_at_once_never) {
   line.expect("nodes");
 }
 
+// ---- hosting ----
+
+TEST_F(a_connection, that_has_a_class_already_has_it_registered) {
+  client one(options());
+  auto line = sidecar_.accept_and_welcome();
+  auto hosted = std::async(std::launch::async, [&] { return one.host(a_tally()); });
+  line.refuse(line.expect("register"), "overloaded");
+  EXPECT_EQ(hosted.get(), class_state::waiting);
+  line.refuse(line.expect("register"), "already_exists");
+  EXPECT_TRUE(eventually([&] { return one.hosted("tally") == class_state::ready; }));
+}
+
 // ---- events ----
 
 TEST_F(a_connection, outlives_what_a_listener_throws) {

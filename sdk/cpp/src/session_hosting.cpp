@@ -69,7 +69,8 @@ void session::register_all() {
 }
 
 void session::registered(const std::string& name, const json& result) {
-  if (const auto why = failure_of(result)) {
+  const auto why = failure_of(result);
+  if (why && why->code() != "already_exists") {  // on this connection, so by this client
     options_.log("class '" + name + "' is not registered: " + why->what());
     const std::lock_guard lock(mutex_);
     classes_.at(name).asked = false;  // asked again in a second, or on the next connection

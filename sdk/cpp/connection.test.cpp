@@ -6,10 +6,10 @@
 #include <algorithm>
 #include <atomic>
 #include <csignal>
+#include <fstream>
 #include <future>
 #include <mutex>
 #include <orrery/app.hpp>
-#include <pthread.h>
 #include <stop_token>
 #include <thread>
 #include <vector>
@@ -220,6 +220,52 @@ TEST_F(a_connection, that_has_a_class_already_has_it_registered) {
   EXPECT_EQ(hosted.get(), class_state::waiting);
   line.refuse(line.expect("register"), "already_exists");
   EXPECT_TRUE(eventually([&] { return one.hosted("tally") == class_state::ready; }));
+}
+
+std::atomic<bool> held{false};
+std::atomic<bool> let_go{false};
+void hold(int) {
+  held = true;
+  while (!let_go)
+    ::usleep(1000);
+}
+
+/// Whether a thread sleeps, and goes on to.
+bool sleeps(pid_t thread) {
+  for (int i = 0; i < 20; ++i, ::usleep(1000)) {
+    std::string stat;
+    std::getline(std::ifstream("/proc/self/task/" + std::to_string(thread) + "/stat"), stat);
+    if (stat.find(") S ") == std::string::npos) return false;
+  }
+  return true;
+}
+
+TEST_F(a_connection, that_ends_before_host_returns_is_followed_by_one_with_the_class) {
+  client one(options());
+  auto line = std::make_unique<fake_connection>(sidecar_.accept_and_welcome());
+  held = let_go = false;
+  std::promise<pid_t> who;
+  auto hosted = std::async(std::launch::async, [&] {
+    who.set_value(::gettid());
+    return one.host(a_tally());
+  });
+  const std::shared_ptr<void> at_last(nullptr, [](void*) { let_go = true; });
+  const auto asked = line->expect("register");
+  struct sigaction stops {};
+  stops.sa_handler = hold;
+  ::sigaction(SIGUSR1, &stops, nullptr);
+  const auto thread = who.get_future().get();
+  ASSERT_TRUE(eventually([&] { return sleeps(thread); })) << "it waits for the answer";
+  ::tgkill(::getpid(), thread, SIGUSR1);
+  ASSERT_TRUE(eventually([] { return held.load(); }));
+  line->answer(asked, {{"state", "ready"}});
+  line.reset();
+  auto next = sidecar_.accept_and_welcome();
+  const auto again = next.next(2s);
+  let_go = true;
+  EXPECT_EQ(hosted.get(), class_state::ready);
+  ASSERT_TRUE(again);
+  EXPECT_EQ((*again)["type"], "register");
 }
 
 // ---- events ----

@@ -34,22 +34,25 @@ class_state session::host(process_class what, const client::host_options& how) {
       throw error("already_exists", "class '" + name + "' is hosted by this client already", effect::not_executed);
     message = registration(place->second);
   }
-  std::promise<json> answered;
-  requests_.begin({.message = std::move(message),
-                   .done = [&](std::uint64_t, json result) { answered.set_value(std::move(result)); },
-                   .effect_if_lost = "not_executed",
-                   .when = turn::ahead});
-  const auto result = answered.get_future().get();
-  const auto why = failure_of(result);
-  {
-    const std::lock_guard lock(mutex_);
-    if (why && !time_heals(*why)) {
-      classes_.erase(name);  // it never had any work
-      throw error(*why);
+  std::promise<std::optional<error>> answered;
+  // All of it before the next connection, which looks at what is settled.
+  const auto settle = [&](std::uint64_t, const json& result) {
+    const auto why = failure_of(result);
+    const bool refused = why && !time_heals(*why);
+    {
+      const std::lock_guard lock(mutex_);
+      if (refused) {
+        classes_.erase(name);  // it never had any work
+      } else {
+        classes_.at(name).settled = true;
+      }
     }
-    classes_.at(name).settled = true;
-  }
-  registered(name, result);
+    if (!refused) registered(name, result);
+    answered.set_value(refused ? std::optional(*why) : std::nullopt);
+  };
+  requests_.begin(
+      {.message = std::move(message), .done = settle, .effect_if_lost = "not_executed", .when = turn::ahead});
+  if (const auto why = answered.get_future().get()) throw error(*why);
   return *hosted(name);
 }
 

@@ -268,6 +268,39 @@ TEST_F(a_connection, that_ends_before_host_returns_is_followed_by_one_with_the_c
   EXPECT_EQ((*again)["type"], "register");
 }
 
+TEST_F(a_connection, that_refuses_to_drain_has_not_drained) {
+  client one(options());
+  auto line = sidecar_.accept_and_welcome();
+  one.open();
+  auto drained = std::async(std::launch::async, [&] { return one.drain(10s); });
+  line.refuse(line.expect("drain"), "overloaded");
+  EXPECT_FALSE(drained.get());
+}
+
+TEST_F(a_connection, that_ends_with_work_at_hand_has_not_drained) {
+  client one(options());
+  std::promise<void> finish;
+  std::atomic<bool> working{false};
+  auto line = std::make_unique<fake_connection>(sidecar_.accept_and_welcome());
+  host(one, *line, a_tally([&, finished = finish.get_future().share()] {
+         working = true;
+         finished.wait();
+       }));
+  line->send(
+      {{"type", "work"}, {"work", 1}, {"class", "tally"}, {"key", "a"}, {"callback", "call"}, {"method", "add"}});
+  ASSERT_TRUE(eventually([&] { return working.load(); }));
+  auto drained = std::async(std::launch::async, [&] { return one.drain(10s); });
+  line->expect("drain");
+  line.reset();
+  EXPECT_FALSE(drained.get());
+  finish.set_value();
+}
+
+TEST_F(a_connection, that_is_not_there_has_nothing_to_drain) {
+  client one(nowhere());
+  EXPECT_TRUE(one.drain(10s));
+}
+
 // ---- events ----
 
 TEST_F(a_connection, outlives_what_a_listener_throws) {

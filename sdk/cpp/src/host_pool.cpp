@@ -41,6 +41,11 @@ void host_pool::abandon_all() {
     one.request_stop();
 }
 
+bool host_pool::is_busy() {
+  const std::lock_guard lock(mutex_);
+  return !at_work_.empty();
+}
+
 void host_pool::stop() {
   std::vector<std::thread> all;
   {

@@ -35,6 +35,8 @@ class host_pool {
   void submit(const process_class& what, json work, std::shared_ptr<wire> answer_to);
   void abandon(std::uint64_t work);
   void abandon_all();
+  /// Work waits or is handled, if only for nobody any more.
+  [[nodiscard]] bool is_busy();
   /// Abandons handlers that run, and waits for them.
   void stop();
 

@@ -96,12 +96,17 @@ bool session::drain(std::chrono::milliseconds timeout) {
     const std::lock_guard lock(mutex_);
     draining_ = true;
   }
-  const auto done = std::make_shared<std::promise<json>>();
-  auto waiting = done->get_future();
+  const auto drained = std::make_shared<std::promise<bool>>();
+  auto waiting = drained->get_future();
   begin({.message = {{"type", "drain"}},
-         .done = [done](std::uint64_t, json result) { done->set_value(std::move(result)); },
-         .when = turn::at_once});  // without a connection there is nothing to drain
-  return waiting.wait_for(timeout) == std::future_status::ready;
+         .done =
+             [this, drained](std::uint64_t, const json& result) {
+               const auto why = failure_of(result);
+               // Without a connection there is nothing to drain, but for work that ended with it.
+               drained->set_value(!why || (why->code() == "unavailable" && !pool_.is_busy()));
+             },
+         .when = turn::at_once});
+  return waiting.wait_for(timeout) == std::future_status::ready && waiting.get();
 }
 
 std::optional<class_state> session::hosted(std::string_view class_name) const {

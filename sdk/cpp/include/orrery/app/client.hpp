@@ -134,7 +134,7 @@ class client {
   /// Of a class that is hosted; nothing: it is not.
   [[nodiscard]] std::optional<class_state> hosted(std::string_view class_name) const;
   /// Takes no new work, on this connection or a later one, and waits until what there is has been done. False: not
-  /// within `timeout`.
+  /// within `timeout`, the sidecar refused, or the connection ended with work at hand.
   bool drain(std::chrono::milliseconds timeout);
 
  private:

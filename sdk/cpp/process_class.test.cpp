@@ -129,6 +129,24 @@ TEST(a_process_class, that_leaves_what_cannot_be_sent_crashes_and_says_where) {
             std::string::npos);
 }
 
+TEST(a_process_class, says_what_went_wrong_in_whole_letters_whatever_the_text) {
+  process_class odd("odd");
+  odd.on_call("long", [](context&, const json&) -> json { throw std::runtime_error(std::string(999, 'x') + "\u00e9"); })
+      .on_call("crash", [](context&, const json&) -> json { throw std::runtime_error("no \xff\xc3"); })
+      .on_call("refusal", [](context&, const json&) -> json { throw refusal("caf\xe9?"); })
+      .on_call("later", [](context& self, const json&) {
+        self.refuse(1, refusal("caf\xe9?"));
+        self.stop("error", "caf\xe9?");
+        return json();
+      });
+  EXPECT_EQ(odd.handle(work("call", {{"method", "long"}}))["crash"]["text"], std::string(999, 'x'));
+  EXPECT_EQ(odd.handle(work("call", {{"method", "crash"}}))["crash"]["text"], "no \ufffd\ufffd");
+  EXPECT_EQ(odd.handle(work("call", {{"method", "refusal"}}))["error"]["text"], "caf\ufffd?");
+  const auto done = odd.handle(work("call", {{"method", "later"}}));
+  EXPECT_EQ(done["effects"][0]["reply"]["error"]["text"], "caf\ufffd?");
+  EXPECT_EQ(done["stop"]["text"], "caf\ufffd?");
+}
+
 TEST(a_process_class, hears_a_timer_by_its_name_or_by_what_is_before_its_slash) {
   process_class bells("bells");
   bells.on_info("ring", [](context& self, const json&) { self.state() = self.message(); })

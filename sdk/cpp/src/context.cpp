@@ -59,7 +59,9 @@ void context::go_on(json with) {
   next_ = std::move(with);
 }
 
-void context::stop(std::string_view kind, std::string_view text) { stop_ = json{{"kind", kind}, {"text", text}}; }
+void context::stop(std::string_view kind, std::string_view text) {
+  stop_ = json{{"kind", kind}, {"text", readable(text)}};
+}
 
 std::uint64_t context::reply_later() {
   later_ = true;
@@ -72,7 +74,7 @@ void context::reply(std::uint64_t caller, json answer) {
 }
 
 void context::refuse(std::uint64_t caller, const refusal& why) {
-  const json error{{"code", why.code()}, {"text", why.what()}, {"effect", to_text(why.took_effect())}};
+  const json error{{"code", why.code()}, {"text", readable(why.what())}, {"effect", to_text(why.took_effect())}};
   add({{"reply", {{"to", caller}, {"error", error}}}});
 }
 

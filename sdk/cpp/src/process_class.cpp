@@ -10,16 +10,13 @@ namespace {
 constexpr std::size_t patch_from_bytes = 1024;  ///< a smaller state is sent whole
 constexpr std::size_t crash_text_max = 1000;
 
-json crash(std::string text) {
-  if (text.size() > crash_text_max) text.resize(crash_text_max);
-  return {{"crash", {{"text", std::move(text)}}}};
-}
+json crash(std::string_view text) { return {{"crash", {{"text", readable(text, crash_text_max)}}}}; }
 
 json refused(const std::string& callback, const refusal& no) {
   if (!is_code(no.code())) return crash("a refusal has the code '" + no.code() + "', which docs/protocol.md does not");
   if (callback == "init" || callback == "code_change") return crash(no.code() + ": " + no.what());
   if (callback != "call") return json::object();  // nobody waits
-  return {{"error", {{"code", no.code()}, {"text", no.what()}, {"effect", to_text(no.took_effect())}}}};
+  return {{"error", {{"code", no.code()}, {"text", readable(no.what())}, {"effect", to_text(no.took_effect())}}}};
 }
 
 /// The new state, or a patch that makes it, or nothing where it is what it was.

@@ -23,22 +23,26 @@ constexpr std::array codes{"already_exists", "cancelled",      "conflict",      
 
 [[noreturn]] void refuse(const std::string& text) { throw error("invalid_argument", text, effect::not_executed); }
 
+/// Of the letter in UTF-8 that `text`, which is not empty, begins with. 0: it begins with none.
+std::size_t letter_bytes(std::string_view text) {
+  const auto at = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  if (at(0) < 0x80) return 1;
+  const std::size_t length = at(0) >= 0xf0 ? 4 : at(0) >= 0xe0 ? 3 : 2;
+  if (at(0) < 0xc2 || at(0) > 0xf4 || length > text.size()) return 0;
+  for (std::size_t more = 1; more < length; ++more)
+    if ((at(more) & 0xc0U) != 0x80U) return 0;
+  if (at(0) == 0xe0 && at(1) < 0xa0) return 0;  // longer than need be
+  if (at(0) == 0xed && at(1) > 0x9f) return 0;  // half a surrogate pair
+  if (at(0) == 0xf0 && at(1) < 0x90) return 0;  // longer than need be
+  if (at(0) == 0xf4 && at(1) > 0x8f) return 0;  // beyond the last letter
+  return length;
+}
+
 bool is_utf8(std::string_view text) {
-  for (std::size_t i = 0; i < text.size();) {
-    const auto at = [&](std::size_t more) { return static_cast<unsigned char>(text[i + more]); };
-    if (at(0) < 0x80) {
-      ++i;
-      continue;
-    }
-    const std::size_t length = at(0) >= 0xf0 ? 4 : at(0) >= 0xe0 ? 3 : 2;
-    if (at(0) < 0xc2 || at(0) > 0xf4 || i + length > text.size()) return false;
-    for (std::size_t more = 1; more < length; ++more)
-      if ((at(more) & 0xc0U) != 0x80U) return false;
-    if (at(0) == 0xe0 && at(1) < 0xa0) return false;  // longer than need be
-    if (at(0) == 0xed && at(1) > 0x9f) return false;  // half a surrogate pair
-    if (at(0) == 0xf0 && at(1) < 0x90) return false;  // longer than need be
-    if (at(0) == 0xf4 && at(1) > 0x8f) return false;  // beyond the last letter
-    i += length;
+  while (!text.empty()) {
+    const auto length = letter_bytes(text);
+    if (length == 0) return false;
+    text.remove_prefix(length);
   }
   return true;
 }
@@ -122,6 +126,19 @@ void check_value(const json& value, std::string_view what, std::size_t bytes_max
                     std::to_string(bytes_max) + " can be sent",
                 effect::not_executed);
   }
+}
+
+std::string readable(std::string_view text, std::size_t bytes_max) {
+  constexpr std::string_view replacement = "\xef\xbf\xbd";  // U+FFFD
+  std::string out;
+  while (!text.empty()) {
+    const auto length = letter_bytes(text);
+    const auto letter = length > 0 ? text.substr(0, length) : replacement;
+    if (out.size() + letter.size() > bytes_max) break;
+    out += letter;
+    text.remove_prefix(std::max<std::size_t>(1, length));
+  }
+  return out;
 }
 
 json name_fields(std::string_view name) {

@@ -21,6 +21,9 @@ constexpr std::size_t value_depth_max = 64;
 
 /// Plain: no NaN, texts in UTF-8, at most 64 levels and `bytes_max` bytes. `what` names it: argument, state, reply.
 void check_value(const nlohmann::json& value, std::string_view what, std::size_t bytes_max = value_bytes_max);
+/// For people, who rather see some of it than nothing: what is not UTF-8 becomes U+FFFD, and it ends after a whole
+/// letter.
+[[nodiscard]] std::string readable(std::string_view text, std::size_t bytes_max = std::string_view::npos);
 /// {"class", "key"} of "class/key".
 [[nodiscard]] nlohmann::json name_fields(std::string_view name);
 void check_method(std::string_view method);

@@ -92,6 +92,17 @@ TEST(a_process_class, may_answer_later_go_on_and_stop) {
   EXPECT_EQ(done["stop"], json::parse(R"({"kind": "shutdown", "text": "enough"})"));
 }
 
+TEST(a_process_class, that_refuses_later_says_what_took_effect_only_where_it_knows) {
+  process_class late("late");
+  late.on_cast("no", [](context& self, const json&) {
+    self.refuse(1, refusal("no", "not_found"));
+    self.refuse(2, refusal("no", "not_found", effect::not_executed));
+  });
+  EXPECT_EQ(late.handle(work("cast", {{"method", "no"}}))["effects"],
+            json::parse(R"([{"reply": {"to": 1, "error": {"code": "not_found", "text": "no"}}},
+      {"reply": {"to": 2, "error": {"code": "not_found", "text": "no", "effect": "not_executed"}}}])"));
+}
+
 TEST(a_process_class, sends_a_patch_where_that_is_shorter_and_nothing_where_nothing_changed) {
   process_class page("page");
   page.on_call("rename", [](context& self, const json& name) {

@@ -74,7 +74,8 @@ void context::reply(std::uint64_t caller, json answer) {
 }
 
 void context::refuse(std::uint64_t caller, const refusal& why) {
-  const json error{{"code", why.code()}, {"text", readable(why.what())}, {"effect", to_text(why.took_effect())}};
+  json error{{"code", why.code()}, {"text", readable(why.what())}};
+  if (const auto took = why.took_effect()) error["effect"] = to_text(*took);
   add({{"reply", {{"to", caller}, {"error", error}}}});
 }
 

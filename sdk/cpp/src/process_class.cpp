@@ -16,7 +16,10 @@ json refused(const std::string& callback, const refusal& no) {
   if (!is_code(no.code())) return crash("a refusal has the code '" + no.code() + "', which docs/protocol.md does not");
   if (callback == "init" || callback == "code_change") return crash(no.code() + ": " + no.what());
   if (callback != "call") return json::object();  // nobody waits
-  return {{"error", {{"code", no.code()}, {"text", readable(no.what())}, {"effect", to_text(no.took_effect())}}}};
+  return {{"error",
+           {{"code", no.code()},
+            {"text", readable(no.what())},
+            {"effect", to_text(no.took_effect().value_or(effect::not_executed))}}}};
 }
 
 /// The new state, or a patch that makes it, or nothing where it is what it was.

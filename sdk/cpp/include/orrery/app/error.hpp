@@ -1,4 +1,5 @@
 #pragma once
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -26,17 +27,20 @@ class error : public std::runtime_error {
 
 /// For handlers: answers the caller with an error, and the process lives on, as it was before this message. Any other
 /// exception is a crash of it. `code` is one of docs/protocol.md; another one is a crash too. `took` is what the caller
-/// is told of what it asked for.
+/// is told of what it asked for; by default `not_executed`, or `executed` where a later callback refuses it, as the one
+/// that left it waiting may have changed the state.
 class refusal : public std::runtime_error {
  public:
-  explicit refusal(const std::string& text, std::string code = "handler_failed", effect took = effect::not_executed)
+  explicit refusal(const std::string& text, std::string code = "handler_failed",
+                   std::optional<effect> took = std::nullopt)
       : std::runtime_error(text), code_(std::move(code)), took_(took) {}
   [[nodiscard]] const std::string& code() const noexcept { return code_; }
-  [[nodiscard]] effect took_effect() const noexcept { return took_; }
+  /// Nothing: by default.
+  [[nodiscard]] std::optional<effect> took_effect() const noexcept { return took_; }
 
  private:
   std::string code_;
-  effect took_;
+  std::optional<effect> took_;
 };
 
 }  // namespace orrery::app

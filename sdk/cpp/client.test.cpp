@@ -41,7 +41,7 @@ class a_client : public ::testing::Test {
     tally.on_init([](const context&) { return 0; })
         .on_call("add",
                  [](context& self, const json& n) {
-                   self.state() = self.state().get<int>() + n.get<int>();
+                   self.change() = self.state().get<int>() + n.get<int>();
                    return self.state();
                  })
         .on_call("slow",

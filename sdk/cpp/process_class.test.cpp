@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <type_traits>
+
 namespace orrery::app {
 namespace {
 
@@ -17,15 +19,15 @@ process_class a_cart() {
       .on_call("add",
                [](context& self, const json& item) {
                  if (!item.is_string()) throw refusal("an item is a string", "invalid_argument");
-                 self.state()["items"].push_back(item);
+                 self.change()["items"].push_back(item);
                  self.set_timer("remind", 1500ms, item);
                  self.cast("log/all", "note", item);
                  return self.state()["items"].size();
                })
-      .on_call("count", [](context& self, const json&) { return std::as_const(self).state()["items"].size(); })
+      .on_call("count", [](context& self, const json&) { return self.state()["items"].size(); })
       .on_call("wait",
                [](context& self, const json&) {
-                 self.state()["caller"] = self.reply_later();
+                 self.change()["caller"] = self.reply_later();
                  return json();
                })
       .on_cast("release",
@@ -71,6 +73,7 @@ TEST(a_process_class, says_what_a_call_changed_and_did) {
 }
 
 TEST(a_process_class, that_only_looks_at_its_state_does_not_send_it_back) {
+  static_assert(std::is_same_v<decltype(std::declval<context&>().state()), const json&>, "looking changes nothing");
   const auto done = a_cart().handle(work("call", {{"method", "count"}, {"state", {{"items", {1, 2}}}}}));
   EXPECT_EQ(done, json::parse(R"({"type": "done", "work": 7, "reply": 2})"));
 }
@@ -106,7 +109,7 @@ TEST(a_process_class, that_refuses_later_says_what_took_effect_only_where_it_kno
 TEST(a_process_class, sends_a_patch_where_that_is_shorter_and_nothing_where_nothing_changed) {
   process_class page("page");
   page.on_call("rename", [](context& self, const json& name) {
-    self.state()["name"] = name;
+    self.change()["name"] = name;
     return json();
   });
   const json state{{"name", "a"}, {"text", std::string(2000, 'x')}};
@@ -124,7 +127,7 @@ TEST(a_process_class, that_leaves_what_cannot_be_sent_crashes_and_says_where) {
   process_class odd("odd");
   odd.on_call("state",
               [](context& self, const json&) {
-                self.state() = {{"notes", {"fine", "\xff"}}};
+                self.change() = {{"notes", {"fine", "\xff"}}};
                 return json();
               })
       .on_call("reply",
@@ -160,8 +163,8 @@ TEST(a_process_class, says_what_went_wrong_in_whole_letters_whatever_the_text) {
 
 TEST(a_process_class, hears_a_timer_by_its_name_or_by_what_is_before_its_slash) {
   process_class bells("bells");
-  bells.on_info("ring", [](context& self, const json&) { self.state() = self.message(); })
-      .on_info("ring/loud", [](context& self, const json&) { self.state() = "loud"; });
+  bells.on_info("ring", [](context& self, const json&) { self.change() = self.message(); })
+      .on_info("ring/loud", [](context& self, const json&) { self.change() = "loud"; });
   const auto state_after = [&](const char* timer) {
     return bells.handle(work("info", {{"method", timer}})).value("state", json());
   };

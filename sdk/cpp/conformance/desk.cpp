@@ -27,14 +27,14 @@ void add_plain(process_class& desk) {
       .on_call("echo", [](context&, const json& value) { return value; })
       .on_call("add",
                [](context& self, const json& note) {
-                 self.state()["notes"].push_back(note);
+                 self.change()["notes"].push_back(note);
                  return self.state()["notes"].size();
                })
-      .on_call("get", [](context& self, const json&) { return std::as_const(self).state().at("notes"); })
-      .on_call("whole", [](context& self, const json&) { return std::as_const(self).state(); })
+      .on_call("get", [](context& self, const json&) { return self.state().at("notes"); })
+      .on_call("whole", [](context& self, const json&) { return self.state(); })
       .on_call("replace",
                [](context& self, const json& state) {
-                 self.state() = state;
+                 self.change() = state;
                  return json();
                })
       .on_call("about",
@@ -43,21 +43,21 @@ void add_plain(process_class& desk) {
                              {"message", self.message()},
                              {"trace", self.trace().empty() ? json() : json(self.trace())}};
                })
-      .on_cast("note", [](context& self, const json& value) { self.state()["notes"].push_back(value); })
+      .on_cast("note", [](context& self, const json& value) { self.change()["notes"].push_back(value); })
       .on_cast("tick",
-               [](context& self, const json&) { self.state()["count"] = self.state()["count"].get<int>() + 1; });
+               [](context& self, const json&) { self.change()["count"] = self.state()["count"].get<int>() + 1; });
 }
 
 json odd(context& self, const std::string& what) {
   if (what == "state") {
-    self.state() = "\xff is not UTF-8";
+    self.change() = "\xff is not UTF-8";
   } else if (what == "deep") {
     for (int i = 0; i < 100; ++i)
-      self.state() = json::array({self.state()});
+      self.change() = json::array({self.state()});
   } else if (what == "big") {
     return std::string(10'000'000, 'x');
   } else if (what == "huge state") {
-    self.state()["notes"] = {std::string(900'000, 'x'), std::string(900'000, 'x')};
+    self.change()["notes"] = {std::string(900'000, 'x'), std::string(900'000, 'x')};
   } else if (what == "twice") {
     static_cast<void>(self.reply_later());
     return "and now";
@@ -73,12 +73,12 @@ json odd(context& self, const std::string& what) {
 void add_failing(process_class& desk) {
   desk.on_call("crash",
                [](context& self, const json& text) -> json {
-                 self.state()["notes"].push_back("lost");
+                 self.change()["notes"].push_back("lost");
                  throw std::runtime_error(text.get<std::string>());
                })
       .on_call("refuse",
                [](context& self, const json& how) -> json {
-                 self.state()["notes"].push_back("never kept");
+                 self.change()["notes"].push_back("never kept");
                  self.cast("counter/" + self.key(), "add", 100);
                  throw refusal(how.at("text"), how.at("code"), effect_named(how.value("effect", "not_executed")));
                })
@@ -104,12 +104,12 @@ void add_slow(process_class& desk) {
 void add_later(process_class& desk) {
   desk.on_call("later",
                [](context& self, const json&) {
-                 self.state()["waiting"].push_back(self.reply_later());
+                 self.change()["waiting"].push_back(self.reply_later());
                  return json();
                })
       .on_cast("answer",
                [](context& self, const json& value) {
-                 const auto waiting = std::exchange(self.state()["waiting"], json::array());
+                 const auto waiting = std::exchange(self.change()["waiting"], json::array());
                  for (const auto& caller : waiting) {
                    if (value == "no") {
                      self.refuse(caller, refusal("none", "not_found"));
@@ -123,7 +123,7 @@ void add_later(process_class& desk) {
                  self.go_on("second");
                  return json("first");
                })
-      .on_continue([](context& self, const json& value) { self.state()["notes"].push_back(value); })
+      .on_continue([](context& self, const json& value) { self.change()["notes"].push_back(value); })
       .on_call("finish",
                [](context& self, const json& kind) {
                  self.stop(kind.get<std::string>(), "said so");
@@ -159,13 +159,13 @@ void add_others_and_time(process_class& desk) {
                  return json();
                })
       .on_info("ring", [](context& self, const json& argument) {
-        self.state()["notes"].push_back({{"ring", self.message()}, {"argument", argument}});
+        self.change()["notes"].push_back({{"ring", self.message()}, {"argument", argument}});
       });
 }
 
 /// Writes the call's number down, and keeps a state that is torn if ever half of it is taken. Whether it was whole.
 json record(context& self, const json& what) {
-  auto& state = self.state();
+  auto& state = self.change();
   const bool whole = state["ids"].size() == state["count"].get<std::size_t>();
   const auto line = std::to_string(what.at("id").get<int>()) + "\n";
   const int file = ::open(what.at("file").get<std::string>().c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);

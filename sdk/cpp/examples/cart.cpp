@@ -12,12 +12,12 @@ int main() {
                [](auto& self, const auto& wanted) {
                  const auto count = wanted.value("count", 1);
                  if (count < 1) throw orrery::app::refusal("count must be 1 or more", "invalid_argument");
-                 auto& held = self.state()["items"][wanted.at("item").template get<std::string>()];
+                 auto& held = self.change()["items"][wanted.at("item").template get<std::string>()];
                  held = (held.is_null() ? 0 : held.template get<int>()) + count;
                  self.set_timer("forget", std::chrono::hours{1});
                  return held;
                })
-      .on_call("items", [](auto& self, const auto&) { return std::as_const(self).state()["items"]; })
+      .on_call("items", [](auto& self, const auto&) { return self.state().at("items"); })
       .on_info("forget", [](auto& self, const auto&) { self.stop("shutdown", "nobody wanted it for an hour"); });
 
   sigset_t ends;

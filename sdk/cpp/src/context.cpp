@@ -20,7 +20,7 @@ context::context(const json& work, surroundings around)
       before_(work.contains("state") ? &work["state"] : &nothing),
       around_(std::move(around)) {}
 
-json& context::state() {
+json& context::change() {
   if (!changed_) changed_ = *before_;
   return *changed_;
 }

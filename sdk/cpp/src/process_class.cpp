@@ -103,9 +103,9 @@ json process_class::run(const json& work, context& self) const {
   const auto callback = work.value("callback", "");
   const auto argument = work.value("argument", json());
   if (callback == "init") {
-    self.state() = init_(self);
+    self.change() = init_(self);
   } else if (callback == "code_change") {
-    self.state() = code_change_(work.value("fromVersion", 0U), *self.before_);
+    self.change() = code_change_(work.value("fromVersion", 0U), *self.before_);
   } else if (callback == "terminate") {
     const auto reason = work.value("reason", json::object());
     terminate_(self, {.kind = reason.value("kind", ""), .text = reason.value("text", "")});

@@ -50,9 +50,10 @@ class context {
   /// The same to wait with, as std::condition_variable_any takes it.
   [[nodiscard]] const std::stop_token& abandoned_token() const { return around_.abandoned; }
 
-  /// What it is now. The other one is to change it.
+  /// What it is now. Read with `at` or `value` what may be missing: `[]` of const json must not miss.
   [[nodiscard]] const json& state() const { return changed_ ? *changed_ : *before_; }
-  [[nodiscard]] json& state();
+  /// The same, to change it.
+  [[nodiscard]] json& change();
 
   /// Asks another process, and waits for its answer; asking oneself is refused. Throws `error`.
   json call(std::string_view name, std::string_view method, json argument = nullptr, call_options how = {});

@@ -4,6 +4,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+from dataclasses import replace
 from typing import Any, Dict, List, Optional
 
 from .connection import Connection
@@ -22,7 +23,7 @@ class Sidecar:
         self.path = path
         self.port = 0
         self.faults = Faults()
-        self.mesh = Mesh(CLASSES if classes is None else classes)
+        self.mesh = Mesh([replace(spec) for spec in (CLASSES if classes is None else classes)])
         self.connections: List[Connection] = []
         self.hellos: List[Dict[str, Any]] = []
         self.seen: List[Dict[str, Any]] = []

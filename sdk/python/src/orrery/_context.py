@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Awaitable, Dict, List, Optional
 from . import _effects
 from ._cbor import Encoded
 from ._names import Name, NameLike
-from ._values import VALUE_BYTES_MAX, encode_value
+from ._values import VALUE_BYTES_MAX, encode_value, well_formed
 
 if TYPE_CHECKING:
     from ._work import Work
@@ -81,7 +81,7 @@ class Context:
         self._check_open()
         if kind not in STOP_KINDS:
             raise ValueError(f"a process stops with {', '.join(STOP_KINDS)}, not {kind!r}")
-        self.stop = {"kind": kind, "text": text}
+        self.stop = {"kind": kind, "text": well_formed(text)}
 
     async def call(self, to: NameLike, method: str, argument: Any, timeout: Optional[float]) -> Any:
         self._check_open()

@@ -11,6 +11,16 @@ EFFECTS_MAX = 1000
 TIMER_NAME_BYTES_MAX = 128
 
 
+def check_timer_name(name: str) -> None:
+    """Raises :class:`ValueError` for what no timer is called."""
+    try:
+        size = len(name.encode())
+    except UnicodeEncodeError:
+        raise ValueError(f"a timer's name {name!r} is no valid Unicode") from None
+    if not 1 <= size <= TIMER_NAME_BYTES_MAX:
+        raise ValueError(f"a timer's name has 1 to {TIMER_NAME_BYTES_MAX} bytes, not {size}")
+
+
 @dataclass(frozen=True)
 class Cast:
     to: Name

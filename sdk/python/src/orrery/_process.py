@@ -9,6 +9,7 @@ from . import _effects
 from ._context import Context
 from ._definition import Definition, define
 from ._names import Name, NameLike, parse_name, check_method
+from ._values import well_formed
 from .errors import Refused
 
 S = TypeVar("S")
@@ -118,8 +119,7 @@ class Process(Generic[S]):
 
     def after(self, seconds: float, name: str, argument: Any = None) -> None:
         """Sets the timer ``name``, or sets it anew: ``@orrery.info`` with that name gets ``argument``. It ends with the process."""
-        if not 1 <= len(name.encode()) <= _effects.TIMER_NAME_BYTES_MAX:
-            raise ValueError(f"a timer's name has 1 to {_effects.TIMER_NAME_BYTES_MAX} bytes")
+        _effects.check_timer_name(name)
         if not 0 <= seconds <= TIMER_MS_MAX / 1000:
             raise ValueError(f"a timer is some seconds ahead, not {seconds}")
         after_ms = max(1, math.ceil(seconds * 1000))
@@ -127,6 +127,7 @@ class Process(Generic[S]):
 
     def cancel_timer(self, name: str) -> None:
         """Whether it is set or not."""
+        _effects.check_timer_name(name)
         self._context.add(_effects.CancelTimer(name))
 
     def reply_later(self) -> int:
@@ -140,7 +141,10 @@ class Process(Generic[S]):
 
     def refuse(self, to: int, error: Refused) -> None:
         """Answers such a caller with an error."""
-        self._context.answer(_effects.Reply(to, error={"code": error.code, "text": error.text, "effect": error.effect}))
+        fields = {"code": error.code, "text": well_formed(error.text)}
+        if error.said_effect is not None:  # else the sidecar's: an earlier message may have changed the state
+            fields["effect"] = error.said_effect
+        self._context.answer(_effects.Reply(to, error=fields))
 
     def continue_(self, value: Any = None) -> None:
         """Calls :meth:`handle_continue` next, before the messages that wait."""

@@ -12,6 +12,15 @@ Value = Union[None, bool, int, float, str, bytes, Sequence["Value"], Mapping[str
 """Plain data: what JSON could express, and byte strings."""
 
 
+def well_formed(text: str) -> str:
+    """The text with a mark in place of what is no valid Unicode, as in names of files that are not: for people, never for values."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
 def encode_value(value: Any, what: str, bytes_max: int = VALUE_BYTES_MAX) -> _cbor.Encoded:
     """Raises :class:`InvalidArgument` for what is not plain data, :class:`TooLarge` for what is over the limit."""
     try:

@@ -8,7 +8,7 @@ Every error says what it means for the state of the mesh, in :attr:`OrreryError.
 """
 from __future__ import annotations
 
-from typing import Any, ClassVar, Dict, Type
+from typing import Any, ClassVar, Dict, Optional, Type
 
 NOT_EXECUTED = "not_executed"
 EXECUTED = "executed"
@@ -140,18 +140,20 @@ class Refused(Exception):
 
     Changes to ``self.state`` and effects of that message are dropped. ``code`` is one of the protocol's codes
     (``invalid_argument``, ``not_found``, ``conflict``, ``forbidden``, ...); the default is ``handler_failed``. ``effect`` need only
-    be given where the handler had done something elsewhere that cannot be taken back.
+    be given where the handler had done something elsewhere that cannot be taken back; without it, it is ``not_executed`` where it is
+    raised, and ``executed`` where a later message refuses: what the earlier one did to the state stays.
     """
 
-    def __init__(self, code: str = "handler_failed", text: str = "", *, effect: str = NOT_EXECUTED) -> None:
+    def __init__(self, code: str = "handler_failed", text: str = "", *, effect: Optional[str] = None) -> None:
         if code not in CODES:
             raise ValueError(f"{code!r} is no code; use one of {', '.join(sorted(CODES))}")
-        if effect not in EFFECTS:
+        if effect is not None and effect not in EFFECTS:
             raise ValueError(f"effect is one of {', '.join(EFFECTS)}, not {effect!r}")
         super().__init__(code, text)
         self.code = code
         self.text = text or code
-        self.effect = effect
+        self.said_effect = effect  #: None where it was not said
+        self.effect = NOT_EXECUTED if effect is None else effect
 
     def __str__(self) -> str:
         return f"{self.code}: {self.text}"

@@ -14,7 +14,8 @@ from .._process import Process
 from .._trace import traceparent
 from .._values import VALUE_BYTES_MAX, encode_value
 from .._work import Work
-from ..errors import NOT_EXECUTED, UNKNOWN, DeadlineExceeded, InvalidArgument, LimitExceeded, NotFound, OrreryError, ProcessExited, error_for
+from ..errors import (EXECUTED, NOT_EXECUTED, UNKNOWN, DeadlineExceeded, InvalidArgument, LimitExceeded, NotFound, OrreryError,
+                      ProcessExited, error_for)
 from ._clock import Clock
 from ._model import Life, Message
 
@@ -196,7 +197,7 @@ class Engine(Runtime):
             reply = effect["reply"]
             waiting = life.kept.pop(reply["to"], None)
             if waiting is not None and "error" in reply:
-                waiting.fail(_error(reply["error"]))
+                waiting.fail(_error({"effect": EXECUTED, **reply["error"]}))
             elif waiting is not None:
                 waiting.succeed(reply["reply"])
 

@@ -3,13 +3,14 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import functools
 import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Awaitable, Deque, Dict, Optional, Sequence, Tuple, Type
+from typing import TYPE_CHECKING, Any, Awaitable, Deque, Dict, Optional, Sequence, Set, Tuple, Type
 
-from . import _frames, _lag, _work
+from . import _cbor, _frames, _lag, _work
 from ._backoff import Backoff
 from ._connection import Connection
 from ._context import Runtime
@@ -29,7 +30,6 @@ log = logging.getLogger("orrery.host")
 
 THREADS_MAX = 32
 """For handlers that are plain functions; what is beyond waits for a thread."""
-REGISTER_SECONDS = 10.0
 
 
 class Host(Listener, Runtime):
@@ -53,7 +53,8 @@ class Host(Listener, Runtime):
         self._concurrency = concurrency
         self._metrics = metrics
         self._connection: Optional[Connection] = None
-        self._at_work: "Dict[Tuple[Connection, int], Tuple[Work, asyncio.Task[None]]]" = {}
+        self._asked: Set[str] = set()  # classes that this connection was asked to register, until they are drained
+        self._at_work: "Dict[Tuple[Connection, int], Tuple[Work, asyncio.Task[_work.Done]]]" = {}
         self._just_ended: "Deque[Tuple[float, Work]]" = collections.deque(maxlen=5)  # those that blocked the loop have ended when it goes on
         self._draining = False
         self._registering: "Optional[asyncio.Task[None]]" = None
@@ -66,8 +67,10 @@ class Host(Listener, Runtime):
         return await self.open()
 
     async def __aexit__(self, kind: Optional[Type[BaseException]], problem: Optional[BaseException], trace: Optional[TracebackType]) -> None:
-        await self.drain()
-        await self.close()
+        try:
+            await self.drain()
+        finally:
+            await self.close()
 
     async def open(self) -> "Host":
         """Registers. Raises an :class:`OrreryError` where the sidecar refuses a class for good."""
@@ -87,11 +90,13 @@ class Host(Listener, Runtime):
         await _first(self.registered.wait(), self._failed)
 
     async def close(self) -> None:
-        """Hosts no more. Handlers at work are cancelled; :meth:`drain` first lets them finish."""
+        """Hosts no more. Handlers at work are cancelled, and their callers hear ``unavailable``, ``unknown``; :meth:`drain` first lets
+        them finish."""
         if self in self._link.listeners:
             self._link.listeners.remove(self)
         if self._registering is not None:
             self._registering.cancel()
+        self._withdraw()
         self._abandon()
         tasks = [task for _, task in self._at_work.values()]
         if tasks:
@@ -108,16 +113,22 @@ class Host(Listener, Runtime):
         connection = self._connection
         if connection is None or not connection.is_open:
             return True
-        number = connection.next_id()
+        asked = sorted(self._asked)  # each by its name: the connection may be another host's too
+        drains = [connection.request(connection.next_id(), {"type": "drain", "class": name}, NOT_EXECUTED) for name in asked]
         try:
-            await asyncio.wait_for(connection.request(number, {"type": "drain"}, NOT_EXECUTED), timeout)
-            return True
-        except OrreryError as problem:
-            log.warning("the sidecar did not drain this app: %s", problem)
-            return False
-        except asyncio.TimeoutError:
+            ended, late = await asyncio.wait(drains, timeout=timeout) if drains else (set(), set())
+        finally:
+            for drain in drains:
+                drain.cancel()  # nothing where it has ended
+        if late:
             log.warning("%d handlers did not end within %s s of draining", len(self._at_work), timeout)
             return False
+        problems = [problem for problem in (drain.exception() for drain in ended) if problem is not None]
+        if problems:
+            log.warning("the sidecar did not drain this app: %s", problems[0])
+            return False
+        self._asked.difference_update(asked)
+        return True
 
     async def failed(self) -> None:
         """Waits until hosting cannot go on, and raises why: a class that the sidecar does not take."""
@@ -131,6 +142,7 @@ class Host(Listener, Runtime):
     def _register(self, connection: Connection) -> None:
         if self._connection is not connection and not self._draining:
             self._connection = connection
+            self._asked = set()
             self.value_bytes_max = connection.welcome.value_bytes
             self._registering = asyncio.get_running_loop().create_task(self._register_all(connection))
 
@@ -151,11 +163,11 @@ class Host(Listener, Runtime):
         """Whether the sidecar knows the class now; errors that time cannot heal end the host."""
         fields = {"type": "register", **definition.registration(self._app, self._concurrency)}
         number = connection.next_id()
-        try:
-            answer = connection.request(number, fields, NOT_EXECUTED)
-            connection.limit(number, REGISTER_SECONDS)
-            state = (await answer or {}).get("state", "ready")
+        self._asked.add(definition.class_name)
+        try:  # as long as it takes: a connection that is alive brings an answer, and one that is given up may be carried out all the same
+            state = (await connection.request(number, fields, NOT_EXECUTED) or {}).get("state", "ready")
         except OrreryError as problem:
+            self._asked.discard(definition.class_name)
             log.error("class %r is not registered: %s", definition.class_name, problem)
             first_time = not self.registered.is_set() and definition.class_name not in self.states
             if isinstance(problem, (InvalidArgument, AlreadyExists)) or (problem.code == "conflict" and first_time):
@@ -165,6 +177,16 @@ class Host(Listener, Runtime):
             connection.cancel(number)
         self._set_state(definition.class_name, state)
         return True
+
+    def _withdraw(self) -> None:
+        """Takes back what is registered, so that nothing more is handed over that nobody would answer."""
+        connection = self._connection
+        asked, self._asked = self._asked, set()
+        if connection is None or not connection.is_open:
+            return
+        others = {name for listener in self._link.listeners if isinstance(listener, Host) for name in listener._asked}
+        for name in sorted(asked - others):
+            connection.tell({"type": "drain", "id": connection.next_id(), "class": name})
 
     def _set_state(self, class_name: str, state: str) -> None:
         if self.states.get(class_name) != state:
@@ -181,11 +203,11 @@ class Host(Listener, Runtime):
 
     def received(self, connection: Connection, frame: _frames.Frame, state: bytes) -> bool:
         kind = frame["type"]
-        if kind == "work":
+        if kind == "work" and frame["class"] in self.definitions:
             self._start(Work.of_frame(frame, state, connection))
-        elif kind == "cancel" and "work" in frame:
+        elif kind == "cancel" and (connection, frame.get("work", 0)) in self._at_work:
             self._cancel(connection, frame["work"], frame.get("text", ""))
-        elif kind == "class":
+        elif kind == "class" and frame["class"] in self.definitions:
             self._set_state(frame["class"], frame.get("state", "ready"))
         elif kind == "refused":
             error = frame.get("error") or {}
@@ -204,48 +226,41 @@ class Host(Listener, Runtime):
     # ---- work ----
 
     def _start(self, work: Work) -> None:
-        task = asyncio.get_running_loop().create_task(self._do(work))
+        task = asyncio.get_running_loop().create_task(_work.handle(self.definitions[work.class_name], work, self))
         self._at_work[work.connection, work.id] = (work, task)
+        # Not within the task: one that is cancelled before its first step never runs.
+        task.add_done_callback(functools.partial(self._settle, work, time.monotonic()))
 
-    async def _do(self, work: Work) -> None:
-        started = time.monotonic()
-        done = _work.crash("the handler was ended")
-        try:
-            definition = self.definitions.get(work.class_name)
-            if definition is None:
-                done = _work.crash(f"this app does not host class {work.class_name!r}")
-            else:
-                done = await _work.handle(definition, work, self)
-        except asyncio.CancelledError:
-            wanted = not work.cancelled and not work.abandoned
-            done = _work.crash("CancelledError: the handler cancelled itself") if wanted else _work.Done({}, "cancelled")
-        finally:
-            self._at_work.pop((work.connection, work.id), None)
-            self._just_ended.append((time.monotonic(), work))
-            self._send_done(work, done)
-            self._metrics.handled(work.class_name, work.callback, work.method, done.outcome, time.monotonic() - started)
+    def _settle(self, work: Work, started: float, task: "asyncio.Task[_work.Done]") -> None:
+        self._at_work.pop((work.connection, work.id), None)
+        self._just_ended.append((time.monotonic(), work))
+        done = _done_of(work, task)
+        self._send_done(work, done)
+        self._metrics.handled(work.class_name, work.callback, work.method, done.outcome, time.monotonic() - started)
 
     def _send_done(self, work: Work, done: _work.Done) -> None:
         connection: Connection = work.connection
-        if work.abandoned or not connection.is_open:
+        if not connection.is_open:
             return
-        data = _frames.encode({"type": "done", "work": work.id, **done.fields})
-        if len(data) > connection.welcome.frame_bytes:
-            text = f"state, reply and effects together have {len(data)} bytes; a frame has at most {connection.welcome.frame_bytes}"
-            log.error("%s/%s: %s", work.class_name, work.key, text)
-            data = _frames.encode({"type": "done", "work": work.id, **_work.crash(text).fields})
+        try:
+            data = _frames.encode({"type": "done", "work": work.id, **done.fields})
+            most = connection.welcome.frame_bytes
+            why = f"state, reply and effects together have {len(data)} bytes; a frame has at most {most}" if len(data) > most else ""
+        except _cbor.CborError as problem:
+            why = f"what the handler did cannot be sent: {problem}"
+        if why:
+            log.error("%s/%s: %s", work.class_name, work.key, why)
+            data = _frames.encode({"type": "done", "work": work.id, **_work.crash(why).fields})
         connection.send(data)
 
     def _cancel(self, connection: Connection, number: int, text: str) -> None:
-        at_work = self._at_work.get((connection, number))
-        if at_work is not None:
-            work, task = at_work
-            log.warning("%s/%s: nobody waits for %s %s any more: %s", work.class_name, work.key, work.callback, work.method, text)
-            work.cancelled = True
-            task.cancel()
+        work, task = self._at_work[connection, number]
+        log.warning("%s/%s: nobody waits for %s %s any more: %s", work.class_name, work.key, work.callback, work.method, text)
+        work.cancelled = True
+        task.cancel()
 
     def _abandon(self) -> None:
-        """Nobody is to hear of what is at work: the connection that it came from has ended, or is about to."""
+        """Nobody is to hear what comes of it: the connection has ended, or the host has."""
         for work, task in list(self._at_work.values()):
             work.abandoned = True
             task.cancel()
@@ -259,6 +274,20 @@ class Host(Listener, Runtime):
 
     async def call_from(self, work: Work, to: NameLike, method: str, argument: Any, timeout: Optional[float]) -> Any:
         return await self._client.call(to, method, argument, timeout=timeout)
+
+
+def _done_of(work: Work, task: "asyncio.Task[_work.Done]") -> _work.Done:
+    if work.abandoned:
+        if not task.cancelled():
+            task.exception()  # looked at
+        return _work.given_up(work)
+    if task.cancelled():
+        return _work.Done({}, "cancelled") if work.cancelled else _work.crash("CancelledError: the handler cancelled itself")
+    problem = task.exception()
+    if problem is not None:
+        log.error("%s/%s could not be handled", work.class_name, work.key, exc_info=problem)
+        return _work.crash(f"{type(problem).__name__}: the handler was ended")
+    return task.result()
 
 
 def by_class_name(classes: "Sequence[Type[Process[Any]]]") -> Dict[str, Definition]:

@@ -113,8 +113,12 @@ class Link:
         return connection
 
     def _received(self, connection: Connection, frame: Frame, state: bytes) -> None:
-        if not any(listener.received(connection, frame, state) for listener in self.listeners):
-            log.debug("a frame of type %r is passed over", frame["type"])
+        if any(listener.received(connection, frame, state) for listener in self.listeners):
+            return
+        log.debug("a frame of type %r is passed over", frame["type"])
+        if frame["type"] == "work":  # of a host that has ended: who waits is to hear so
+            text = f"this app does not host class {frame.get('class')!r}"
+            connection.tell({"type": "done", "work": frame["work"], "crash": {"text": text}})
 
     def _failed(self, endpoint: Endpoint, problem: Exception, level: int) -> None:
         if str(problem) != str(self._problem):  # once for each reason, not for each try

@@ -9,7 +9,7 @@ import os
 import traceback
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, Dict, Mapping, NamedTuple, Optional
+from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional
 
 from . import _cbor, _patch
 from ._context import Context, Runtime
@@ -17,8 +17,8 @@ from ._definition import Definition
 from ._handlers import Handler
 from ._process import Process, lost_attributes
 from ._trace import traceparent
-from ._values import encode_value
-from .errors import OrreryError, Refused
+from ._values import encode_value, well_formed
+from .errors import UNKNOWN, OrreryError, Refused
 
 log = logging.getLogger("orrery.host")
 
@@ -50,7 +50,7 @@ class Work:
     reason: Any = None
     connection: Any = None  #: the one that it came from and that waits for it
     cancelled: bool = False  #: nobody waits any more, but the sidecar is to hear when it ends
-    abandoned: bool = False  #: nobody is to hear of it
+    abandoned: bool = False  #: nobody is to hear what comes of it
 
     @classmethod
     def of_frame(cls, frame: Mapping[str, Any], state_bytes: bytes, connection: Any = None) -> "Work":
@@ -91,7 +91,17 @@ async def handle(definition: Definition, work: Work, runtime: Runtime) -> Done:
 
 
 def crash(text: str) -> Done:
-    return Done({"crash": {"text": text[:CRASH_TEXT_MAX]}}, "crash")
+    return Done({"crash": {"text": well_formed(text[:CRASH_TEXT_MAX])}}, "crash")
+
+
+def given_up(work: Work) -> Done:
+    """For work that its host ends while the connection stays. Its caller hears the truth, and the process keeps the state that it had."""
+    text = "the app stopped hosting the class while it handled this"
+    if work.callback == "call" and not work.cancelled:
+        return Done({"error": {"code": "unavailable", "text": text, "effect": UNKNOWN}}, "cancelled")
+    if work.callback in ("init", "code_change") and not work.cancelled:
+        return crash(text)._replace(outcome="cancelled")  # without a state of this shape it cannot go on
+    return Done({}, "cancelled")
 
 
 def _without_handler(work: Work) -> Done:
@@ -114,7 +124,7 @@ async def _invoke(handler: Handler, process: Process[Any], argument: Any, runtim
     if handler.is_async:
         return await handler.function(process, *args, **kwargs)
     in_context = contextvars.copy_context().run
-    call = functools.partial(in_context, handler.function, process, *args, **kwargs)
+    call = functools.partial(in_context, _in_thread, handler.function, process, *args, **kwargs)
     future = asyncio.get_running_loop().run_in_executor(runtime.executor, call)
     try:
         return await asyncio.shield(future)
@@ -122,6 +132,13 @@ async def _invoke(handler: Handler, process: Process[Any], argument: Any, runtim
         if not future.done():
             await asyncio.wait([future])  # a thread cannot be stopped; its place is free when it is
         raise
+
+
+def _in_thread(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    try:
+        return function(*args, **kwargs)
+    except StopIteration as problem:  # which no future takes: who waits for it would wait for ever
+        raise RuntimeError("the handler raised StopIteration").with_traceback(problem.__traceback__) from problem
 
 
 def _fields(process: Process[Any], context: Context, reply: Any) -> Dict[str, Any]:
@@ -166,7 +183,7 @@ _NULL = _cbor.dumps(None)
 
 def _refused(work: Work, refused: Refused) -> Done:
     if work.callback == "call":
-        return Done({"error": {"code": refused.code, "text": refused.text, "effect": refused.effect}}, "refused")
+        return Done({"error": {"code": refused.code, "text": well_formed(refused.text), "effect": refused.effect}}, "refused")
     if work.callback in ("init", "code_change"):
         return crash(str(refused))
     log.warning("%s/%s refused %s %s, which nobody waits for: %s", work.class_name, work.key, work.callback, work.method, refused)

@@ -3,6 +3,7 @@ import asyncio
 import unittest
 
 from context import SidecarCase, orrery, until
+from orrery import _asking
 from orrery._connection import WRITE_BYTES_MAX
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -75,7 +76,8 @@ class Requests(SidecarCase):
     async def test_that_are_wrong_are_refused_without_being_sent(self):
         client = await self.connect()
         for asking in (client.call("counter", "add"), client.call("counter/a", ""), client.call("counter/a", "add", {1: 2}),
-                       client.call("counter/a", "add", timeout=0), client.call("counter/a", "add", timeout=4000), client.call("counter/a", "add", "x" * 1_100_000)):
+                       client.call("counter/a", "add", timeout=0), client.call("counter/a", "add", timeout=4000), client.call("counter/a", "add", "x" * 1_100_000),
+                       client.kill("counter/a", "\udcff"), client.processes("\udcff"), client.events("\udcff").__aenter__()):
             self.assertEqual((await self.error_of(asking)).effect, "not_executed")
         self.assertEqual(self.sidecar.seen, [])
 
@@ -115,13 +117,15 @@ class Requests(SidecarCase):
         self.assertEqual(self.sidecar.count("done"), 1, "what waited was never handled")
 
     async def test_beyond_the_sidecars_limit_wait_for_their_turn(self):
-        self.sidecar.faults.limits["requests"] = 4
+        self.sidecar.faults.limits["requests"] = 4 + _asking.HEADROOM
         client = await self.connect()
         await self.host(Slow)
         answers = await asyncio.gather(*(client.call(f"desk/{n}", "wait", 0.01) for n in range(50)))
         self.assertEqual(answers, ["waited"] * 50)
-        slow = [asyncio.ensure_future(client.call(f"desk/{n}", "wait", 3600)) for n in range(4)]
+        slow = [asyncio.ensure_future(client.call(f"desk/{n}", "wait", 3600)) for n in range(8)]
         await until(lambda: len(self.sidecar.mesh.apps.works) == 4)
+        await client.events().__aenter__()
+        self.assertEqual(self.sidecar.count("call"), 54, "registrations, subscriptions and drains have a place beside calls")
         problem = await self.error_of(client.call("desk/x", "echo", timeout=0.05))
         self.assertEqual((problem.code, problem.effect), ("deadline_exceeded", "not_executed"))
         for call in slow:

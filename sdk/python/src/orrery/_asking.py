@@ -17,6 +17,8 @@ PATIENCE = 10.0
 GRACE = 2.0
 """The sidecar keeps a call's deadline; so many seconds later it counts as deaf."""
 REQUESTS_DEFAULT = 1024
+HEADROOM = 64 + 16 + 1
+"""The sidecar counts all requests. So many are left for those that wait in no line: 64 classes and 16 subscriptions on a connection, and a drain."""
 
 
 class Asking(Listener):
@@ -26,11 +28,11 @@ class Asking(Listener):
         self._link = link
         self._retry = retry
         self._metrics = metrics
-        self._gate = Gate(REQUESTS_DEFAULT)
+        self._gate = Gate(REQUESTS_DEFAULT - HEADROOM)
         link.listeners.append(self)
 
     def opened(self, connection: Connection) -> None:
-        self._gate.resize(connection.welcome.requests)
+        self._gate.resize(max(1, connection.welcome.requests - HEADROOM))
 
     async def ask(self, operation: str, fields: Dict[str, Any], timeout: Optional[float], effect_if_lost: str,
                   retry: Optional[Retry] = None) -> Any:

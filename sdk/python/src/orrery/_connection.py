@@ -8,12 +8,12 @@ import sys
 from dataclasses import dataclass
 from typing import Any, Callable, Dict, FrozenSet, Optional
 
-from . import _frames
+from . import _cbor, _frames
 from ._endpoints import Endpoint
 from ._requests import Requests
 from ._values import VALUE_BYTES_MAX
 from ._version import __version__
-from .errors import NOT_EXECUTED, UNKNOWN, OrreryError, ProtocolError, Unavailable, error_for
+from .errors import NOT_EXECUTED, UNKNOWN, InvalidArgument, OrreryError, ProtocolError, Unavailable, error_for
 
 log = logging.getLogger("orrery.connection")
 
@@ -137,9 +137,16 @@ class Connection(asyncio.BufferedProtocol):
         return self._last_id
 
     def request(self, number: int, frame: _frames.Frame, effect_if_lost: str = UNKNOWN) -> "asyncio.Future[Any]":
-        """Sends a request under an id from :meth:`next_id`. Its future ends with the result, or with an :class:`OrreryError`."""
+        """Sends a request under an id from :meth:`next_id`. Its future ends with the result, or with an :class:`OrreryError`.
+
+        Raises :class:`InvalidArgument` for what cannot be sent, as a text that is no valid Unicode.
+        """
         frame["id"] = number
-        self.send(_frames.encode(frame))
+        try:
+            data = _frames.encode(frame)
+        except _cbor.CborError as problem:
+            raise InvalidArgument(f"the {frame['type']} cannot be sent: {problem}", effect=NOT_EXECUTED) from None
+        self.send(data)
         return self._requests.add(number, effect_if_lost)
 
     def limit(self, number: int, seconds: float) -> None:

@@ -2,6 +2,7 @@
 import asyncio
 import tempfile
 import threading
+import time
 import unittest
 from concurrent.futures import ThreadPoolExecutor
 
@@ -63,6 +64,37 @@ class Blocking(unittest.TestCase):
             client.call("counter/b", "add")
             self.assertEqual([next(events).data["key"], next(events).data["key"]], ["a", "b"])
             events.close()
+
+    def test_events_that_are_dropped_before_the_first_end_their_subscription(self):
+        with SidecarThread() as there, sync.connect(there.sidecar.address) as client:
+            client.events("process_started")
+            client.call("counter/a", "add")
+            self.assertEqual(there.sidecar.count("cancel"), 1)
+
+    def test_closing_ends_what_other_threads_wait_for(self):
+        with SidecarThread() as there, ThreadPoolExecutor(2) as pool:
+            patient = orrery.Retry(attempts=2, first_pause=3600, most_pause=3600)
+            client = sync.connect(there.sidecar.address).open()
+            there.sidecar.mesh.declare(mock.ClassSpec("counter", "counter", mailbox=0))
+            asking = pool.submit(client.call, "counter/a", "add", retry=patient)
+            following = pool.submit(next, client.events())
+            deadline = time.monotonic() + 60
+            while not there.sidecar.count("call") and time.monotonic() < deadline:
+                time.sleep(0.005)
+            there.run(asyncio.sleep(0))
+            client.close()
+            client.close()
+            self.assertIsInstance(asking.exception(20), orrery.Unavailable)
+            self.assertIsInstance(following.exception(20), orrery.Unavailable)
+            with self.assertRaisesRegex(orrery.Unavailable, "is closed"):
+                client.call("counter/a", "add")
+
+    def test_a_client_that_is_not_open_says_so_and_can_be_closed(self):
+        client = sync.connect("/nowhere/sdk.sock")
+        with self.assertRaisesRegex(orrery.Unavailable, "not open yet"):
+            client.call("counter/a", "add")
+        client.close()
+        client.close()
 
     def test_opening_without_a_sidecar_is_an_error_and_leaves_no_thread(self):
         before = threading.active_count()

@@ -54,12 +54,12 @@ class Events(Listener):
         try:
             await self._subscribe(connection)
         except BaseException:
-            self._leave()
+            self.leave()
             raise
         return self
 
     async def __aexit__(self, kind: Optional[Type[BaseException]], problem: Optional[BaseException], trace: Optional[TracebackType]) -> None:
-        self._leave()
+        self.leave()
 
     async def __aiter__(self) -> AsyncIterator[Event]:
         if self in self._link.listeners:
@@ -135,7 +135,8 @@ class Events(Listener):
             self._connection.tell({"type": "credit", "id": self._id, "add": self._spent})
             self._spent = 0
 
-    def _leave(self) -> None:
+    def leave(self) -> None:
+        """Ends the subscription; again does nothing."""
         if self in self._link.listeners:
             self._link.listeners.remove(self)
         if self._subscribing is not None:

@@ -12,9 +12,11 @@ One thread of its own runs the event loop; a client may be shared between thread
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
+import contextlib
 import threading
 from types import TracebackType
-from typing import Any, Coroutine, Iterator, List, Optional, Tuple, Type, TypeVar
+from typing import Any, Callable, Coroutine, Iterator, List, Optional, Tuple, Type, TypeVar
 
 from . import _client
 from ._asking import PATIENCE
@@ -24,6 +26,7 @@ from ._names import NameLike
 from ._retry import Retry
 from ._serve import run as serve
 from .documents import ClassDocument, NodeDocument, ProcessDocument, Processes, Tree
+from .errors import NOT_EXECUTED, UNKNOWN, Unavailable
 from .metrics import Metrics
 
 __all__ = ["Client", "connect", "serve"]
@@ -44,6 +47,8 @@ class Client:
         self._inner = inner
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="orrery-client", daemon=True)
+        self._lock = threading.Lock()
+        self._state = "new"  # then "open", then "closed": the loop takes nothing more
 
     def __enter__(self) -> "Client":
         return self.open()
@@ -52,17 +57,35 @@ class Client:
         self.close()
 
     def open(self) -> "Client":
-        self._thread.start()
+        with self._lock:
+            if self._state != "new":
+                raise RuntimeError("a client is opened once")
+            self._state = "open"
+            self._thread.start()
         try:
             self._wait(self._inner.open())
         except BaseException:
-            self._end()
+            self.close()
             raise
         return self
 
     def close(self) -> None:
-        self._wait(self._inner.close())
-        self._end()
+        """Ends the connection. What other threads wait for ends with :class:`Unavailable`. May be called again."""
+        if threading.current_thread() is self._thread:
+            raise RuntimeError("a blocking client cannot be used on its own event loop's thread")
+        with self._lock:
+            before, self._state = self._state, "closed"
+            if before == "open":
+                ending = asyncio.run_coroutine_threadsafe(self._end(), self._loop)
+        if before == "open":
+            try:
+                ending.result()
+            finally:
+                self._loop.call_soon_threadsafe(self._loop.stop)
+                self._thread.join()
+                self._loop.close()
+        elif before == "new":
+            self._loop.close()
 
     @property
     def sidecar(self) -> Optional[Welcome]:
@@ -98,17 +121,7 @@ class Client:
 
     def events(self, *types: str) -> Iterator[Event]:
         """Subscribes at once, so that nothing after this line is missed; ends when the iterator is closed or dropped."""
-        events = self._wait(self._subscribe(types))
-
-        def follow() -> Iterator[Event]:
-            try:
-                while True:
-                    yield self._wait(events.next())
-            finally:
-                if self._loop.is_running():
-                    self._wait(events.__aexit__(None, None, None))
-
-        return follow()
+        return _Following(self, self._wait(self._subscribe(types)))
 
     async def _subscribe(self, types: Tuple[str, ...]) -> Events:
         return await self._inner.events(*types).__aenter__()
@@ -117,14 +130,55 @@ class Client:
         if threading.current_thread() is self._thread:
             doing.close()
             raise RuntimeError("a blocking client cannot be used on its own event loop's thread")
-        future = asyncio.run_coroutine_threadsafe(doing, self._loop)
+        with self._lock:
+            if self._state != "open":
+                doing.close()
+                raise Unavailable(f"the client is {'closed' if self._state == 'closed' else 'not open yet'}", effect=NOT_EXECUTED)
+            future = asyncio.run_coroutine_threadsafe(doing, self._loop)
         try:
             return future.result()
+        except concurrent.futures.CancelledError:
+            raise Unavailable("the client was closed before this ended", effect=UNKNOWN) from None
         except BaseException:
             future.cancel()  # an interrupt gives the request up; nothing where it has ended
             raise
 
-    def _end(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+    async def _end(self) -> None:
+        """Nothing is left on the loop, so nobody waits for it."""
+        await self._inner.close()
+        while True:
+            left = asyncio.all_tasks() - {asyncio.current_task()}
+            if not left:
+                return
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
+
+    def _soon(self, function: Callable[[], None]) -> None:
+        """Without waiting, and from any thread; not where the loop has ended."""
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(function)
+
+
+class _Following(Iterator[Event]):
+    """A subscription, until it is closed or dropped. No generator: one that was never begun would not notice."""
+
+    def __init__(self, client: Client, events: Events) -> None:
+        self._client, self._events, self._over = client, events, False
+
+    def __next__(self) -> Event:
+        if self._over:
+            raise StopIteration
+        try:
+            return self._client._wait(self._events.next())
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        self._over = True
+        self._client._soon(self._events.leave)
+
+    def __del__(self) -> None:
+        if not self._over:
+            self.close()

@@ -1,6 +1,9 @@
 """The small pure parts: frames, patches, names, addresses, pauses, the gate, errors."""
 import asyncio
+import fcntl
 import pickle
+import resource
+import socket
 import unittest
 
 import context  # noqa: F401
@@ -9,10 +12,26 @@ from orrery import _cbor, _frames, _patch
 from orrery._backoff import Backoff
 from orrery._endpoints import Endpoint, endpoints, parse_endpoint
 from orrery._gate import Gate
+from orrery._http import is_readable
 from orrery._names import Name, check_method, parse_name
 from orrery._trace import is_traceparent
 from orrery._values import encode_value
 from orrery.errors import error_for
+
+
+class Descriptors(unittest.TestCase):
+    def test_may_have_any_number(self):
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if hard != resource.RLIM_INFINITY and hard < 2000:
+            self.skipTest(f"at most {hard} files may be open here")
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2000), hard))
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        here, there = socket.socketpair()
+        high = socket.socket(fileno=fcntl.fcntl(here.fileno(), fcntl.F_DUPFD_CLOEXEC, 1500))
+        with here, there, high:
+            self.assertFalse(is_readable(high, 0))
+            there.send(b"x")
+            self.assertTrue(is_readable(high, 10))
 
 
 class Frames(unittest.TestCase):

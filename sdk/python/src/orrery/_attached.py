@@ -5,7 +5,6 @@ import contextlib
 import json
 import logging
 import os
-import select
 import subprocess
 import threading
 import time
@@ -13,6 +12,7 @@ import weakref
 from collections import deque
 from typing import IO, Any, Deque, Dict, List, Optional
 
+from ._http import is_readable
 from .errors import CODES, NOT_EXECUTED, DeadlineExceeded, OrreryError, ProtocolError, Unavailable, error_for
 
 _log = logging.getLogger("orrery.attach")
@@ -62,7 +62,7 @@ class Attached:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise DeadlineExceeded("the mesh could not be reached in time; is the Kubernetes API there?", effect=NOT_EXECUTED)
-            if not select.select([output], [], [], left)[0]:
+            if not is_readable(output, left):
                 continue
             more = os.read(output, 4096)
             if not more or len(text) > ANSWER_BYTES_MAX:

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import http.client
 import json
-import select
+import selectors
 import socket
 import threading
 import time
@@ -25,6 +25,16 @@ def encode(value: Any, what: str) -> bytes:
         return json.dumps(value, allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError) as problem:
         raise InvalidArgument(f"the {what} cannot be sent as JSON: {problem}", effect=NOT_EXECUTED) from None
+
+
+_Selector = getattr(selectors, "PollSelector", selectors.SelectSelector)  # select() takes no descriptors from 1024 on
+
+
+def is_readable(what: Any, seconds: float) -> bool:
+    """Whether a file or a socket has something to read, or has ended, within a time."""
+    with _Selector() as selector:
+        selector.register(what, selectors.EVENT_READ)
+        return bool(selector.select(seconds))
 
 
 class Http:
@@ -113,7 +123,7 @@ class Http:
                 if self._closed or not self._idle:
                     break
                 connection, used = self._idle.pop()
-            if now - used < REUSE_SECONDS and connection.sock is not None and not select.select([connection.sock], [], [], 0)[0]:
+            if now - used < REUSE_SECONDS and connection.sock is not None and not is_readable(connection.sock, 0):
                 connection.sock.settimeout(timeout)
                 return connection, True
             connection.close()

@@ -180,7 +180,7 @@ class Writer {
   }
 }
 
-function isWellFormed(text: string): boolean {
+export function isWellFormed(text: string): boolean {
   return !/\p{Surrogate}/u.test(text); // with the u flag, a pair is one character and no surrogate
 }
 

@@ -3,7 +3,7 @@ import type { Encoded } from "./cbor.js";
 import { EFFECTS_MAX, type EffectFrame } from "./effects.js";
 import type { Logger } from "./hooks.js";
 import { type Name, type NameLike, nameText } from "./names.js";
-import { encodeValue } from "./values.js";
+import { encodeValue, wellFormed } from "./values.js";
 import type { Work } from "./work.js";
 
 const STOP_KINDS = ["normal", "shutdown", "error"] as const;
@@ -71,7 +71,7 @@ export class Context {
   setStop(kind: StopKind, text: string): void {
     this.checkOpen();
     if (!STOP_KINDS.includes(kind)) throw new RangeError(`a process stops with ${STOP_KINDS.join(", ")}, not '${kind}'`);
-    this.stop = { kind, text };
+    this.stop = { kind, text: wellFormed(text) };
   }
 
   async call(to: NameLike, method: string, argument: unknown, options: { timeoutMs?: number | undefined }): Promise<any> {

@@ -1,7 +1,8 @@
 /** What a handler asks for beside its reply. The sidecar carries effects out, in order, once the handler has ended well. */
-import type { Encoded } from "./cbor.js";
+import { type Encoded, isWellFormed } from "./cbor.js";
 import type { Refused } from "./errors.js";
 import type { Name } from "./names.js";
+import { wellFormed } from "./values.js";
 
 export const EFFECTS_MAX = 1000;
 export const TIMER_NAME_BYTES_MAX = 128;
@@ -11,7 +12,7 @@ export type EffectFrame =
   | { readonly cast: { class: string; key: string; method: string; argument: Encoded } }
   | { readonly timer: { name: string; afterMs: number; argument: Encoded } }
   | { readonly cancelTimer: string }
-  | { readonly reply: { to: number; reply: Encoded } | { to: number; error: { code: string; text: string; effect: string } } };
+  | { readonly reply: { to: number; reply: Encoded } | { to: number; error: { code: string; text: string; effect?: string } } };
 
 export function castEffect(to: Name, method: string, argument: Encoded): EffectFrame {
   return { cast: { class: to.className, key: to.key, method, argument } };
@@ -25,6 +26,14 @@ export function replyEffect(to: number, reply: Encoded): EffectFrame {
   return { reply: { to, reply } };
 }
 
-export function refusalEffect(to: number, { code, text, effect }: Refused): EffectFrame {
-  return { reply: { to, error: { code, text, effect } } };
+/** Without an effect that was said it is the sidecar's: an earlier message may have changed the state. */
+export function refusalEffect(to: number, { code, text, saidEffect }: Refused): EffectFrame {
+  return { reply: { to, error: { code, text: wellFormed(text), ...(saidEffect && { effect: saidEffect }) } } };
+}
+
+/** Throws for what no timer is called. */
+export function checkTimerName(name: string): void {
+  if (!isWellFormed(name)) throw new RangeError("a timer's name is valid Unicode");
+  const size = Buffer.byteLength(name);
+  if (size < 1 || size > TIMER_NAME_BYTES_MAX) throw new RangeError(`a timer's name has 1 to ${TIMER_NAME_BYTES_MAX} bytes, not ${size}`);
 }

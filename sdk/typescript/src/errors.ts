@@ -40,21 +40,25 @@ export class OrreryError extends Error {
 
 /**
  * Thrown by a handler: its caller gets this error, and the process lives on as it was before the message. Changes to the state and
- * effects of that message are dropped. `effect` need only be given where something was done elsewhere that cannot be taken back.
+ * effects of that message are dropped. `effect` need only be given where something was done elsewhere that cannot be taken back; without it,
+ * it is `not_executed` where this is thrown, and `executed` where a later message refuses: what the earlier one did to the state stays.
  */
 export class Refused extends Error {
   override readonly name = "Refused";
   readonly code: Code;
   readonly text: string;
   readonly effect: Effect;
+  /** Undefined where it was not said. */
+  readonly saidEffect: Effect | undefined;
 
-  constructor(code: Code, text: string = code, effect: Effect = "not_executed") {
+  constructor(code: Code, text: string = code, effect?: Effect) {
     super(`${code}: ${text}`);
     if (!CODES.includes(code)) throw new RangeError(`'${code}' is no code; use one of ${[...CODES].sort().join(", ")}`);
-    if (!EFFECTS.includes(effect)) throw new RangeError(`an effect is one of ${EFFECTS.join(", ")}, not '${effect}'`);
+    if (effect !== undefined && !EFFECTS.includes(effect)) throw new RangeError(`an effect is one of ${EFFECTS.join(", ")}, not '${effect}'`);
     this.code = code;
     this.text = text;
-    this.effect = effect;
+    this.saidEffect = effect;
+    this.effect = effect ?? "not_executed";
   }
 }
 

@@ -1,4 +1,5 @@
 /** Names of processes: `class/key`. */
+import { isWellFormed } from "./cbor.js";
 import { invalid } from "./errors.js";
 
 /** The name of a process, in two parts. As text it is `class/key`; the key may have slashes of its own. */
@@ -41,6 +42,7 @@ export function checkMethod(method: string): string {
 
 function check(what: string, text: unknown, bytesMax: number): void {
   if (typeof text !== "string") throw invalid(`a ${what} is a string, not ${typeof text}`);
+  if (!isWellFormed(text)) throw invalid(`the ${what} is no valid Unicode`);
   const size = Buffer.byteLength(text);
   if (size < 1 || size > bytesMax) throw invalid(`the ${what} has ${size} bytes; 1 to ${bytesMax} are accepted`);
 }

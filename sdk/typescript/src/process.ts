@@ -1,6 +1,6 @@
 /** The base class of processes that this app hosts. */
 import type { Context, StopKind } from "./context.js";
-import { TIMER_NAME_BYTES_MAX, castEffect, refusalEffect, replyEffect, timerEffect } from "./effects.js";
+import { castEffect, checkTimerName, refusalEffect, replyEffect, timerEffect } from "./effects.js";
 import type { Refused } from "./errors.js";
 import { type Name, type NameLike, checkMethod, parseName } from "./names.js";
 import type { Value } from "./values.js";
@@ -106,14 +106,14 @@ export abstract class Process<State = any> {
 
   /** Sets the timer `name`, or sets it anew: `@info` with that name gets `argument`. It ends with the process. */
   after(ms: number, name: string, argument?: Value): void {
-    const size = Buffer.byteLength(name);
-    if (size < 1 || size > TIMER_NAME_BYTES_MAX) throw new RangeError(`a timer's name has 1 to ${TIMER_NAME_BYTES_MAX} bytes`);
+    checkTimerName(name);
     if (!(ms >= 0 && ms <= Number.MAX_SAFE_INTEGER)) throw new RangeError(`a timer is some milliseconds ahead, not ${ms}`);
     this.#context.add(timerEffect(name, Math.max(1, Math.ceil(ms)), this.#context.encode(argument, "argument")));
   }
 
   /** Whether it is set or not. */
   cancelTimer(name: string): void {
+    checkTimerName(name);
     this.#context.add({ cancelTimer: name });
   }
 

@@ -9,6 +9,11 @@ export type Value =
   | null | undefined | boolean | number | bigint | string | Uint8Array
   | readonly Value[] | { readonly [key: string]: Value };
 
+/** The text with a mark in place of what is no valid Unicode, as half a pair that was cut: for people, never for values. */
+export function wellFormed(text: string): string {
+  return text.replace(/\p{Surrogate}/gu, "\ufffd"); // with the u flag, a pair is one character and no surrogate
+}
+
 /** Throws `invalid_argument` for what is not plain data, `too_large` for what is over the limit. */
 export function encodeValue(value: unknown, what: string, bytesMax: number = VALUE_BYTES_MAX): Encoded {
   let bytes: Uint8Array;

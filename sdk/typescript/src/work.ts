@@ -8,7 +8,7 @@ import type { Frame } from "./frames.js";
 import * as patches from "./patch.js";
 import type { Process } from "./process.js";
 import { within } from "./trace.js";
-import { encodeValue } from "./values.js";
+import { encodeValue, wellFormed } from "./values.js";
 
 /** States smaller than this are sent whole: a patch would not pay for its making. */
 const PATCH_FROM_BYTES = 1024;
@@ -76,7 +76,15 @@ export interface Done {
 }
 
 export function crash(text: string): Done {
-  return { fields: { crash: { text: text.slice(0, CRASH_TEXT_MAX) } }, outcome: "crash" };
+  return { fields: { crash: { text: wellFormed(text.slice(0, CRASH_TEXT_MAX)) } }, outcome: "crash" };
+}
+
+/** For work that its host ends while the connection stays. Its caller hears the truth, and the process keeps the state that it had. */
+export function givenUp({ callback }: Work): Done {
+  const text = "the app stopped hosting the class while it handled this";
+  if (callback === "call") return { fields: { error: { code: "unavailable", text, effect: "unknown" } }, outcome: "cancelled" };
+  if (callback !== "init" && callback !== "code_change") return { fields: {}, outcome: "cancelled" };
+  return { ...crash(text), outcome: "cancelled" }; // without a state of this shape it cannot go on
 }
 
 /** Never rejects: whatever a handler does ends as fields of a `done`. */
@@ -137,7 +145,7 @@ function stateFields(process: Process, context: Context): Record<string, unknown
 }
 
 function refused(work: Work, { code, text, effect, message }: Refused, runtime: Runtime): Done {
-  if (work.callback === "call") return { fields: { error: { code, text, effect } }, outcome: "refused" };
+  if (work.callback === "call") return { fields: { error: { code, text: wellFormed(text), effect } }, outcome: "refused" };
   if (work.callback === "init" || work.callback === "code_change") return crash(message);
   const what = `${work.className}/${work.key} refused ${work.callback} ${work.method}`;
   runtime.logger.warn(`${what}, which nobody waits for: ${message}`);

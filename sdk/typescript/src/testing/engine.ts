@@ -205,7 +205,7 @@ export class Engine implements Runtime {
       const { to, reply, error } = effect["reply"];
       const waiting = life.kept.get(to);
       life.kept.delete(to);
-      if (error) waiting?.answer?.reject(OrreryError.of(error));
+      if (error) waiting?.answer?.reject(OrreryError.of({ effect: "executed", ...error }));
       else waiting?.answer?.resolve(reply);
     }
   }

@@ -13,6 +13,8 @@ export const PATIENCE_MS = 10_000;
 /** The sidecar keeps a call's deadline; so much later it counts as deaf. */
 const GRACE_MS = 2000;
 const REQUESTS_DEFAULT = 1024;
+/** The sidecar counts all requests. So many are left for those that wait in no line: 64 classes and 16 subscriptions on a connection, and a drain. */
+export const HEADROOM = 64 + 16 + 1;
 const HEALED_BY_TIME: readonly string[] = ["unavailable", "overloaded", "draining", "isolated"];
 
 /**
@@ -32,7 +34,7 @@ export interface AskOptions {
 }
 
 export class Asking implements Listener {
-  private readonly gate = new Gate(REQUESTS_DEFAULT);
+  private readonly gate = new Gate(REQUESTS_DEFAULT - HEADROOM);
 
   constructor(
     private readonly link: Link,
@@ -44,7 +46,7 @@ export class Asking implements Listener {
   }
 
   opened(connection: Connection): void {
-    this.gate.resize(connection.welcome.requests);
+    this.gate.resize(Math.max(1, connection.welcome.requests - HEADROOM));
   }
 
   /** The result. Rejects with an {@link OrreryError}, which says `effectIfLost` where the connection was lost, or the signal's reason. */
@@ -104,9 +106,7 @@ export class Asking implements Listener {
       const left = leftOf(deadline);
       const connection = await this.link.connection(left ?? PATIENCE_MS, signal);
       if (connection.isWritable) return connection;
-      const late = left === undefined ? [] : [pause(left)];
-      await Promise.race([connection.writable(), ...late]);
-      signal?.throwIfAborted();
+      await atMost(connection.writable(), left, signal);
       if (leftOf(deadline) === 0) throw new OrreryError("deadline_exceeded", "the sidecar did not read in time", "not_executed");
     }
   }
@@ -129,8 +129,21 @@ function frameOf(operation: string, fields: object, connection: Connection, left
   return frame;
 }
 
+/** Waits for it, but no longer than a time. Rejects with the signal's reason. */
+async function atMost(waiting: Promise<void>, ms: number | undefined, signal: AbortSignal | undefined): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = ms === undefined ? [] : [new Promise<void>((resolve) => (timer = setTimeout(resolve, ms)))];
+  const first = Promise.race([waiting, ...late]);
+  try {
+    await (signal ? abortable(first, signal) : first);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 function abortable<T>(answer: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
+    if (signal.aborted) return reject(signal.reason as Error);
     const aborted = () => reject(signal.reason as Error);
     signal.addEventListener("abort", aborted, { once: true });
     answer.then(resolve, reject).finally(() => signal.removeEventListener("abort", aborted));

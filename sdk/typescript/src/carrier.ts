@@ -24,8 +24,8 @@ export interface Carrier {
   readonly unwritten: number;
   /** A frame with its length, as {@link encodeFrame} makes it. */
   write(frame: Uint8Array): void;
-  /** Resolves when less may be unwritten than before; not where it has ended meanwhile. */
-  drained(): Promise<unknown>;
+  /** Resolves when less may be unwritten than before, or it has ended. The same promise for all who wait now. */
+  drained(): Promise<void>;
   /** Closes when all is written. */
   end(): void;
   /** Closes at once. */
@@ -43,6 +43,7 @@ export async function dial(endpoint: Endpoint, receiver: Receiver): Promise<Carr
 class StreamCarrier implements Carrier {
   readonly socket: Socket;
   private readonly splitter = new Splitter();
+  private draining: Promise<void> | undefined;
 
   constructor(
     endpoint: NetConnectOpts,
@@ -79,8 +80,17 @@ class StreamCarrier implements Carrier {
     this.socket.write(frame);
   }
 
-  drained(): Promise<unknown> {
-    return once(this.socket, "drain");
+  drained(): Promise<void> {
+    this.draining ??= new Promise((resolve) => {
+      if (this.socket.closed) return resolve();
+      const end = () => {
+        this.socket.off("drain", end).off("close", end);
+        this.draining = undefined;
+        resolve();
+      };
+      this.socket.on("drain", end).on("close", end);
+    });
+    return this.draining;
   }
 
   end(): void {

@@ -1,7 +1,8 @@
 /** One connection to the sidecar, from its hello to its end. Dialling again is the link's business. */
 import { type Carrier, type Receiver, dial } from "./carrier.js";
+import { CborError } from "./cbor.js";
 import { type Endpoint, endpointText } from "./endpoints.js";
-import { type Effect, OrreryError, unavailable } from "./errors.js";
+import { type Effect, OrreryError, invalid, unavailable } from "./errors.js";
 import { FRAME_BYTES_MAX, type Frame, decodeFrame, encodeFrame } from "./frames.js";
 import type { Logger } from "./hooks.js";
 import { Requests } from "./requests.js";
@@ -88,7 +89,7 @@ export class Connection {
 
   /** Resolves when less than the maximum is unwritten, or the connection has ended. */
   async writable(): Promise<void> {
-    if (!this.isWritable) await Promise.race([this.carrier.drained(), this.closed]);
+    if (!this.isWritable) await this.carrier.drained();
   }
 
   /** Says goodbye, and closes once that is written. */
@@ -123,9 +124,19 @@ export class Connection {
     return ++this.lastId;
   }
 
-  /** Sends a request under an id from {@link nextId}. Ends with the result, or with an {@link OrreryError}. */
+  /**
+   * Sends a request under an id from {@link nextId}. Ends with the result, or with an {@link OrreryError}. Throws `invalid_argument` for what
+   * cannot be sent, as a text that is no valid Unicode.
+   */
   request(id: number, frame: Frame, effectIfLost: Effect = "unknown"): Promise<unknown> {
-    this.send(encodeFrame({ ...frame, id }));
+    let bytes: Uint8Array;
+    try {
+      bytes = encodeFrame({ ...frame, id });
+    } catch (problem) {
+      if (!(problem instanceof CborError)) throw problem;
+      throw invalid(`the ${frame.type} cannot be sent: ${problem.message}`);
+    }
+    this.send(bytes);
     return this.requests.add(id, effectIfLost);
   }
 

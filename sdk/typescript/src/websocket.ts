@@ -39,6 +39,7 @@ async function socketClass(): Promise<SocketClass> {
 
 export class WebSocketCarrier implements Carrier {
   private over = false;
+  private draining: Promise<void> | undefined;
   private problem: Error | undefined;
 
   private constructor(
@@ -74,7 +75,12 @@ export class WebSocketCarrier implements Carrier {
     this.socket.send(frame.subarray(LENGTH_BYTES)); // messages have a length of their own
   }
 
-  async drained(): Promise<void> {
+  drained(): Promise<void> {
+    this.draining ??= this.untilLess().finally(() => (this.draining = undefined));
+    return this.draining;
+  }
+
+  private async untilLess(): Promise<void> {
     const before = this.unwritten;
     while (this.isOpen && this.unwritten >= before) await new Promise((resolve) => setTimeout(resolve, DRAIN_LOOK_MS));
   }

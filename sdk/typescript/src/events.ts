@@ -27,7 +27,7 @@ export class Events implements Listener, AsyncIterable<Event> {
   private spent = 0;
   private arrived: Event[] = [];
   private problem: OrreryError | undefined;
-  private wake: () => void = () => {};
+  private waiting: (() => void)[] = [];
   private opening: Promise<void> | undefined;
 
   constructor(
@@ -52,7 +52,7 @@ export class Events implements Listener, AsyncIterable<Event> {
         return event;
       }
       if (this.problem) throw this.problem;
-      await new Promise<void>((resolve) => (this.wake = resolve));
+      await new Promise<void>((resolve) => this.waiting.push(resolve));
     }
   }
 
@@ -104,6 +104,7 @@ export class Events implements Listener, AsyncIterable<Event> {
 
   private async begin(): Promise<void> {
     const connection = await this.link.connection(this.patienceMs);
+    if (this.problem) throw this.problem; // closed meanwhile
     this.link.listeners.push(this);
     try {
       await this.subscribe(connection);
@@ -129,6 +130,10 @@ export class Events implements Listener, AsyncIterable<Event> {
   private end(problem: OrreryError): void {
     this.problem ??= problem;
     this.wake();
+  }
+
+  private wake(): void {
+    for (const look of this.waiting.splice(0)) look();
   }
 
   private giveCredit(): void {

@@ -13,9 +13,8 @@ import type { Link, Listener } from "./link.js";
 import type { NameLike } from "./names.js";
 import type { ProcessClass } from "./process.js";
 import { VALUE_BYTES_MAX, type Value } from "./values.js";
-import { type Done, type Work, crash, handle, workOf } from "./work.js";
+import { type Done, type Work, crash, givenUp, handle, workOf } from "./work.js";
 
-const REGISTER_MS = 10_000;
 const DRAIN_MS = 20_000;
 
 export interface HostOptions {
@@ -35,7 +34,7 @@ export type ClassState = "ready" | "undeclared" | "other";
 interface AtWork {
   readonly work: Work;
   readonly abort: LazyAbort;
-  /** Nobody is to hear of it: its connection has ended, or is about to. */
+  /** Nobody is to hear what comes of it: its connection has ended, or the host has. */
   abandoned: boolean;
 }
 
@@ -49,6 +48,7 @@ export class Host implements Listener, Runtime, AsyncDisposable {
   readonly logger: Logger;
   valueBytes = VALUE_BYTES_MAX;
   private readonly definitions: Map<string, Definition>;
+  private readonly asked = new Set<string>(); // classes that this connection was asked to register, until they are drained
   private readonly atWork = new Set<AtWork>();
   private readonly justEnded: { at: number; work: Work }[] = []; // those that blocked the event loop have ended when it goes on
   private readonly lag: LagWatch;
@@ -96,12 +96,18 @@ export class Host implements Listener, Runtime, AsyncDisposable {
   /** Takes no more work and finishes what is here. Whether that was done in time. */
   async drain(timeoutMs = this.options.drainTimeoutMs ?? DRAIN_MS): Promise<boolean> {
     this.draining = true;
-    if (!this.connection?.isOpen) return true;
-    const id = this.connection.nextId();
+    const { connection } = this;
+    if (!connection?.isOpen) return true;
+    const asked = [...this.asked]; // each by its name: the connection may be another host's too
+    const drained = asked.map((className) => {
+      const id = connection.nextId();
+      const answer = connection.request(id, { type: "drain", class: className }, "not_executed");
+      connection.limit(id, timeoutMs);
+      return answer;
+    });
     try {
-      const drained = this.connection.request(id, { type: "drain" }, "not_executed");
-      this.connection.limit(id, timeoutMs);
-      await drained;
+      await Promise.all(drained);
+      for (const className of asked) this.asked.delete(className);
       return true;
     } catch (problem) {
       this.logger.warn(`draining did not end in time, with ${this.atWork.size} handlers at work: ${(problem as Error).message}`);
@@ -109,17 +115,24 @@ export class Host implements Listener, Runtime, AsyncDisposable {
     }
   }
 
-  /** Hosts no more. Handlers at work see their signal aborted, and what they still say is for nobody; {@link drain} first lets them finish. */
+  /**
+   * Hosts no more. Handlers at work see their signal aborted, what they still say is for nobody, and their callers hear `unavailable`, `unknown`;
+   * {@link drain} first lets them finish.
+   */
   close(): void {
     this.link.remove(this);
+    this.withdraw();
     this.connection = undefined;
     this.abandon("the host has ended");
     this.lag.stop();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.drain();
-    this.close();
+    try {
+      await this.drain();
+    } finally {
+      this.close();
+    }
   }
 
   /** Rejects when hosting cannot go on, with the reason: a class that the sidecar does not take, or a closed client. */
@@ -132,6 +145,7 @@ export class Host implements Listener, Runtime, AsyncDisposable {
   opened(connection: Connection): void {
     if (this.connection === connection || this.draining) return;
     this.connection = connection;
+    this.asked.clear();
     this.valueBytes = connection.welcome.valueBytes;
     void this.registerAll(connection);
   }
@@ -157,22 +171,30 @@ export class Host implements Listener, Runtime, AsyncDisposable {
   private async registerOne(connection: Connection, definition: Definition): Promise<boolean> {
     const { className } = definition;
     const { app = "", concurrency } = this.options;
-    const id = connection.nextId();
+    this.asked.add(className);
     try {
-      const answer = connection.request(id, { type: "register", ...definition.registration(app, concurrency) }, "not_executed");
-      connection.limit(id, REGISTER_MS);
+      // As long as it takes: a connection that is alive brings an answer, and one that is given up may be carried out all the same.
+      const answer = connection.request(connection.nextId(), { type: "register", ...definition.registration(app, concurrency) }, "not_executed");
       const { state = "ready" } = ((await answer) ?? {}) as { state?: ClassState };
       this.setState(className, state);
       return true;
     } catch (problem) {
+      this.asked.delete(className);
       const { code } = problem as OrreryError;
       this.logger.error(`class '${className}' is not registered: ${(problem as Error).message}`);
       const forGood = code === "invalid_argument" || code === "already_exists" || (code === "conflict" && !this.states.has(className));
       if (forGood) this.fail(problem as OrreryError);
       return false;
-    } finally {
-      connection.cancel(id);
     }
+  }
+
+  /** Takes back what is registered, so that nothing more is handed over that nobody would answer. */
+  private withdraw(): void {
+    const others = this.link.listeners.flatMap((listener) => (listener instanceof Host ? [...listener.asked] : []));
+    for (const className of this.asked) {
+      if (!others.includes(className)) this.connection?.tell({ type: "drain", id: this.connection.nextId(), class: className });
+    }
+    this.asked.clear();
   }
 
   private setState(className: string, state: ClassState): void {
@@ -189,13 +211,13 @@ export class Host implements Listener, Runtime, AsyncDisposable {
   received(connection: Connection, frame: Frame, state: Uint8Array | undefined): boolean {
     switch (frame.type) {
       case "work":
+        if (!this.definitions.has(frame["class"])) return false;
         this.start(connection, frame, state);
         return true;
       case "cancel":
-        if (frame["work"] === undefined) return false;
-        this.cancel(connection, frame["work"], frame["text"] ?? "");
-        return true;
+        return this.cancel(connection, frame["work"], frame["text"] ?? "");
       case "class":
+        if (!this.definitions.has(frame["class"])) return false;
         this.setState(frame["class"], frame["state"] ?? "ready");
         return true;
       case "refused":
@@ -226,38 +248,56 @@ export class Host implements Listener, Runtime, AsyncDisposable {
   private async do(one: AtWork): Promise<void> {
     const { work, abort } = one;
     const started = performance.now();
-    const definition = this.definitions.get(work.className);
-    const done = definition ? await handle(definition, work, this) : crash(`this app does not host class '${work.className}'`);
+    const done = await this.handled(work);
     this.atWork.delete(one);
     if (this.justEnded.push({ at: performance.now(), work }) > 5) this.justEnded.shift();
-    if (!one.abandoned) this.sendDone(work, abort.aborted ? { fields: {}, outcome: "cancelled" } : done);
+    if (one.abandoned) this.sendDone(work, givenUp(work));
+    else this.sendDone(work, abort.aborted ? { fields: {}, outcome: "cancelled" } : done);
     const outcome = abort.aborted ? "cancelled" : done.outcome;
     this.metrics.handled(work.className, work.callback, work.method, outcome, performance.now() - started);
+  }
+
+  private async handled(work: Work): Promise<Done> {
+    try {
+      return await handle(this.definitions.get(work.className) as Definition, work, this);
+    } catch {
+      this.logger.error(`${work.className}/${work.key} could not be handled, in ${work.callback} ${work.method}`);
+      return crash("the handler ended with what cannot be told"); // as an error whose text cannot be made
+    }
   }
 
   private sendDone(work: Work, done: Done): void {
     const connection = work.connection as Connection;
     if (!connection.isOpen) return;
-    let bytes = encodeFrame({ type: "done", work: work.id, ...done.fields });
-    if (bytes.length > connection.welcome.frameBytes) {
-      const text = `state, reply and effects together have ${bytes.length} bytes; a frame has at most ${connection.welcome.frameBytes}`;
-      this.logger.error(`${work.className}/${work.key}: ${text}`);
-      bytes = encodeFrame({ type: "done", work: work.id, ...crash(text).fields });
+    const { frameBytes } = connection.welcome;
+    let bytes: Uint8Array | undefined;
+    let why = "";
+    try {
+      bytes = encodeFrame({ type: "done", work: work.id, ...done.fields });
+      if (bytes.length > frameBytes) why = `state, reply and effects together have ${bytes.length} bytes; a frame has at most ${frameBytes}`;
+    } catch (problem) {
+      why = `what the handler did cannot be sent: ${(problem as Error).message}`;
+    }
+    if (!bytes || why) {
+      this.logger.error(`${work.className}/${work.key}: ${why}`);
+      bytes = encodeFrame({ type: "done", work: work.id, ...crash(why).fields });
     }
     connection.send(bytes);
   }
 
-  private cancel(connection: Connection, id: number, text: string): void {
+  private cancel(connection: Connection, id: unknown, text: string): boolean {
     for (const { work, abort } of this.atWork) {
       if (work.connection !== connection || work.id !== id) continue;
       this.logger.warn(`${work.className}/${work.key}: nobody waits for ${work.callback} ${work.method} any more: ${text}`);
       abort.abort(new OrreryError("cancelled", text, "unknown"));
+      return true;
     }
+    return false;
   }
 
   private abandon(reason: string): void {
     for (const one of this.atWork) {
-      one.abandoned = true;
+      one.abandoned ||= !one.abort.aborted; // what was cancelled before ends with an empty done
       one.abort.abort(new OrreryError("cancelled", reason, "unknown"));
     }
   }

@@ -59,12 +59,12 @@ export class Link {
   async connection(patienceMs?: number, signal?: AbortSignal): Promise<Connection> {
     const end = patienceMs === undefined ? undefined : performance.now() + patienceMs;
     for (;;) {
+      signal?.throwIfAborted();
       if (this.current?.isOpen) return this.current;
       if (this.closing.signal.aborted || !this.running) throw unavailable(`no connection to the sidecar: ${this.problem.message}`);
       const left = end === undefined ? undefined : end - performance.now();
       if (left !== undefined && left <= 0) throw this.inVain(patienceMs ?? 0);
       await this.change(left, signal);
-      signal?.throwIfAborted();
     }
   }
 
@@ -122,6 +122,8 @@ export class Link {
   private received(connection: Connection, frame: Frame, state: Uint8Array | undefined): void {
     if (this.listeners.some((listener) => listener.received?.(connection, frame, state))) return;
     this.logger.debug(`a frame of type '${frame.type}' is passed over`);
+    if (frame.type !== "work") return; // this is of a host that has ended: who waits is to hear so
+    connection.tell({ type: "done", work: frame["work"], crash: { text: `this app does not host class '${frame["class"]}'` } });
   }
 
   private failed(endpoint: Endpoint, problem: Error): void {

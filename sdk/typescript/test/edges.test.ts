@@ -1,0 +1,259 @@
+/** At the edges: texts that are no Unicode, hosts that end while their client goes on, a sidecar that does not read, waiting for nothing. */
+import assert from "node:assert/strict";
+import { type Server, type Socket, createServer } from "node:net";
+import { test } from "node:test";
+import { HEADROOM } from "../src/asking.js";
+import { Connection } from "../src/connection.js";
+import { type Frame, Splitter, decodeFrame, encodeFrame } from "../src/frames.js";
+import { type Client, OrreryError, Process, Refused, call, cast, connect, serve } from "../src/index.js";
+import { until } from "./sidecar.js";
+
+const HALF = "\ud83d"; // of a pair
+const options = { timeout: 60_000 };
+const logger = { debug() {}, info() {}, warn() {}, error() {} };
+
+/** Greets, answers requests with `{}` and calls with their arguments, unless `instead` does something else with the frame. */
+class Fake implements AsyncDisposable {
+  readonly heard: any[] = [];
+  readonly sockets: Socket[] = [];
+
+  private constructor(private readonly server: Server) {}
+
+  static async start(instead: (frame: any, say: (frame: Frame) => void) => boolean = () => false, requests = 1024): Promise<Fake> {
+    const fake = new Fake(createServer());
+    fake.server.on("connection", (socket) => {
+      const splitter = new Splitter();
+      const say = (frame: Frame) => void (socket.destroyed || socket.write(encodeFrame(frame)));
+      fake.sockets.push(socket);
+      socket.on("error", () => {});
+      socket.on("data", (data) => {
+        for (const body of splitter.feed(data)) {
+          const [frame] = decodeFrame(body);
+          fake.heard.push(frame);
+          if (frame.type === "hello") say({ type: "welcome", node: "fake", mesh: "m", features: ["host", "events"], limits: { requests } });
+          else if (!instead(frame, say) && "id" in frame) say({ type: "result", id: frame["id"], ok: frame["argument"] ?? {} });
+        }
+      });
+    });
+    await new Promise<void>((resolve) => fake.server.listen(0, "127.0.0.1", resolve));
+    return fake;
+  }
+
+  client(): Promise<Client> {
+    return connect({ address: `127.0.0.1:${(this.server.address() as { port: number }).port}`, logger });
+  }
+  of(type: string): any[] {
+    return this.heard.filter((frame) => frame.type === type);
+  }
+  tell(frame: Frame): void {
+    this.sockets.at(-1)?.write(encodeFrame(frame));
+  }
+  /** The `done` of a message to a desk. */
+  async done(method: string, argument: unknown = null, callback = "call"): Promise<any> {
+    const work = this.heard.length + 1000;
+    this.tell({ type: "work", work, class: "desk", key: "a", callback, method, argument, caller: 3, state: [] });
+    return until(() => this.of("done").find((frame) => frame.work === work), 10_000);
+  }
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const socket of this.sockets) socket.destroy();
+    await new Promise((resolve) => this.server.close(resolve));
+  }
+}
+
+class Desk extends Process<unknown> {
+  static override className = "desk";
+
+  @call crash(text: string) {
+    throw new Error(text);
+  }
+  @call refuseNow(text: string) {
+    throw new Refused("conflict", text);
+  }
+  @call stopNow(text: string) {
+    this.stop("error", text);
+  }
+  @call forget(name: string) {
+    this.cancelTimer(name);
+  }
+  @call odd(what: string) {
+    if (what === "untold") throw Object.create(null);
+    throw new Refused("conflict", { toString: null } as never);
+  }
+  @cast refuseLater(effect: "unknown" | null) {
+    this.refuse(3, effect ? new Refused("conflict", `a${HALF}`, effect) : new Refused("conflict", `a${HALF}`));
+  }
+  @call wait() {
+    return new Promise((_, reject) => this.signal.addEventListener("abort", () => reject(this.signal.reason)));
+  }
+}
+class Cart extends Desk {
+  static override className = "cart";
+}
+
+function has(code: string, effect: string): (problem: unknown) => boolean {
+  return (problem) => problem instanceof OrreryError && problem.code === code && problem.effect === effect;
+}
+
+test("texts that are no Unicode, or cut within a character, are answered all the same", options, async () => {
+  await using fake = await Fake.start();
+  await using client = await fake.client();
+  await client.host([Desk]);
+  assert.match((await fake.done("crash", "x")).crash.text, /^Error: x/);
+  for (const odd of ["", "x"]) assert.match((await fake.done("crash", odd + "😀".repeat(600))).crash.text, /^Error: x?😀+/u);
+  // No frame carries half a pair: handlers have it of their own.
+  class Bad extends Desk {
+    override crash(): never {
+      throw new Error(`a${HALF}`);
+    }
+    override refuseNow(): never {
+      throw new Refused("conflict", `a${HALF}`);
+    }
+    override stopNow() {
+      this.stop("error", `a${HALF}`);
+    }
+    override forget() {
+      this.cancelTimer(HALF);
+    }
+    static {
+      for (const name of ["crash", "refuseNow", "stopNow", "forget"] as const) call(name)(this.prototype[name] as never, {} as never);
+    }
+  }
+  await using again = await fake.client();
+  await again.host([Bad]);
+  assert.match((await fake.done("crash")).crash.text, /^Error: a\ufffd/);
+  assert.equal((await fake.done("refuseNow")).error.text, "a\ufffd");
+  assert.equal((await fake.done("stopNow")).stop.text, "a\ufffd");
+  assert.match((await fake.done("forget")).crash.text, /valid Unicode/);
+  assert.ok((await fake.done("odd", "untold")).crash);
+  assert.ok((await fake.done("odd", "text")).crash);
+});
+
+test("who is refused later hears the effect that was said, or the sidecar's", options, async () => {
+  await using fake = await Fake.start();
+  await using client = await fake.client();
+  await client.host([Desk]);
+  assert.deepEqual((await fake.done("refuseLater", null, "cast")).effects, [{ reply: { to: 3, error: { code: "conflict", text: "a\ufffd" } } }]);
+  assert.equal((await fake.done("refuseLater", "unknown", "cast")).effects[0].reply.error.effect, "unknown");
+});
+
+test("names and reasons that are no Unicode are refused before they are sent", options, async () => {
+  await using fake = await Fake.start();
+  await using client = await fake.client();
+  const calls = [() => client.call(`desk/${HALF}`, "get"), () => client.call("desk/a", HALF)];
+  const others = [() => client.kill("desk/a", HALF), () => client.events(HALF).open()];
+  for (const ask of [...calls, ...others]) await assert.rejects(ask, has("invalid_argument", "not_executed"));
+});
+
+test("a host of which one class is refused takes the others back, and what comes late is crashed", options, async () => {
+  await using fake = await Fake.start((frame, say) => {
+    if (frame.type !== "register" || frame.class !== "cart") return false;
+    say({ type: "result", id: frame.id, error: { code: "conflict", text: "no", effect: "not_executed" } });
+    return true;
+  });
+  await using client = await fake.client();
+  await assert.rejects(client.host([Desk, Cart]), has("conflict", "not_executed"));
+  assert.equal((await fake.done("wait")).crash.text, "this app does not host class 'desk'");
+  assert.deepEqual(fake.of("drain").map((frame) => frame.class), ["desk"]);
+});
+
+test("a host that is closed tells callers so, and leaves other hosts of its client alone", options, async () => {
+  await using fake = await Fake.start();
+  await using client = await fake.client();
+  const [desk, cart] = [await client.host([Desk]), await client.host([Cart])];
+  assert.match((await fake.done("crash", "x")).crash.text, /^Error: x/); // though the other host is asked first
+  const work = { type: "work", class: "desk", key: "a", method: "wait", state: null };
+  fake.tell({ ...work, work: 1, callback: "call" });
+  fake.tell({ ...work, work: 2, callback: "call" });
+  fake.tell({ type: "cancel", work: 2 });
+  await until(() => fake.of("done").some((frame) => frame.work === 2));
+  desk.close();
+  const done = await until(() => fake.of("done").find((frame) => frame.work === 1));
+  assert.deepEqual([done.error.code, done.error.effect, done.crash], ["unavailable", "unknown", undefined]);
+  cart.close();
+  await until(() => fake.of("drain").length === 2);
+  assert.deepEqual(fake.of("drain").map((frame) => frame.class), ["desk", "cart"]);
+});
+
+test("registering takes as long as the sidecar does", options, async () => {
+  await using fake = await Fake.start((frame, say) => {
+    const again = fake.of("register").length > 1;
+    const answer = again ? { error: { code: "already_exists", text: "it is", effect: "not_executed" } } : { ok: { state: "ready" } };
+    if (frame.type === "register") setTimeout(say, 200, { type: "result", id: frame.id, ...answer });
+    return frame.type === "register";
+  });
+  await using client = await fake.client();
+  const { limit } = Connection.prototype;
+  Connection.prototype.limit = function (id) {
+    limit.call(this, id, 10);
+  };
+  try {
+    await client.host([Desk]);
+  } finally {
+    Connection.prototype.limit = limit;
+  }
+});
+
+test("registrations, subscriptions and drains have a place beside calls", options, async () => {
+  await using fake = await Fake.start((frame) => frame.type === "call", HEADROOM + 2);
+  await using client = await fake.client();
+  const ended = Promise.allSettled(Array.from({ length: 5 }, () => client.call("desk/a", "get")));
+  await until(() => fake.of("call").length === 2);
+  await client.events().open();
+  await (await client.host([Desk])).drain();
+  assert.equal(fake.of("call").length, 2);
+  await client.close();
+  await ended;
+});
+
+test("a sidecar that does not read is waited for without harm", options, async () => {
+  await using fake = await Fake.start();
+  await using client = await fake.client();
+  const warnings: string[] = [];
+  const warned = (warning: Error) => warnings.push(warning.name);
+  process.on("warning", warned);
+  fake.sockets[0]?.pause();
+  const argument = "x".repeat(1_000_000);
+  try {
+    for (;;) client.castNoWait("desk/a", "note", argument);
+  } catch (problem) {
+    assert.ok(has("overloaded", "not_executed")(problem));
+  }
+  const mine = new Error("mine");
+  const abort = new AbortController();
+  const given = client.call("desk/a", "get", null, { signal: abort.signal });
+  const waiting = Array.from({ length: 20 }, () => client.call("desk/a", "get", null, { timeoutMs: 50_000 }));
+  const all = Promise.allSettled(waiting);
+  await assert.rejects(client.call("desk/a", "get", null, { timeoutMs: 20 }), has("deadline_exceeded", "not_executed"));
+  abort.abort(mine);
+  await assert.rejects(given, (problem) => problem === mine);
+  const ending = client.close();
+  fake.sockets[0]?.resetAndDestroy();
+  for (const { reason } of (await all) as PromiseRejectedResult[]) assert.ok(reason instanceof OrreryError, String(reason));
+  await ending;
+  process.off("warning", warned);
+  assert.deepEqual(warnings, []);
+  const timers = process.getActiveResourcesInfo().filter((kind) => kind === "Timeout");
+  assert.ok(timers.length < waiting.length, `${timers.length} timers are left, which keep the program alive`);
+});
+
+test("several may wait for events, and closing while it opens subscribes to nothing", options, async () => {
+  await using fake = await Fake.start();
+  await using client = await fake.client();
+  const events = client.events();
+  await events.open();
+  const both = Promise.all([events.next(), events.next()]);
+  const { id } = fake.of("subscribe")[0];
+  for (const n of [1, 2]) fake.tell({ type: "event", id, event: "node_up", data: { n } });
+  assert.deepEqual((await both).map(({ data }) => data["n"]), [1, 2]);
+  events.close();
+  const late = client.events();
+  const opening = late.open();
+  late.close();
+  await assert.rejects(opening, has("unavailable", "not_executed"));
+  await client.call("desk/a", "get"); // what is before it has arrived
+  assert.equal(fake.of("subscribe").length, 1);
+});
+
+test("serve with a signal that was aborted before ends, also without a sidecar", options, async () => {
+  await serve([Desk], { address: "/nowhere/sdk.sock", signal: AbortSignal.abort(), logger });
+});

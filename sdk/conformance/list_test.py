@@ -70,12 +70,14 @@ class Ledgers(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             ledger = pathlib.Path(folder) / "ledger"
             ledger.write_text("0\n2\n")
-            verify(ledger, told)
+            verify(ledger, told, 2)
+            with self.assertRaisesRegex(Unexpected, "2 calls ended as unknown, and at most 1"):
+                verify(ledger, told, 1)
             for written, heard, why in [("0\n1\n", {}, "'not_executed'"), ("2\n", {}, "'ok'"), ("0\n0\n", {}, "2 times"), ("0\n2\n2\n", {}, "2 times"),
                                         ("0\n", {"torn": ["x"]}, "torn"), ("0\n", {"unknown": []}, "had an outcome"), ("", {"ok": [], "unknown": [0, 2, 3]}, "no call")]:
                 ledger.write_text(written)
                 with self.subTest(written), self.assertRaisesRegex(Unexpected, why):
-                    verify(ledger, {**told, **heard})
+                    verify(ledger, {**told, **heard}, 3)
 
 
 if __name__ == "__main__":

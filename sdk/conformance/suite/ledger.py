@@ -8,12 +8,13 @@ from typing import Any, Dict
 from .expect import Unexpected
 
 
-def verify(written: pathlib.Path, heard: Dict[str, Any]) -> str:
+def verify(written: pathlib.Path, heard: Dict[str, Any], unknown_max: int) -> str:
     """Raises :class:`Unexpected` for a lie; else says in numbers what was heard.
 
     ``heard``: ``{"ok": [ids], "not_executed": [ids], "executed": [ids], "unknown": [ids], "torn": [texts]}``.
 
-    What was answered, or failed as executed, was executed exactly once; what was not executed never was; of the rest nothing is said.
+    What was answered, or failed as executed, was executed exactly once; what was not executed never was. Of the rest only its number is
+    bounded: what was under way whenever something was killed, ``unknown_max`` in all.
     """
     executed = collections.Counter(int(line) for line in written.read_text().split()) if written.exists() else collections.Counter()
     if heard["torn"]:
@@ -28,6 +29,8 @@ def verify(written: pathlib.Path, heard: Dict[str, Any]) -> str:
     told = sum(len(heard[outcome]) for outcome in ("ok", "not_executed", "executed", "unknown"))
     if told != heard["calls"]:
         raise Unexpected(f"{heard['calls']} calls were made, and {told} had an outcome")
+    if len(heard["unknown"]) > unknown_max:
+        raise Unexpected(f"{len(heard['unknown'])} calls ended as unknown, and at most {unknown_max} were under way when something was killed")
     if not heard["ok"]:
         raise Unexpected("no call succeeded, so this proves nothing")
     return ", ".join(f"{len(heard[outcome])} {outcome}" for outcome in ("ok", "unknown", "not_executed", "executed") if heard[outcome])

@@ -14,7 +14,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 import mock  # noqa: E402
 
-from .case import Case, verb_of  # noqa: E402
+from .case import RESTART, Case, verb_of  # noqa: E402
 from .driver import Driver  # noqa: E402
 from .expect import Unexpected, check, has  # noqa: E402
 from .ledger import verify  # noqa: E402
@@ -124,7 +124,9 @@ class Running:
         await _until(lambda: self.step(step["until"]))
 
     async def _verify_ledger(self, step: Dict[str, Any]) -> None:
-        self.note = verify(pathlib.Path(step["verify_ledger"]), (await self.started.pop(step["as"]))["gives"])
+        callers = next(each["parallel"] for each in self.case.steps if "hammer" in each and each["as"] == step["as"])
+        kills = sum("sigkill" in each or each == RESTART for each in self.case.steps)
+        self.note = verify(pathlib.Path(step["verify_ledger"]), (await self.started.pop(step["as"]))["gives"], callers * kills)
 
     # ---- the mock ----
 

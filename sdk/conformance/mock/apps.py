@@ -193,6 +193,8 @@ class Apps:
         self.works[work.id] = work
         work.timer = asyncio.get_running_loop().call_later(spec.handler_timeout, self._overdue, work)
         registration.connection.send(frame)
+        if registration.connection.faults.cancel_calls and message.callback == "call":
+            self._overdue(work)
 
     def say_farewell(self, process: Process, reason: Dict[str, str]) -> None:
         for registration in self.hosting(process.class_name):

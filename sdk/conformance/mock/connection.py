@@ -30,6 +30,7 @@ class Connection:
         self.open: Dict[int, Optional[Tuple[Process, Message]]] = {}
         self.subscriptions: Dict[int, Subscription] = {}
         self._out: "asyncio.Queue[Optional[bytes]]" = asyncio.Queue()
+        self._held = b""
         self.mesh.listeners.append(self._event)
 
     # ---- its life ----
@@ -87,7 +88,11 @@ class Connection:
             self._out.put_nowait(self.wire.encode({"type": "weather", "id": 1, "work": 1, "forecast": "rain"}))
         if self.faults.unknown_fields:
             frame = {**frame, "novelty": {"deep": [1, {"er": None}]}, "flags": [True]}
-        self._out.put_nowait(self.wire.encode(frame))
+        data = self._held + self.wire.encode(frame)
+        held = self.faults.cancel_calls and frame["type"] == "work" and frame["callback"] == "call"  # for its cancel to come along
+        self._held = data if held else b""
+        if not held:
+            self._out.put_nowait(data)
 
     def send_raw(self, data: bytes) -> None:
         self._out.put_nowait(data)

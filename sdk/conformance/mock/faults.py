@@ -23,6 +23,8 @@ class Faults:
     """Before every frame comes one of a type that this version does not know."""
     trickle: bool = False
     """Frames arrive a few bytes at a time."""
+    cancel_calls: bool = False
+    """Handlers of calls are out of time at once: their work and its cancel come in one read."""
     deaf: bool = False
     """Nothing that arrives is looked at, not even pings."""
     cut_at: Optional[Dict[str, str]] = None

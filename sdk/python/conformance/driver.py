@@ -133,11 +133,11 @@ class Driver:
         return all([await host.drain(timeoutMs / 1000) for host in self.hosts])
 
     async def leave(self) -> None:
-        """Ends hosting and the connection, without draining."""
+        """Ends hosting and the connection, without draining. The connection first: a host that ends on one that stays tells its callers so."""
+        await self.close()
         for host in self.hosts:
             await host.close()
         self.hosts.clear()
-        await self.close()
 
     # ---- many at once ----
 

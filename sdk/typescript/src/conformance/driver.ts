@@ -141,12 +141,12 @@ class Driver {
     return heard;
   }
 
-  /** Ends hosting and the connection, without draining. */
+  /** Ends hosting and the connection, without draining. The connection first: a host that ends on one that stays tells its callers so. */
   private async leave(): Promise<void> {
-    for (const host of this.hosts) host.close();
-    this.hosts = [];
     await this.client?.close();
     this.client = undefined;
+    for (const host of this.hosts) host.close();
+    this.hosts = [];
   }
 
   async obey({ n, do: operation, ...command }: { n: number; do: string }): Promise<void> {

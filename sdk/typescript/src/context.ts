@@ -1,4 +1,5 @@
 /** One message at a process: what it asks for beside its reply, and who carries its questions to others. */
+import { Asked } from "./asked.js";
 import type { Encoded } from "./cbor.js";
 import { EFFECTS_MAX, type EffectFrame } from "./effects.js";
 import type { Logger } from "./hooks.js";
@@ -74,7 +75,15 @@ export class Context {
     this.stop = { kind, text: wellFormed(text) };
   }
 
-  async call(to: NameLike, method: string, argument: unknown, options: { timeoutMs?: number | undefined }): Promise<any> {
+  call(to: NameLike, method: string, argument: unknown, options: { timeoutMs?: number | undefined }): Promise<any> {
+    const answer = this.ask(to, method, argument, options);
+    return Asked.of(answer, (problem) => {
+      const where = `${nameText(this.name)} did not await its call of ${method} at ${typeof to === "string" ? to : nameText(to)}`;
+      this.runtime.logger.warn(`${where}, which failed: ${(problem as Error).message}`);
+    });
+  }
+
+  private async ask(to: NameLike, method: string, argument: unknown, options: { timeoutMs?: number | undefined }): Promise<any> {
     this.checkOpen();
     return this.runtime.callFrom(this.work, to, method, argument, options);
   }

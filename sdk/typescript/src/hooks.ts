@@ -16,6 +16,9 @@ export const consoleLogger: Logger = {
   error: (message) => console.error(`orrery: ${message}`),
 };
 
+/** Of a program that hosts: that it is connected and what it hosts are worth a line too. */
+export const programLogger: Logger = { ...consoleLogger, info: (message) => console.info(`orrery: ${message}`) };
+
 /**
  * Implement what you count. Methods must be quick; what they throw is logged and goes no further. Labels are bounded by construction:
  * operations, classes, methods and codes, never keys.

@@ -130,7 +130,7 @@ export class Link {
     if (problem.message !== this.problem.message) {
       const text = `no connection to the sidecar at ${endpointText(endpoint)}: ${problem.message}`; // once a reason, not once a try
       if (problem instanceof OrreryError && problem.code === "protocol") this.logger.error(text);
-      else this.logger.info(text);
+      else this.logger.warn(text);
     }
     this.problem = problem;
   }

@@ -1,5 +1,6 @@
 /** Hosting as a program: until a signal, then an orderly leave. */
 import { Client, type ConnectOptions } from "./client.js";
+import { programLogger } from "./hooks.js";
 import type { HostOptions } from "./host.js";
 import type { ProcessClass } from "./process.js";
 
@@ -21,7 +22,7 @@ export async function serve(classes: readonly ProcessClass[], options: ServeOpti
   process.once("SIGTERM", stop).once("SIGINT", stop);
   options.signal?.addEventListener("abort", stop);
   if (options.signal?.aborted) stop();
-  const client = options.client ?? new Client({ ...options, timeoutMs: Infinity });
+  const client = options.client ?? new Client({ ...options, logger: options.logger ?? programLogger, timeoutMs: Infinity });
   try {
     if (!options.client) await client.open(stopping.signal);
     const host = await client.host(classes, { ...options, signal: stopping.signal });

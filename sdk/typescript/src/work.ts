@@ -94,9 +94,10 @@ export async function handle(definition: Definition, work: Work, runtime: Runtim
   const context = new Context(work, runtime);
   try {
     const process = new definition.owner(context);
+    const declared = Object.keys(process).length > 0 ? { ...process } : undefined;
     process.state = work.state;
     const reply = await within(work, () => handler.call(process, work.argument));
-    warnOfLostFields(process, definition, work, runtime);
+    warnOfLostFields(process, declared, definition, work, runtime);
     return { fields: doneFields(process, context, reply), outcome: "ok" };
   } catch (problem) {
     if (problem instanceof Refused) return refused(work, problem, runtime);
@@ -166,9 +167,10 @@ const HERE = new URL(".", import.meta.url).pathname;
 const OURS = [HERE, HERE.replace(/dist\/src\/$/, "src/")]; // the latter where source maps are on
 const warned = new WeakMap<object, Set<string>>();
 
-function warnOfLostFields(process: Process, definition: Definition, work: Work, runtime: Runtime): void {
-  for (const field of Object.keys(process)) {
-    if (field === "state") continue;
+/** `declared`: the fields that the class gives every message anew, as they were. */
+function warnOfLostFields(process: Process, declared: object | undefined, definition: Definition, work: Work, runtime: Runtime): void {
+  for (const [field, value] of Object.entries(process)) {
+    if (field === "state" || (declared && Object.is((declared as Record<string, unknown>)[field], value))) continue;
     const known = warned.get(definition.owner) ?? new Set();
     warned.set(definition.owner, known);
     if (known.has(field)) continue;

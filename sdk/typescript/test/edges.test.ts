@@ -257,3 +257,13 @@ test("several may wait for events, and closing while it opens subscribes to noth
 test("serve with a signal that was aborted before ends, also without a sidecar", options, async () => {
   await serve([Desk], { address: "/nowhere/sdk.sock", signal: AbortSignal.abort(), logger });
 });
+
+test("a sidecar that is not there is said once", options, async () => {
+  const lines: string[] = [];
+  const logger = { debug() {}, info() {}, warn: (line: string) => void lines.push(line), error() {} };
+  class Empty extends Process<null> {
+    static override className = "empty";
+  }
+  await serve([Empty], { address: "/nowhere/sdk.sock", signal: AbortSignal.timeout(300), logger });
+  assert.equal(lines.filter((line) => line.startsWith("no connection to the sidecar at unix:/nowhere/sdk.sock: ")).length, 1);
+});

@@ -201,3 +201,50 @@ test("a newer version brings states along", async () => {
   assert.equal(await host.call("ada", "total"), 1);
   assert.deepEqual(host.state("ada").items, [{ item: "pen", fromVersion: 0 }]);
 });
+
+test("a call that a handler does not await is said where it fails, and ends nothing", async (t) => {
+  const lines: string[] = [];
+  t.mock.method(console, "warn", (line: string) => void lines.push(line));
+  class Careless extends Process<null> {
+    static override className = "careless";
+    @call forgets() {
+      void this.call("other/a", "nothing");
+      return 1;
+    }
+    @call async waits() {
+      return this.call("other/a", "nothing").catch((problem: Error) => problem.message);
+    }
+  }
+  const host = new TestHost(Careless);
+  host.answer("other", "nothing", () => {
+    throw new Refused("conflict", "no");
+  });
+  assert.equal(await host.call("careless/a", "forgets"), 1);
+  while (!lines.some((line) => line.includes("did not await"))) await new Promise((resolve) => setImmediate(resolve));
+  assert.match(lines.join("\n"), /careless\/a did not await its call of nothing at other\/a, which failed: .*no/);
+  lines.length = 0;
+  assert.match(await host.call("careless/a", "waits"), /no/);
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(lines, []);
+});
+
+test("fields that a class declares are no lost ones, unless a handler changes them", async (t) => {
+  const lines: string[] = [];
+  t.mock.method(console, "warn", (line: string) => void lines.push(line));
+  class Fields extends Process<null> {
+    static override className = "fields";
+    limit = 10;
+    readonly helper = () => this.limit;
+    @call reads() {
+      return this.helper();
+    }
+    @call changes() {
+      this.limit = 11;
+    }
+  }
+  const host = new TestHost(Fields);
+  assert.equal(await host.call("fields/a", "reads"), 10);
+  assert.deepEqual(lines, []);
+  await host.call("fields/a", "changes");
+  assert.match(lines.join("\n"), /'changes' set this.limit, which the next message does not find/);
+});

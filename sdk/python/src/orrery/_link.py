@@ -104,7 +104,7 @@ class Link:
             except ProtocolError as problem:
                 self._failed(endpoint, problem, logging.ERROR)
             except (OSError, OrreryError) as problem:
-                self._failed(endpoint, problem, logging.INFO)
+                self._failed(endpoint, problem, logging.WARNING)
         return None
 
     async def _open(self, endpoint: Endpoint) -> Connection:

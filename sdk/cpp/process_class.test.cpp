@@ -173,6 +173,25 @@ TEST(a_process_class, hears_a_timer_by_its_name_or_by_what_is_before_its_slash) 
   EXPECT_EQ(state_after("gong"), json());
 }
 
+TEST(a_process_class, says_what_it_has_where_it_is_asked_for_something_else) {
+  const auto crash_of = [](const process_class& what, const char* callback, const char* method) {
+    return what.handle(work(callback, {{"method", method}, {"state", 5}}))["crash"]["text"];
+  };
+  EXPECT_EQ(crash_of(a_cart(), "call", "ad"), "class 'cart' has no call 'ad'; it has: add, boom, count, wait");
+  EXPECT_EQ(crash_of(a_cart(), "cast", "add"), "class 'cart' has no cast 'add'; it has: release");
+  EXPECT_EQ(crash_of(process_class("bare"), "cast", "add"), "class 'bare' has no cast 'add'; it has: none");
+  EXPECT_EQ(crash_of(a_cart(), "cal", "add"),
+            "a class has no callback 'cal'; there are: init, call, cast, info, continue, code_change, terminate");
+}
+
+TEST(a_process_class, leaves_things_as_they_are_where_it_has_no_such_callback) {
+  for (const auto* callback : {"init", "info", "continue", "code_change", "terminate"}) {
+    EXPECT_EQ(process_class("bare").handle(work(callback, {{"state", 5}})),
+              json::parse(R"({"type": "done", "work": 7})"))
+        << callback;
+  }
+}
+
 TEST(a_process_class, asks_others_through_what_its_test_brings) {
   process_class asking("asking");
   asking.on_call("ask", [](context& self, const json& name) { return self.call(name.get<std::string>(), "get"); });

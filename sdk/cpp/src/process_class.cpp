@@ -2,6 +2,7 @@
 
 #include "values.hpp"
 #include <exception>
+#include <stdexcept>
 #include <utility>
 
 namespace orrery::app {
@@ -39,6 +40,18 @@ auto* of_word(const Handlers& all, std::string_view word) {
   auto found = all.find(word);
   if (found == all.end()) found = all.find(word.substr(0, word.find('/')));
   return found == all.end() ? nullptr : &found->second;
+}
+
+/// A sidecar asks only for what was registered, so it is a test that hears what there is.
+template <typename Handlers>
+auto& named(const Handlers& all, const std::string& class_name, const char* kind, const std::string& method) {
+  const auto found = all.find(method);
+  if (found != all.end()) return found->second;
+  std::string known;
+  for (const auto& [each, handler] : all)
+    known += (known.empty() ? "" : ", ") + each;
+  throw std::out_of_range("class '" + class_name + "' has no " + kind + " '" + method +
+                          "'; it has: " + (known.empty() ? "none" : known));
 }
 
 }  // namespace
@@ -98,26 +111,26 @@ json process_class::registration(unsigned concurrency) const {
           {"concurrency", concurrency}};
 }
 
-/// What a callback returns, as fields of `done`.
+/// What a callback returns, as fields of `done`. Callbacks that the class has not leave things as they are.
 json process_class::run(const json& work, context& self) const {
   const auto callback = work.value("callback", "");
   const auto argument = work.value("argument", json());
   if (callback == "init") {
-    self.change() = init_(self);
+    if (init_) self.change() = init_(self);
   } else if (callback == "code_change") {
-    self.change() = code_change_(work.value("fromVersion", 0U), *self.before_);
+    if (code_change_) self.change() = code_change_(work.value("fromVersion", 0U), *self.before_);
   } else if (callback == "terminate") {
     const auto reason = work.value("reason", json::object());
-    terminate_(self, {.kind = reason.value("kind", ""), .text = reason.value("text", "")});
+    if (terminate_) terminate_(self, {.kind = reason.value("kind", ""), .text = reason.value("text", "")});
     self.changed_.reset();
   } else if (callback == "info") {
     if (const auto* handler = of_word(infos_, self.message())) (*handler)(self, argument);
   } else if (callback == "continue") {
-    continue_(self, argument);
+    if (continue_) continue_(self, argument);
   } else if (callback == "cast") {
-    casts_.at(self.message())(self, argument);
+    named(casts_, name_, "cast", self.message())(self, argument);
   } else if (callback == "call") {
-    auto reply = calls_.at(self.message())(self, argument);
+    auto reply = named(calls_, name_, "call", self.message())(self, argument);
     if (!self.later_) {
       check_value(reply, "reply");
       return {{"reply", std::move(reply)}};
@@ -125,6 +138,9 @@ json process_class::run(const json& work, context& self) const {
     if (!reply.is_null())
       throw std::logic_error("the handler left its caller waiting with reply_later(), and replied too");
     return {{"later", true}};
+  } else {
+    throw std::out_of_range("a class has no callback '" + callback +
+                            "'; there are: init, call, cast, info, continue, code_change, terminate");
   }
   return json::object();
 }

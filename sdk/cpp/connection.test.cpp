@@ -277,6 +277,15 @@ TEST_F(a_connection, that_refuses_to_drain_has_not_drained) {
   EXPECT_FALSE(drained.get());
 }
 
+TEST_F(a_connection, logs_the_crash_of_a_handler_with_its_process_and_message) {
+  client at(options());
+  auto line = sidecar_.accept_and_welcome();
+  host(at, line, a_tally([] { throw std::runtime_error("no such sum"); }));
+  line.send({{"type", "work"}, {"work", 1}, {"class", "tally"}, {"key", "a"}, {"callback", "call"}, {"method", "add"}});
+  EXPECT_EQ(line.expect("done")["crash"]["text"], "no such sum");
+  EXPECT_TRUE(has_logged("tally/a crashed in call add: no such sum"));
+}
+
 TEST_F(a_connection, that_ends_with_work_at_hand_has_not_drained) {
   client one(options());
   std::promise<void> finish;

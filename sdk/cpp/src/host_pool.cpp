@@ -3,6 +3,16 @@
 #include <utility>
 
 namespace orrery::app {
+namespace {
+
+/// "cart/ada crashed in call add: WHAT".
+std::string crash_line(const json& work, const std::string& text) {
+  const auto method = work.value("method", "");
+  return work.value("class", "") + "/" + work.value("key", "") + " crashed in " + work.value("callback", "") +
+         (method.empty() ? "" : " " + method) + ": " + text;
+}
+
+}  // namespace
 
 void host_pool::submit(const process_class& what, json work, std::shared_ptr<wire> answer_to) {
   {
@@ -93,8 +103,10 @@ void host_pool::do_one(const job& next) {
   if (frame.size() - wire::length_bytes > wire::frame_bytes_max) {
     const auto text = "state, reply and effects together have " + std::to_string(frame.size()) +
                       " bytes; a frame has at most " + std::to_string(wire::frame_bytes_max);
-    frame = wire::encode({{"type", "done"}, {"work", next.number}, {"crash", {{"text", text}}}});
+    done = {{"type", "done"}, {"work", next.number}, {"crash", {{"text", text}}}};
+    frame = wire::encode(done);
   }
+  if (done.contains("crash")) log_(crash_line(next.work, done["crash"]["text"].get<std::string>()));
   if (const auto to = next.answer_to.lock()) {
     to->send(frame);
     to->wait_writable();

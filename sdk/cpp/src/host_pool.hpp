@@ -31,6 +31,8 @@ class host_pool {
   host_pool& operator=(const host_pool&) = delete;
 
   [[nodiscard]] unsigned size() const { return size_; }
+  /// Who is told of crashes, from the pool's threads. Before the first work.
+  void log_with(std::function<void(const std::string&)> log) { log_ = std::move(log); }
   /// `what` outlives the pool.
   void submit(const process_class& what, json work, std::shared_ptr<wire> answer_to);
   void abandon(std::uint64_t work);
@@ -56,6 +58,7 @@ class host_pool {
 
   unsigned size_;
   ask ask_;
+  std::function<void(const std::string&)> log_ = [](const std::string&) {};
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<job> waiting_;

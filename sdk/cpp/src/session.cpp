@@ -83,6 +83,7 @@ session::session(client_options chosen)
     } catch (...) {  // there is nobody to tell
     }
   };
+  pool_.log_with(options_.log);
   reader_ = std::thread([this] { run(); });
 }
 

@@ -30,7 +30,8 @@ struct client_options {
   /// The client's thread looks for the next answer for so long before it sleeps, where answers come so soon: a call
   /// takes less than half as long, and about as much processor time. 0: it never does.
   std::chrono::microseconds spin{100};
-  /// Told of connections that come and go and of what the sidecar refused, from any thread. Default: stderr.
+  /// Told of connections that come and go, of what the sidecar refused and of handlers that crashed, from any thread.
+  /// Default: stderr.
   std::function<void(const std::string&)> log;
 };
 

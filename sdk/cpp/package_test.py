@@ -24,7 +24,7 @@ def main():
         run("cmake", "--build", examples)
         assert (examples / "cart").exists()
         headers = {path.relative_to(prefix / "include/orrery").as_posix() for path in (prefix / "include").rglob("*.hpp")}
-        assert headers == {"app.hpp", "app/client.hpp", "app/context.hpp", "app/error.hpp", "app/process_class.hpp"}, headers
+        assert headers == {"app.hpp", "app/client.hpp", "app/context.hpp", "app/error.hpp", "app/process_class.hpp", "app/testing.hpp"}, headers
     print("built, installed, found and used")
 
 

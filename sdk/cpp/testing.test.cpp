@@ -11,7 +11,7 @@ using testing::ended;
 using testing::host;
 using testing::sent;
 
-process_class a_cart() {
+process_class a_tested_cart() {
   process_class cart("cart");
   cart.on_init([](const context& self) {
         if (self.key() == "closed") throw std::runtime_error("no carts here");
@@ -20,18 +20,18 @@ process_class a_cart() {
       .on_call("add",
                [](context& self, const json& item) {
                  if (!item.is_string()) throw refusal("an item is a string", "invalid_argument");
-                 self.state()["items"].push_back(item);
+                 self.change()["items"].push_back(item);
                  self.set_timer("abandoned", 30min, item);
                  return self.state()["items"].size();
                })
       .on_call("boom",
                [](context& self, const json&) -> json {
-                 self.state()["items"].push_back("lost");
+                 self.change()["items"].push_back("lost");
                  self.cast("mail/ada", "send");
                  throw std::runtime_error("no such item");
                })
       .on_call("take", [](context& self, const json& item) { return self.call("stock/main", "take", item); })
-      .on_cast("clear", [](context& self, const json&) { self.state()["items"] = json::array(); })
+      .on_cast("clear", [](context& self, const json&) { self.change()["items"] = json::array(); })
       .on_info("abandoned",
                [](context& self, const json& last) {
                  self.cast("mail/" + self.key(), "remind", last);
@@ -44,14 +44,14 @@ process_class a_cart() {
 /// Each item of its argument is an action; it remembers what came.
 process_class a_puppet() {
   const auto act = [](context& self, const json& what) {
-    self.state().push_back(what);
+    self.change().push_back(what);
     if (what.contains("timer"))
       self.set_timer(what["timer"].get<std::string>(), std::chrono::milliseconds(what["ms"].get<int>()), what["then"]);
     if (what.contains("cancel")) self.cancel_timer(what["cancel"].get<std::string>());
     if (what.contains("cast")) self.cast(what["cast"].get<std::string>(), "act", what.value("with", json()));
     if (what.contains("next")) self.go_on(what["next"]);
     if (what.contains("stop")) self.stop(what["stop"].get<std::string>());
-    if (what.contains("odd")) self.state() = "\xff";
+    if (what.contains("odd")) self.change() = "\xff";
     if (what.contains("throw")) throw std::runtime_error("told to");
   };
   process_class puppet("puppet");
@@ -80,7 +80,7 @@ error failure_of(const std::function<void()>& operation) {
 // ---- calls and casts ----
 
 TEST(a_test_host, starts_a_process_with_its_first_message_and_keeps_its_state) {
-  host shop(a_cart());
+  host shop(a_tested_cart());
   EXPECT_FALSE(shop.is_alive("ada"));
   EXPECT_EQ(shop.call("ada", "add", "pen"), 1);
   EXPECT_EQ(shop.call("cart/ada", "add", "ink"), 2);
@@ -96,8 +96,8 @@ TEST(a_test_host, applies_the_patch_that_a_large_state_is_sent_as) {
         return json{{"name", "a"}, {"old", 1}, {"text", std::string(2000, 'x')}};
       })
       .on_call("rename", [](context& self, const json& name) {
-        self.state()["name"] = name;
-        self.state().erase("old");
+        self.change()["name"] = name;
+        self.change().erase("old");
         return json();
       });
   host pages(page);
@@ -106,7 +106,7 @@ TEST(a_test_host, applies_the_patch_that_a_large_state_is_sent_as) {
 }
 
 TEST(a_test_host, refuses_as_a_client_hears_it) {
-  host shop(a_cart());
+  host shop(a_tested_cart());
   const auto refused = failure_of([&] { shop.call("ada", "add", 1); });
   EXPECT_STREQ(refused.what(), "invalid_argument: an item is a string");
   EXPECT_EQ(refused.took_effect(), effect::not_executed);
@@ -121,7 +121,7 @@ TEST(a_test_host, refuses_as_a_client_hears_it) {
 }
 
 TEST(a_test_host, records_casts_and_brings_those_to_classes_under_test) {
-  host both({a_cart(), a_puppet()});
+  host both({a_tested_cart(), a_puppet()});
   both.cast("puppet/p", "act", {{"cast", "puppet/q"}, {"with", 5}});
   EXPECT_EQ(both.casts(), (std::vector{sent{"puppet/q", "act", 5}}));
   EXPECT_EQ(both.state("puppet/q"), json::array({5}));
@@ -133,7 +133,7 @@ TEST(a_test_host, records_casts_and_brings_those_to_classes_under_test) {
 // ---- crashes ----
 
 TEST(a_test_host, takes_nothing_of_a_handler_that_throws_and_starts_afresh) {
-  host shop(a_cart());
+  host shop(a_tested_cart());
   shop.call("ada", "add", "pen");
   const auto crashed = failure_of([&] { shop.call("ada", "boom"); });
   EXPECT_STREQ(crashed.what(), "process_exited: cart/ada exited, error: no such item");
@@ -145,7 +145,7 @@ TEST(a_test_host, takes_nothing_of_a_handler_that_throws_and_starts_afresh) {
 }
 
 TEST(a_test_host, tells_the_caller_when_a_process_does_not_start) {
-  host shop(a_cart());
+  host shop(a_tested_cart());
   const auto closed = failure_of([&] { shop.call("closed", "add", "pen"); });
   EXPECT_STREQ(closed.what(), "process_exited: cart/closed exited, error: no carts here");
   EXPECT_EQ(closed.took_effect(), effect::not_executed);
@@ -164,7 +164,7 @@ TEST(a_test_host, takes_what_cannot_be_sent_for_a_crash) {
 // ---- time ----
 
 TEST(a_test_host, fires_timers_when_the_clock_is_moved) {
-  host shop(a_cart());
+  host shop(a_tested_cart());
   shop.call("ada", "add", "pen");
   shop.advance(29min);
   EXPECT_EQ(shop.timers("ada"), (std::map<std::string, std::chrono::milliseconds>{{"abandoned", 1min}}));
@@ -227,7 +227,7 @@ TEST(a_test_host, ends_a_loop_of_messages) {
 }
 
 TEST(a_test_host, stands_in_for_classes_that_are_not_under_test) {
-  host shop(a_cart());
+  host shop(a_tested_cart());
   EXPECT_NE(failure_of([&] { shop.call("ada", "take", "pen"); }).text().find("say answer(\"stock\", \"take\", ...)"),
             std::string::npos);
   shop.answer("stock", "take", [](const std::string& key, const json& item) {
@@ -257,7 +257,7 @@ TEST(a_test_host, shows_replies_that_come_later) {
   desk.on_init([](const context&) { return json::array(); })
       .on_call("wait",
                [](context& self, const json&) {
-                 self.state().push_back(self.reply_later());
+                 self.change().push_back(self.reply_later());
                  self.set_timer("late", 1s);
                  return json();
                })
@@ -283,7 +283,7 @@ TEST(a_test_host, shows_replies_that_come_later) {
 }
 
 TEST(a_test_host, stops_a_process_in_order) {
-  host shop(a_cart());
+  host shop(a_tested_cart());
   shop.call("ada", "add", "pen");
   shop.stop("ada", "shutdown", "away");
   EXPECT_FALSE(shop.is_alive("ada"));
@@ -292,7 +292,7 @@ TEST(a_test_host, stops_a_process_in_order) {
 }
 
 TEST(a_test_host, hands_older_state_over_before_the_next_message) {
-  host shop(a_cart());
+  host shop(a_tested_cart());
   shop.call("ada", "add", "pen");
   process_class newer("cart");
   newer.state_version(2)

@@ -14,9 +14,9 @@ void sdk_turns::want(std::shared_ptr<turn_taker> who) {
     line_.push_back(std::move(who));
     return;
   }
-  const auto until = clock::now() + turn_length;
+  const auto until = now_() + turn_length;
   serve(std::move(who), until);
-  if (!line_.empty() || clock::now() >= until) go_on_later();
+  if (!line_.empty() || now_() >= until) go_on_later();
 }
 
 void sdk_turns::serve(std::shared_ptr<turn_taker> who, clock::time_point until) {
@@ -31,14 +31,14 @@ void sdk_turns::go_on_later() {
   boost::asio::post(io_, [self = weak_from_this()] {
     const auto held = self.lock();
     if (!held) return;
-    const auto until = clock::now() + turn_length;
-    while (!held->line_.empty() && clock::now() < until) {
+    const auto until = held->now_() + turn_length;
+    while (!held->line_.empty() && held->now_() < until) {
       auto next = std::move(held->line_.front());
       held->line_.pop_front();
       held->serve(std::move(next), until);
     }
     held->later_ = false;
-    if (!held->line_.empty() || clock::now() >= until) held->go_on_later();
+    if (!held->line_.empty() || held->now_() >= until) held->go_on_later();
   });
 }
 

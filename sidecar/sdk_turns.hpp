@@ -3,7 +3,9 @@
 // many, the loop gets to its timers and to everybody else.
 #include <chrono>
 #include <deque>
+#include <functional>
 #include <memory>
+#include <utility>
 
 namespace boost::asio {
 class io_context;
@@ -27,16 +29,20 @@ class sdk_turns : public std::enable_shared_from_this<sdk_turns> {
  public:
   static constexpr std::chrono::milliseconds turn_length{1};
 
-  explicit sdk_turns(boost::asio::io_context& io) : io_(io) {}
+  using clock = std::chrono::steady_clock;
+
+  /// `now`: what time it is; tests bring their own.
+  explicit sdk_turns(boost::asio::io_context& io, std::function<clock::time_point()> now = clock::now)
+      : io_(io), now_(std::move(now)) {}
   /// It has frames, perhaps: now, or after those who came before it.
   void want(std::shared_ptr<turn_taker> who);
 
  private:
-  using clock = std::chrono::steady_clock;
   void serve(std::shared_ptr<turn_taker> who, clock::time_point until);
   void go_on_later();
 
   boost::asio::io_context& io_;
+  std::function<clock::time_point()> now_;
   std::deque<std::shared_ptr<turn_taker>> line_;
   bool later_ = false;
 };

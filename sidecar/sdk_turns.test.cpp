@@ -5,7 +5,6 @@
 #include <gmock/gmock.h>
 
 #include <string>
-#include <thread>
 #include <vector>
 
 namespace orrery::sidecar {
@@ -18,28 +17,29 @@ class sdk_turns_of : public ::testing::Test {
  protected:
   /// Has so many frames, and each takes so long.
   struct client final : turn_taker {
-    client(std::vector<std::string>& all, std::string called, int how_many, std::chrono::milliseconds each)
-        : seen(all), name(std::move(called)), frames(how_many), length(each) {}
+    client(sdk_turns_of& test, std::string called, int how_many, std::chrono::milliseconds each)
+        : of(test), name(std::move(called)), frames(how_many), length(each) {}
     bool take_frames(std::chrono::steady_clock::time_point until) override {
       while (frames > 0) {
-        seen.push_back(name);
+        of.seen.push_back(name);
         --frames;
-        std::this_thread::sleep_for(length);
-        if (std::chrono::steady_clock::now() >= until) return true;
+        of.now += length;
+        if (of.now >= until) return true;
       }
       return false;
     }
-    std::vector<std::string>& seen;
+    sdk_turns_of& of;
     std::string name;
     int frames;
     std::chrono::milliseconds length;
   };
   std::shared_ptr<client> a_client(std::string name, int frames, std::chrono::milliseconds each) {
-    return std::make_shared<client>(seen, std::move(name), frames, each);
+    return std::make_shared<client>(*this, std::move(name), frames, each);
   }
 
   boost::asio::io_context io;
-  std::shared_ptr<sdk_turns> turns = std::make_shared<sdk_turns>(io);
+  sdk_turns::clock::time_point now{};  ///< moves with the frames alone
+  std::shared_ptr<sdk_turns> turns = std::make_shared<sdk_turns>(io, [this] { return now; });
   std::vector<std::string> seen;
 };
 

@@ -10,8 +10,10 @@ import sdk
 
 PROGRAMS = pathlib.Path(sys.argv[1])
 
-if shutil.which("node") is None:
-    print("skipped: node is not installed")
+COMPILED = sdk.HERE.parent / "sdk/typescript/dist/.made"
+
+if shutil.which("node") is None or not COMPILED.exists():
+    print("skipped: node of 20 or newer is not installed, or sdk/typescript is not built: its own test says which")
     sys.exit(77)
 sdk.CALLS = {1: 100, 64: 128}
 table = rows.Rows()

@@ -1,4 +1,6 @@
 // The library against a sidecar that does what the test says.
+#include "sidecar/testing/local_mesh.hpp"
+
 #include <gmock/gmock.h>
 
 #include "sdk/cpp/fake_sidecar.hpp"
@@ -48,9 +50,7 @@ class a_connection : public ::testing::Test {
     });
   }
   static bool eventually(const std::function<bool()>& holds) {
-    for (const auto end = clock::now() + 10s; clock::now() < end; std::this_thread::sleep_for(5ms))
-      if (holds()) return true;
-    return holds();
+    return sidecar::fixtures::local_mesh::eventually(10s, holds);
   }
   static process_class a_tally(std::function<void()> in_hand = [] {}) {
     process_class tally("tally");

@@ -9,6 +9,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl.hpp>
 #include <cpprest/producerconsumerstream.h>
+#include <openssl/ssl.h>
 #include <pplx/threadpool.h>
 
 #include <charconv>
@@ -41,6 +42,8 @@
 //  crashes when a client is destroyed  clients are parked for good (parked_clients)
 //  follows redirects with credentials  off
 //  no keep-alive probes                asked for on the socket where the server is an IP address, as it is in a pod
+//  its threads use OpenSSL after       initialize() has OpenSSL register its end before the library's threads' end: what
+//    exit() has taken that down          comes later ends first
 //  drops OpenSSL's reason              tls_report keeps it
 //  resolves "[::1]", brackets and all  IPv6 addresses are refused with a remedy; in pods the service's name is used
 //                                        instead
@@ -330,6 +333,7 @@ void initialize() {
   static std::once_flag once;
   std::call_once(once, [] {
     point_openssl_defaults_to_nothing();
+    OPENSSL_init_ssl(OPENSSL_INIT_LOAD_SSL_STRINGS, nullptr);  // before the threads, so that exit() ends them first
     try {
       crossplat::threadpool::initialize_with_threads(library_threads);
     } catch (const std::exception&) {

@@ -6,6 +6,8 @@
 #include "kube/testing/waiting.hpp"
 
 #include <gtest/gtest.h>
+#include <openssl/ssl.h>
+#include <pplx/threadpool.h>
 
 #include <atomic>
 #include <cstdlib>
@@ -310,6 +312,24 @@ TEST(cpprest_transport, can_be_destroyed_while_the_library_still_works_for_it) {
   for (int i = 0; i < 20; ++i) {
     EXPECT_FALSE(to(server)->send(get(), {.timeout = milliseconds{2}}));
   }
+}
+
+// A process that ends soon after its last request, as `orrery attach -- COMMAND` does, has the library still at work.
+TEST(cpprest_transport, its_threads_have_openssl_until_they_end) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");  // a process of its own, in which nothing has used either before
+  EXPECT_EXIT(
+      {
+        initialize();
+        SSL_CTX_free(SSL_CTX_new(TLS_client_method()));
+        crossplat::threadpool::shared_instance().service().post([] {
+          std::this_thread::sleep_for(milliseconds{100});  // the main thread is in exit() meanwhile
+          auto* const made = SSL_CTX_new(TLS_client_method());
+          if (made == nullptr) std::_Exit(3);
+          SSL_CTX_free(made);
+        });
+        std::exit(0);  // NOLINT(concurrency-mt-unsafe): what is tested
+      },
+      ::testing::ExitedWithCode(0), "");
 }
 
 }  // namespace

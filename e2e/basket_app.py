@@ -1,7 +1,8 @@
 """An app that hosts the class `basket`, on the standard library alone: what runs in the pods of test_app_hosted.py.
 
 It speaks the SDK protocol (docs/sdk-protocol.md) in JSON, one connection, and dials again whenever that ends. Methods: add (a number), total,
-boom (raises), slow (answers after so many seconds; others go on meanwhile).
+boom (raises), slow (answers after so many seconds; others go on meanwhile). At SIGUSR1 it finishes what it has in hand and leaves, as an app that has
+fallen ill; at SIGUSR2 it is back.
 """
 import json
 import os
@@ -64,10 +65,20 @@ def work_on(connection, work):
     connection.send({"type": "done", "work": work["work"], **done})
 
 
+ill = threading.Event()
+signal.signal(signal.SIGUSR2, lambda *_: ill.clear())
+
+
 def serve(path):
     connection = Connection(path)
-    # At SIGTERM it finishes what it has in hand and takes no more: what is being handled when an app just ends is lost.
-    signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=connection.send, args=({"type": "drain", "id": 2},)).start())
+
+    def drain(number, _):  # it finishes what it has in hand and takes no more: what is being handled when an app just ends is lost
+        if number == signal.SIGUSR1:
+            ill.set()
+        threading.Thread(target=connection.send, args=({"type": "drain", "id": 2},)).start()
+
+    signal.signal(signal.SIGTERM, drain)
+    signal.signal(signal.SIGUSR1, drain)
     connection.send({"type": "hello", "version": 1, "client": "basket/1"})
     welcome = connection.receive()
     assert welcome["type"] == "welcome", welcome
@@ -84,12 +95,17 @@ def serve(path):
         else:
             print(message, flush=True)
         if message.get("id") == 2:
-            sys.exit(0)
+            if not ill.is_set():
+                sys.exit(0)
+            connection.socket.close()
+            return
         if message["type"] == "goodbye":
             return
 
 
 while True:
+    while ill.is_set():
+        time.sleep(0.05)
     try:
         serve(os.environ["ORRERY_SOCKET"])
     except OSError as error:

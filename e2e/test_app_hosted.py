@@ -3,6 +3,7 @@ import functools
 import http.client
 import os
 import signal
+import time
 import urllib.request
 
 import pytest
@@ -108,6 +109,35 @@ def test_a_killed_app_comes_back_and_every_call_was_answered_truly(cluster, bask
             assert total == load.sure[key], f"k{key}: {total} of {load.sure[key]}"
         assert key in theirs or load.unknown[key] == 0, f"k{key} was not the dead app's"
     assert sum(load.unknown) <= len(theirs), "only what was in hand is not known"
+
+
+def test_while_a_pods_app_is_away_its_processes_answer_elsewhere_and_no_call_is_refused(cluster, baskets):
+    """Its sidecar is well all the time. Within waitForApp nothing moves; then all do, under load, and nothing is lost; when the app is back, they are."""
+    victim, other = baskets.pods()[:2]
+    ill, well = victim["metadata"]["name"], baskets.sidecar(other)
+    cluster.apply([class_document("basket", "baskets", behaviour={"app": {"handlerTimeout": "3s", "waitForApp": "4s"}})], NAMESPACE)
+    for pod in baskets.pods():
+        eventually(lambda: baskets.sidecar(pod).classes()["basket"]["version"] == 2, 90, "the class has a shorter waitForApp")
+    theirs = [f"basket/k{key}" for key in range(KEYS) if well.owner(f"basket/k{key}") == ill]
+    assert theirs, "some of the names belong there"
+    [app] = cluster.pids("python3", victim)
+    with Adders(baskets) as load:
+        eventually(lambda: sum(load.sure) > 200, 30, "the load runs")
+        os.kill(app, signal.SIGUSR1)
+        gone = time.monotonic()
+        eventually(lambda: metric(victim, "orrery_app_registrations") == 0, 5, "the app is away")
+        assert {well.owner(name) for name in theirs} == {ill} or time.monotonic() > gone + 3, "a restart would move nothing"
+        eventually(lambda: ill not in {well.owner(name) for name in theirs}, 15, "its processes have gone where an app is")
+        assert metric(victim, "orrery_classes_unhosted") == 1
+        before = sum(load.sure)
+        eventually(lambda: sum(load.sure) > before + 200, 30, "all are answered")
+        os.kill(app, signal.SIGUSR2)
+        eventually(lambda: {well.owner(name) for name in theirs} == {ill}, 15, "they are back with their app")
+        before = sum(load.sure)
+        eventually(lambda: sum(load.sure) > before + 200, 30, "the load goes on")
+    assert (sum(load.refused), sum(load.unknown)) == (0, 0)
+    for key in range(KEYS):
+        assert well.call(f"basket/k{key}", "total") == load.sure[key], f"k{key}"
 
 
 def test_a_planned_move_keeps_state_under_load(baskets):

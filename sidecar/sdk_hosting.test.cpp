@@ -73,8 +73,10 @@ class sdk_hosting : public sdk_mesh {
 
 TEST_F(sdk_hosting, an_apps_processes_answer_over_http_and_over_the_socket) {
   form(1, cart_class);
+  EXPECT_EQ(metric(0, "orrery_classes_unhosted"), "1");
   const app hosting(at());
   EXPECT_EQ(hosting.registered()["ok"], (json{{"state", "ready"}, {"classVersion", 3}}));
+  EXPECT_EQ(metric(0, "orrery_classes_unhosted"), "0");
   EXPECT_EQ(mesh_->ask(0, "POST", "/v1/processes/cart/ada/call/add", "2").body, "2\n");
   auto client = dial();
   EXPECT_EQ(client.ask(a_call("cart/ada", "add", 3))["ok"], 5);

@@ -23,7 +23,8 @@ wire::hello table::our_hello(std::uint64_t attempt) const {
           .address = settings_.address,
           .software = ORRERY_VERSION,
           .attempt = attempt,
-          .draining = draining_};
+          .draining = draining_,
+          .unhosted = unhosted_.classes};
 }
 
 void table::opened(time_point now, link_id id, const mesh_identity& identity, bool dialled, actions& out) {
@@ -118,6 +119,19 @@ void table::received(time_point now, link_id id, const wire::message& message, a
     peers_[node_name{link.pod}].draining = true;
     out.push_back(send{id, wire::draining_ack{}});
     out.push_back(peer_draining{id, link.said->node});
+  } else if (const auto* without = std::get_if<wire::unhosted>(&message); without != nullptr && link.up) {
+    if (without->number <= link.unhosted.number)
+      return refuse(now, id, {errc::protocol, "says again, or late, which classes it has no app for"}, out);
+    link.unhosted = *without;
+    out.push_back(peer_unhosted{id});
+  }
+}
+
+void table::set_unhosted(std::vector<class_name> classes, actions& out) {
+  ++unhosted_.number;
+  unhosted_.classes = std::move(classes);
+  for (const auto& [id, link] : links_) {
+    if (link.up) out.push_back(send{id, unhosted_});
   }
 }
 
@@ -199,6 +213,7 @@ void table::accept(time_point now, link_id id, connection& link, actions& out) {
   known.last_attempt = link.dialled ? 0 : link.said->attempt;
   known.draining = link.said->draining;
   known.software = link.said->software;
+  link.unhosted.classes = link.said->unhosted;
   out.push_back(send{id, wire::welcome{}});
   if (link.welcomed) come_up(now, id, link, out);
 }
@@ -213,6 +228,7 @@ void table::come_up(time_point now, link_id id, connection& link, actions& out) 
   known.refused = false;
   known.rtt.reset();
   out.push_back(peer_up{id, link.said->node, known.draining});
+  if (unhosted_.number > 0) out.push_back(send{id, unhosted_});
   beat(now, id, link, out);
 }
 

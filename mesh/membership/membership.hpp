@@ -50,7 +50,7 @@ struct settings {
   duration down_after = std::chrono::seconds{2};
   std::uint64_t seed = 1;
   std::uint64_t protocol = wire::protocol_version;  ///< tests speak others
-  std::uint64_t features = wire::feature_processes | wire::feature_cancel;
+  std::uint64_t features = wire::feature_processes | wire::feature_cancel | wire::feature_unhosted;
 };
 
 struct member {
@@ -95,11 +95,16 @@ struct peer_draining {
   link_id link;
   node_id node;
 };
+/// It has said for which classes it has no app.
+struct peer_unhosted {
+  link_id link;
+};
 /// A peer that had been quiet is heard again.
 struct peer_heard {
   link_id link;
 };
-using action = std::variant<dial, hang_up, send, peer_up, peer_down, peer_refused, peer_draining, peer_heard>;
+using action =
+    std::variant<dial, hang_up, send, peer_up, peer_down, peer_refused, peer_draining, peer_unhosted, peer_heard>;
 using actions = std::vector<action>;
 
 // ---- what is known ----
@@ -146,12 +151,17 @@ class table {
   void closed(time_point now, link_id link, const error& why, actions& out);
   /// Any frame: the peer is alive. False if the link is not known (it was given up): drop the frame.
   [[nodiscard]] bool heard(time_point now, link_id link, actions& out);
-  /// hello, welcome, goodbye, heartbeat, heartbeat_ack, draining. Others are not for this room.
+  /// hello, welcome, goodbye, heartbeat, heartbeat_ack, draining, unhosted. Others are not for this room.
   void received(time_point now, link_id link, const wire::message& message, actions& out);
   /// A peer broke the rules: closes its link.
   void refuse(time_point now, link_id link, error why, actions& out);
   /// Says in hellos from now on that this node is leaving.
   void set_draining() noexcept { draining_ = true; }
+  /// Says to every peer, now and in hellos, for which classes this node has no app.
+  void set_unhosted(std::vector<class_name> classes, actions& out);
+  [[nodiscard]] const wire::unhosted& own_unhosted() const noexcept { return unhosted_; }
+  /// What this peer has said of it last; number 0: in its hello. REQUIRES: it is up.
+  [[nodiscard]] const wire::unhosted& unhosted_of(link_id link) const { return links_.at(link).unhosted; }
   void set_processes(std::uint64_t count) noexcept { processes_ = count; }
   /// Says goodbye to everyone and forgets every connection.
   void leave(time_point now, actions& out);
@@ -194,6 +204,7 @@ class table {
     time_point last_heard{};
     time_point next_heartbeat{};
     time_point unexpected_since = never;
+    wire::unhosted unhosted{};
   };
   struct peer {
     std::optional<member> expected;
@@ -243,6 +254,7 @@ class table {
   std::map<link_id, connection> links_;
   std::uint64_t next_link_ = 2;
   std::uint64_t processes_ = 0;
+  wire::unhosted unhosted_;
   bool discovery_known_ = false;
   bool self_terminating_ = false;
   bool self_expected_ = false;

@@ -48,6 +48,10 @@ void core::impl::step(time_point now, event happened, effects& out) {
   // What frames and requests make processes do is done with them as long as it is little, and else when the node wakes
   // for it: a full socket would keep heartbeats waiting for as long as all its messages take.
   if (std::holds_alternative<woken>(happened)) turn_left_ = turn_budget;
+  if (!left_ && see_apps()) {  // what they wait for no longer is not refused, but goes where it is to be had
+    apply_membership();
+    refresh_placement();
+  }
   std::visit([&](auto& seen) { take(seen); }, happened);
   settle();
   out_ = nullptr;
@@ -57,6 +61,7 @@ void core::impl::settle() {
   work_left_ = false;
   if (left_) return;
   if (now_ >= members_wake_) members_.tick(now_, todo_);
+  (void)see_apps();
   apply_membership();
   watch_majority();
   refresh_placement();
@@ -113,12 +118,13 @@ void core::impl::refresh_placement() {
   for (const auto& peer : members_.live()) {
     if (!peer.draining) nodes.push_back(peer.node);
   }
-  membership::placement fresh(std::move(nodes));
-  if (!(fresh == placement_)) {
-    placement_ = std::move(fresh);
+  auto before = placement_among(std::move(nodes));
+  if (!(before == placement_)) {
+    std::swap(before, placement_);
     with_leavers_.reset();
     moves_.rescan();
-    tell_placement();
+    if (before.nodes() != placement_.nodes()) tell_placement();
+    if (before.restricted() != placement_.restricted()) classes_placed_anew(before);
   }
   release_parked();
 }
@@ -173,6 +179,7 @@ status core::impl::current() const {
   out.counted.app_overdue = ran.app_overdue;
   out.app_registrations = runtime_.apps().registrations;
   out.app_at_work = runtime_.apps().at_work;
+  out.classes_unhosted = members_.own_unhosted().classes.size();
   if (!out.joined) out.reason = why_not_joined();
   return out;
 }

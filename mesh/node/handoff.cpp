@@ -47,9 +47,12 @@ void core::impl::tell_what_is_held() {
   }
   const std::vector<link_id> owed = moves_.take_owed();
   if (owed.empty()) return;
-  const wire::handoff_done done{placement_.nodes(), {moves_.held().begin(), moves_.held().end()}};
-  for (const link_id link : owed)
+  wire::handoff_done done{placement_.nodes(), {moves_.held().begin(), moves_.held().end()}};
+  for (const link_id link : owed) {
+    if (!members_.find(link)) continue;
+    done.heard = members_.unhosted_of(link).number;
     transmit_to(link, done);
+  }
 }
 
 void core::impl::hold(const process_name& name, const error& why) {
@@ -205,7 +208,7 @@ void core::impl::on_handoff_done(link_id link, const wire::handoff_done& receive
   for (const auto& node : received.nodes) {
     if (node.name != settings_.self.name && !members_.find(node)) takeover_.rumoured(now_, node);
   }
-  takeover_.done(link);
+  takeover_.done(link, received.heard);
   takeover_.holds(link, {received.held.begin(), received.held.end()});
   release_parked();
 }

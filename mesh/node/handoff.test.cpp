@@ -324,7 +324,7 @@ TEST_F(a_crowd, is_looked_at_a_bounded_number_at_a_time_when_a_peer_joins_and_no
 
 TEST_F(a_crowd, of_lost_names_ends_a_bounded_number_at_a_time_and_one_that_is_asked_for_at_once) {
   form({"a", "a2"});
-  for (const std::uint64_t each : {1, 3})
+  for (const std::uint64_t each : {1U, 3U})
     step(connection_closed{connection_id{each}, {errc::unavailable, "cut"}});
   start_crowd();
   step(control_plane_checked{false});

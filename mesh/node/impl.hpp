@@ -1,9 +1,10 @@
 #pragma once
 // The inside of node::core. One file for each concern: core.cpp (the step), peers.cpp (membership's actions, frames),
-// routing.cpp (requests about one name), cancelling.cpp, handoff.cpp (processes on their way), drain.cpp, gather.cpp
-// (lists of the whole mesh), introspect.cpp (what may be seen of a process, and done to it), looking.cpp (the census of
-// all processes), tracing.cpp, classes.cpp, declared.cpp, isolated.cpp, signals.cpp (what processes of different nodes
-// have to do with each other), claiming.cpp (unique keys), shared.cpp (what clients ask of groups and the registry).
+// routing.cpp (requests about one name), unhosted.cpp (classes that some node has no app for), cancelling.cpp,
+// handoff.cpp (processes on their way), drain.cpp, gather.cpp (lists of the whole mesh), introspect.cpp (what may be
+// seen of a process, and done to it), looking.cpp (the census of all processes), tracing.cpp, classes.cpp,
+// declared.cpp, isolated.cpp, signals.cpp (what processes of different nodes have to do with each other), claiming.cpp
+// (unique keys), shared.cpp (what clients ask of groups and the registry).
 #include "mesh/membership/membership.hpp"
 #include "mesh/membership/placement.hpp"
 #include "mesh/node/documents.hpp"
@@ -104,6 +105,7 @@ struct core::impl {
   void apply(const membership::peer_down& seen);
   void apply(const membership::peer_refused& seen);
   void apply(const membership::peer_draining& seen);
+  void apply(const membership::peer_unhosted& seen);
   void apply(const membership::peer_heard& seen);
   void transmit_to(link_id link, const wire::message& what);
   void from_peer_frame(link_id link, wire::message& received);
@@ -136,6 +138,11 @@ struct core::impl {
   void ask_client(request_id id, operation& asked);
   void on_process_effect(process::effect& happened);
   void tell(const process::process_event& seen);
+
+  // ---- unhosted.cpp ----
+  [[nodiscard]] bool see_apps();  ///< true if a class' apps have come or gone
+  [[nodiscard]] membership::placement placement_among(std::vector<node_id> nodes) const;
+  void classes_placed_anew(const membership::placement& before);
 
   // ---- cancelling.cpp ----
   void cancel(reply_token token);

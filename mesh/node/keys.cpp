@@ -15,7 +15,7 @@ std::uint64_t digest_of(const membership::placement& nodes) {
 }
 
 const node_id* owner_of_key(const membership::placement& nodes, std::string_view key) {
-  return nodes.owner({class_name{"registry"}, process_key{std::string{key}}});
+  return nodes.owner_among_all({class_name{"registry"}, process_key{std::string{key}}});
 }
 
 // ---- grants ----

@@ -140,11 +140,29 @@ TEST(moves, done_is_owed_once_to_each_peer_that_is_up) {
 
 TEST(takeover, waits_for_progress_not_for_the_clock) {
   takeover waiting;
-  waiting.came_up(start, link_id{1}, {node_name{"a"}, boot_number{1}}, false);
+  waiting.came_up(start, link_id{1}, {node_name{"a"}, boot_number{1}}, false, 0);
   waiting.progress(start + seconds{1}, link_id{1});
   EXPECT_FALSE(waiting.expire(start + seconds{2}));
   EXPECT_TRUE(waiting.any_name());
   EXPECT_TRUE(waiting.expire(start + seconds{3}));
+  EXPECT_TRUE(waiting.empty());
+}
+
+TEST(takeover, a_word_that_had_not_heard_enough_settles_nothing) {
+  const node_id a{node_name{"a"}, boot_number{1}};
+  const class_name cart{"cart"};
+  takeover waiting;
+  waiting.came_up(start, link_id{1}, a, false, 2);
+  waiting.done(link_id{1}, 1);
+  EXPECT_TRUE(waiting.any_name());
+  waiting.awaits(start, link_id{1}, a, cart, 3);
+  waiting.done(link_id{1}, 2);
+  EXPECT_FALSE(waiting.any_name());
+  EXPECT_TRUE(waiting.any_name_of(cart));
+  EXPECT_FALSE(waiting.any_name_of(class_name{"room"}));
+  waiting.drains(start, link_id{1}, a);
+  EXPECT_TRUE(waiting.any_name_of(cart));
+  waiting.done(link_id{1}, 3);
   EXPECT_TRUE(waiting.empty());
 }
 

@@ -288,6 +288,7 @@ struct status {
   } counted;
   std::size_t app_registrations = 0;  ///< classes that connections of apps host here
   std::size_t app_at_work = 0;        ///< callbacks that they have in hand
+  std::size_t classes_unhosted = 0;   ///< app-hosted ones that no app is there for: placed elsewhere, if anywhere
 };
 
 /// One node: single-threaded, deterministic (same settings and events, same effects), no clock, no I/O.

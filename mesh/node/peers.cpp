@@ -36,7 +36,9 @@ void core::impl::transmit_to(link_id link, const wire::message& what) {
 
 void core::impl::apply(const membership::peer_up& seen) {
   emit("node_up", {{"peer", seen.node.name.value}, {"boot", seen.node.boot.value}});
-  takeover_.came_up(now_, seen.link, seen.node, seen.draining);
+  const auto peer = members_.find(seen.link);
+  const bool hears = peer && (peer->features & wire::feature_unhosted) != 0;
+  takeover_.came_up(now_, seen.link, seen.node, seen.draining, hears ? members_.own_unhosted().number : 0);
   moves_.owe_done(seen.link);
   if (draining_) {
     drain_unheard_.insert(seen.link);
@@ -73,6 +75,11 @@ void core::impl::apply(const membership::peer_draining& seen) {
   placement_stale_ = true;
 }
 
+void core::impl::apply(const membership::peer_unhosted& seen) {
+  placement_stale_ = true;
+  moves_.owe_done(seen.link);  // it may wait to hear that we place by it
+}
+
 void core::impl::apply(const membership::peer_heard&) {
   if (moves_.passed_over()) moves_.rescan();
   release_parked();
@@ -87,7 +94,8 @@ void core::impl::from_peer_frame(link_id link, wire::message& received) {
   const bool about_the_link =
       std::holds_alternative<wire::hello>(received) || std::holds_alternative<wire::welcome>(received) ||
       std::holds_alternative<wire::goodbye>(received) || std::holds_alternative<wire::heartbeat>(received) ||
-      std::holds_alternative<wire::heartbeat_ack>(received) || std::holds_alternative<wire::draining>(received);
+      std::holds_alternative<wire::heartbeat_ack>(received) || std::holds_alternative<wire::draining>(received) ||
+      std::holds_alternative<wire::unhosted>(received);
   if (about_the_link) return members_.received(now_, link, received, todo_);
   if (std::holds_alternative<wire::unknown_message>(received)) return;
   if (!members_.find(link)) return refuse_frame(link, {errc::protocol, "a request before the handshake ended"});

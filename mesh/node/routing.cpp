@@ -4,7 +4,7 @@
 // still runs a name that it no longer owns serves it until it has handed it over. Forwarding ends: rendezvous hashing
 // makes the owner's hash grow with every hop between views that disagree, as a view that lacks the better node passes
 // the request to one that knows it. A draining node passes requests down instead, but its peers heard that it drains
-// before anything that it forwards. hops_max is the belt to these braces.
+// before anything that it forwards; so does one that has no app for a class. hops_max is the belt to these braces.
 #include "mesh/node/impl.hpp"
 
 #include <algorithm>
@@ -34,7 +34,7 @@ bool core::impl::must_wait(const process_name& name) {
   if (moves_.in_flight(name)) return true;
   if (takeover_.empty() && forming_until_ == never) return false;
   if (const auto info = runtime_.find(name)) return contest_open_ && contested(*info);
-  if (forming_until_ != never || takeover_.any_name()) return true;
+  if (forming_until_ != never || takeover_.any_name() || takeover_.any_name_of(name.klass)) return true;
   const auto leavers = takeover_.draining();
   return std::find(leavers.begin(), leavers.end(), *placement_with_leavers().owner(name)) != leavers.end();
 }
@@ -44,7 +44,7 @@ const membership::placement& core::impl::placement_with_leavers() {
   if (!with_leavers_ || with_leavers_version_ != takeover_.version()) {
     std::vector<node_id> nodes = takeover_.draining();
     nodes.insert(nodes.end(), placement_.nodes().begin(), placement_.nodes().end());
-    with_leavers_ = membership::placement(std::move(nodes));
+    with_leavers_ = placement_among(std::move(nodes));
     with_leavers_version_ = takeover_.version();
   }
   return *with_leavers_;

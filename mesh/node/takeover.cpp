@@ -6,9 +6,9 @@ namespace orrery::node {
 
 using membership::link_id;
 
-void takeover::came_up(time_point now, link_id peer, const node_id& node, bool draining) {
+void takeover::came_up(time_point now, link_id peer, const node_id& node, bool draining, std::uint64_t number) {
   ++version_;
-  waiting_[peer] = {node, true, draining, now + handover_silence_max};
+  waiting_[peer] = {node, true, draining, now + handover_silence_max, number};
   rumours_.erase(node);
 }
 
@@ -16,21 +16,38 @@ void takeover::rumoured(time_point now, const node_id& node) { rumours_.try_empl
 
 void takeover::drains(time_point now, link_id peer, const node_id& node) {
   ++version_;
-  const bool any = waiting_.contains(peer) && waiting_.at(peer).any_name;
-  waiting_[peer] = {node, any, true, now + handover_silence_max};
+  auto& known = waiting_[peer];
+  known.node = node;
+  known.draining = true;
+  known.until = now + handover_silence_max;
+}
+
+void takeover::awaits(time_point now, link_id peer, const node_id& node, const class_name& klass,
+                      std::uint64_t number) {
+  auto& known = waiting_[peer];
+  known.node = node;
+  known.classes[klass] = number;
+  known.until = now + handover_silence_max;
 }
 
 void takeover::progress(time_point now, link_id peer) {
   if (const auto found = waiting_.find(peer); found != waiting_.end()) found->second.until = now + handover_silence_max;
 }
 
-void takeover::done(link_id peer) {
+void takeover::done(link_id peer, std::uint64_t heard) {
   ++version_;
-  waiting_.erase(peer);
+  const auto found = waiting_.find(peer);
+  if (found == waiting_.end()) return;
+  auto& known = found->second;
+  known.any_name &= known.number > heard;
+  known.draining = false;
+  std::erase_if(known.classes, [&](const auto& each) { return each.second <= heard; });
+  if (!known.any_name && known.classes.empty()) waiting_.erase(found);
 }
 
 void takeover::lose(link_id peer) {
-  done(peer);
+  ++version_;
+  waiting_.erase(peer);
   held_.erase(peer);
 }
 
@@ -74,6 +91,11 @@ time_point takeover::next_deadline() const {
 bool takeover::any_name() const {
   return !rumours_.empty() ||
          std::any_of(waiting_.begin(), waiting_.end(), [](const auto& each) { return each.second.any_name; });
+}
+
+bool takeover::any_name_of(const class_name& klass) const {
+  return std::any_of(waiting_.begin(), waiting_.end(),
+                     [&](const auto& each) { return each.second.classes.contains(klass); });
 }
 
 bool takeover::any_draining() const {

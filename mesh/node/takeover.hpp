@@ -15,18 +15,22 @@ namespace orrery::node {
 inline constexpr duration handover_silence_max = std::chrono::seconds{2};
 
 /// Which live peers may still run processes that this node owns: from the moment they come up, or announce that they
-/// drain, until they say handoff_done. Meanwhile such names are not started afresh here. What a peer holds even after
-/// that, as it could not be taken over, is known by name.
+/// drain, or place a class elsewhere, until they say handoff_done. Meanwhile such names are not started afresh here.
+/// What a peer holds even after that, as it could not be taken over, is known by name.
 class takeover {
  public:
-  void came_up(time_point now, membership::link_id peer, const node_id& node, bool draining);
+  /// `number`: what its word must have heard of what this node says of its classes, as its hello may be out of date.
+  void came_up(time_point now, membership::link_id peer, const node_id& node, bool draining, std::uint64_t number);
   /// A peer places names at this node, which is not up here: it may hold some of ours, and is given time to come up.
   void rumoured(time_point now, const node_id& node);
   void drains(time_point now, membership::link_id peer, const node_id& node);
+  /// The peer may run any name of this class that is now ours, until it says handoff_done and has heard so much.
+  void awaits(time_point now, membership::link_id peer, const node_id& node, const class_name& klass,
+              std::uint64_t number);
   /// A handoff arrived: the peer is at it.
   void progress(time_point now, membership::link_id peer);
-  /// The peer said handoff_done.
-  void done(membership::link_id peer);
+  /// The peer said handoff_done, having heard so much of what this node says of its classes.
+  void done(membership::link_id peer, std::uint64_t heard);
   /// The peer is down: neither waited for nor holding anything.
   void lose(membership::link_id peer);
   /// True if somebody is not waited for any longer.
@@ -45,6 +49,8 @@ class takeover {
   [[nodiscard]] time_point next_deadline() const;
   /// A peer that has just come up may run any of our names, as it placed them without us.
   [[nodiscard]] bool any_name() const;
+  /// So may one for which this class was placed anew.
+  [[nodiscard]] bool any_name_of(const class_name& klass) const;
   [[nodiscard]] bool any_draining() const;
   /// Those that drain, but had handed over before: they run what they own in the placement that counts them in.
   [[nodiscard]] std::vector<node_id> draining() const;
@@ -57,6 +63,8 @@ class takeover {
     bool any_name = false;
     bool draining = false;
     time_point until{};
+    std::uint64_t number = 0;                       ///< what its word on any name must have heard
+    std::map<class_name, std::uint64_t> classes{};  ///< what its word on them must have heard
   };
   std::uint64_t version_ = 0;
   std::map<membership::link_id, entry> waiting_;

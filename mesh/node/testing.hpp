@@ -66,8 +66,10 @@ class core_b : public ::testing::Test {
     expect(all);
     for (std::size_t i = 0; i < peers.size(); ++i)
       connect(peers[i], 2 * i + 1);
-    for (std::size_t i = 0; i < peers.size(); ++i)
-      receive(wire::handoff_done{}, 2 * i + 1);
+    for (std::size_t i = 0; i < peers.size(); ++i) {
+      const auto said = sent<wire::unhosted>(2 * i + 1);
+      receive(wire::handoff_done{.heard = said.empty() ? 0 : said.back().number}, 2 * i + 1);
+    }
     done.clear();
   }
   /// Time goes by with every peer heard.

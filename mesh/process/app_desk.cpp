@@ -29,9 +29,10 @@ bool app_offer::takes(const app_work& what) const {
 // ---- the class ----
 
 void app_pool::declare(const settings& chosen) {
-  if (!declared_ && !anyone_there()) away_since_.reset(), refused_ = false;
+  if (!declared_ && !anyone_there()) away_since_.reset(), refused_ = hosted_ = was_hosted_ = false;
   declared_ = true;
   settings_ = chosen;
+  desk_.came_or_went_ = true;
 }
 
 // ---- what apps offer ----
@@ -43,9 +44,10 @@ void app_pool::look_again(time_point now) {
     if (!each.draining) newest_ = std::max(newest_.value_or(0), each.offer.state_version);
   }
   if (!newest_) {
-    if (there) away_since_ = now, refused_ = false;
+    if (there) away_since_ = now, refused_ = false, desk_.came_or_went_ = true;
     return;
   }
+  if (!there) there_since_ = now, desk_.came_or_went_ = true;
   known_ = true;
   calls_.clear();
   casts_.clear();
@@ -78,8 +80,21 @@ std::uint32_t app_pool::state_version() const {
   return *newest_;
 }
 
+/// An app's restart is not to move anything, and one that falls again and again is not to move it to and fro.
+void app_pool::settle(time_point now) {
+  if (now < settles_at()) return;
+  hosted_ = anyone_there();
+  was_hosted_ |= hosted_;
+}
+
+time_point app_pool::settles_at() const {
+  if (hosted_ == anyone_there()) return never;
+  if (hosted_) return away_since_ ? after(*away_since_, settings_.wait_for_app) : time_point{};
+  return was_hosted_ ? after(there_since_, settings_.wait_for_app) : time_point{};
+}
+
 std::optional<error> app_pool::refusal(time_point now) const {
-  if (anyone_there() || !away_since_ || now < after(*away_since_, settings_.wait_for_app)) return {};
+  if (anyone_there() || elsewhere_ || !away_since_ || now < after(*away_since_, settings_.wait_for_app)) return {};
   return error{errc::unavailable, "no app that hosts class '" + klass_.value + "' is connected to this node" +
                                       (known_ ? ", for more than " : ", nor was in the first ") +
                                       in_words(settings_.wait_for_app) + "; retry later"};
@@ -88,11 +103,11 @@ std::optional<error> app_pool::refusal(time_point now) const {
 std::string app_pool::time_allowed() const { return in_words(settings_.handler_timeout) + " (handlerTimeout)"; }
 
 void app_pool::add_user() {
-  if (users_++ == 0) desk_.used_.emplace(klass_, this);
+  if (users_++ == 0) desk_.used_.emplace(klass_, this), desk_.came_or_went_ = true;
 }
 
 void app_pool::drop_user() {
-  if (--users_ == 0) desk_.used_.erase(klass_);
+  if (--users_ == 0) desk_.used_.erase(klass_), desk_.came_or_went_ = true;
 }
 
 // ---- work ----
@@ -315,6 +330,21 @@ std::vector<app_pool*> app_desk::newly_refused(time_point now) {
   return all;
 }
 
+bool app_desk::settle(time_point now) {
+  if (!std::exchange(came_or_went_, false) && now < settles_at_) return false;
+  settles_at_ = never;
+  for (const auto& [name, each] : used_) {
+    each->settle(now);
+    settles_at_ = std::min(settles_at_, each->settles_at());
+  }
+  return true;
+}
+
+void app_desk::set_hosted_elsewhere(const std::set<class_name>& classes) {
+  for (const auto& [name, each] : used_)
+    each->elsewhere_ = classes.contains(name);
+}
+
 void app_desk::class_changed(const class_name& klass, app_class_state state, std::uint64_t version) {
   auto* const of = find(klass);
   if (of == nullptr) return;
@@ -331,9 +361,9 @@ void app_desk::prune() {
 }
 
 time_point app_desk::next_deadline() const {
-  time_point next = deadlines_.empty() ? never : deadlines_.begin()->first;
+  time_point next = std::min(settles_at_, deadlines_.empty() ? never : deadlines_.begin()->first);
   for (const auto& [name, each] : used_) {
-    if (each->refused_ || each->anyone_there()) continue;
+    if (each->refused_ || each->elsewhere_ || each->anyone_there()) continue;
     next = std::min(next, each->away_since_ ? after(*each->away_since_, each->settings_.wait_for_app) : time_point{});
   }
   return next;

@@ -48,6 +48,8 @@ class app_pool {
   [[nodiscard]] std::uint32_t state_version() const;
   /// Why new messages are not taken: no app has been there for too long.
   [[nodiscard]] std::optional<error> refusal(time_point now) const;
+  /// An app is there, or was a moment ago: the class' names may be placed here.
+  [[nodiscard]] bool hosted() const noexcept { return hosted_; }
   /// For people: "30 s (handlerTimeout)".
   [[nodiscard]] std::string time_allowed() const;
 
@@ -91,6 +93,8 @@ class app_pool {
   /// With room for so much; of those that have what is asked for, where something is.
   [[nodiscard]] member* pick(std::size_t bytes, const app_work* what);
   void look_again(time_point now);
+  void settle(time_point now);  ///< whether it is hosted
+  [[nodiscard]] time_point settles_at() const;
   [[nodiscard]] bool unused() const noexcept { return members_.empty() && users_ == 0; }
 
   app_desk& desk_;
@@ -104,6 +108,10 @@ class app_pool {
   bool known_ = false;                    ///< there was a registration
   std::optional<time_point> away_since_;  ///< none: since it is looked at next
   bool refused_ = false;                  ///< those that waited when it had been too long
+  time_point there_since_{};
+  bool hosted_ = false;
+  bool was_hosted_ = false;  ///< one that comes back must stay a while
+  bool elsewhere_ = false;   ///< another node hosts it, and takes what waits here
   std::map<std::uint64_t, kernel::handle> waiting_;
   std::uint64_t last_place_ = 0;
   std::pair<std::uint64_t, kernel::handle> at_turn_{0, kernel::nobody};
@@ -161,6 +169,11 @@ class app_desk {
   /// Since the last time some process found no room as its app has so many bytes in hand, for whichever class.
   [[nodiscard]] bool take_starved() noexcept { return std::exchange(starved_, false); }
 
+  /// Whether it may have changed since the last time which classes are hosted.
+  [[nodiscard]] bool settle(time_point now);
+  /// Those whose waiting messages are not refused, as they are about to go.
+  void set_hosted_elsewhere(const std::set<class_name>& classes);
+
   void class_changed(const class_name& klass, app_class_state state, std::uint64_t version);
   /// Forgets what nothing refers to.
   void prune();
@@ -185,6 +198,8 @@ class app_desk {
   std::set<std::pair<time_point, work_id>> deadlines_;               ///< of those that somebody waits for
   std::map<app_id, std::vector<std::optional<class_name>>> drains_;  ///< still to be told
   std::size_t registrations_ = 0;
+  bool came_or_went_ = false;
+  time_point settles_at_ = never;
   std::uint64_t last_work_ = 0;
   counters counted_;
 };

@@ -29,6 +29,18 @@ bool runtime::has_app(const class_name& klass) const {
   return pool != nullptr && pool->anyone_there();
 }
 
+bool runtime::apps_came_or_went(time_point now) { return impl_->apps.settle(now); }
+
+std::vector<class_name> runtime::unhosted() const {
+  std::vector<class_name> all;
+  for (const auto& [name, pool] : impl_->apps.used()) {
+    if (!pool->hosted()) all.push_back(name);
+  }
+  return all;
+}
+
+void runtime::set_hosted_elsewhere(const std::set<class_name>& classes) { impl_->apps.set_hosted_elsewhere(classes); }
+
 runtime::app_load runtime::apps() const noexcept { return {impl_->apps.registrations(), impl_->apps.at_work()}; }
 
 // ---- classes ----

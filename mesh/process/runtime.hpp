@@ -17,6 +17,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -295,6 +296,12 @@ class runtime {
   [[nodiscard]] app_load apps() const noexcept;
   /// An app that hosts the class is connected.
   [[nodiscard]] bool has_app(const class_name& klass) const;
+  /// Whether unhosted() may have changed since the last time that this was asked.
+  [[nodiscard]] bool apps_came_or_went(time_point now);
+  /// App-hosted classes that no app was ever there for, nor in the last waitForApp, nor has one been back as long.
+  [[nodiscard]] std::vector<class_name> unhosted() const;
+  /// These are hosted by other nodes, and not here: their messages wait to go there, and are not refused.
+  void set_hosted_elsewhere(const std::set<class_name>& classes);
 
   /// Orderly stop: terminate runs, the reason is `normal`, not restarted. False if there is no such process.
   bool stop(time_point now, const process_name& name, effects& out);

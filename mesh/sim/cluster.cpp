@@ -235,6 +235,8 @@ void cluster::carry_out(const std::string& name, std::uint64_t boot, node::effec
       time.in(reachable ? std::chrono::milliseconds{20} : std::chrono::milliseconds{2000}, [this, self, reachable] {
         if (living_at(self) != nullptr) step(self.node, node::control_plane_checked{reachable});
       });
+    } else if (auto* handed = std::get_if<node::to_app>(&each)) {
+      if (to_app) to_app(name, boot, handed->what);
     } else if (auto* told = std::get_if<node::notify>(&each)) {
       note(name + ": " + told->type + " " + told->document.json_text());
     } else if (std::holds_alternative<node::drained>(each)) {

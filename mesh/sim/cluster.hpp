@@ -27,6 +27,8 @@ class cluster {
   network net;
   on_response responded;
   on_end ended;
+  /// What a node says to its apps; none: there are none.
+  std::function<void(const std::string& node, std::uint64_t boot, process::app_effect& what)> to_app;
   /// How long discovery lags, at most.
   duration discovery_lag_max = std::chrono::milliseconds{300};
 
@@ -48,7 +50,10 @@ class cluster {
   [[nodiscard]] std::vector<std::string> living() const;  ///< that run and are not leaving
   [[nodiscard]] const node::core& core_of(const std::string& pod) const { return *nodes_.at(pod).core; }
   [[nodiscard]] node_id id_of(const std::string& pod) const;
+  [[nodiscard]] std::uint64_t boot_of(const std::string& pod) const { return nodes_.at(pod).boot; }
 
+  /// An app says this to the living node beside it.
+  void from_app(const std::string& pod, process::app_event said) { step(pod, node::from_app{std::move(said)}); }
   /// Asks a living node; the answer goes to `responded` with the id that is returned.
   node::request_id ask(const std::string& pod, node::operation what);
   /// Gives a call up, if the node that was asked still lives.

@@ -25,6 +25,24 @@ TEST(simulation, joins_and_drains_lose_nothing_and_show_clients_no_error) {
   }
 }
 
+TEST(simulation, apps_that_come_and_go_lose_nothing_and_show_clients_no_error_while_one_is_there) {
+  for (const std::uint64_t seed : {1, 2, 3, 4}) {
+    auto chosen = from_seed(seed);
+    chosen.kind = trouble::apps;
+    const auto done = run(chosen);
+    EXPECT_THAT(done.wrong, IsEmpty()) << "seed " << seed;
+    EXPECT_GT(done.answered, 1000U);
+  }
+}
+
+TEST(simulation, crashes_with_apps_that_come_and_go_end_in_a_whole_mesh_too) {
+  for (const std::uint64_t seed : {1, 2}) {
+    auto chosen = from_seed(seed);
+    chosen.kind = trouble::app_chaos;
+    EXPECT_THAT(run(chosen).wrong, IsEmpty()) << "seed " << seed;
+  }
+}
+
 TEST(simulation, crashes_cuts_and_lag_end_in_a_whole_mesh_with_every_request_answered_once) {
   for (const std::uint64_t seed : {1, 5, 9, 47})
     EXPECT_THAT(wrong_with(seed), IsEmpty()) << "seed " << seed;

@@ -20,8 +20,8 @@ int main(int argc, char** argv) {
   app.add_option("--seconds", seconds, "simulated seconds of trouble (the seed's choice)")
       ->check(CLI::Range(0.1, 86400.0));
   app.add_option("--nodes", nodes, "nodes at the beginning (the seed's choice)")->check(CLI::Range(1, 12));
-  app.add_option("--trouble", kind, "planned, slow or chaos (the seed's choice)")
-      ->check(CLI::IsMember({"planned", "slow", "chaos"}));
+  app.add_option("--trouble", kind, "planned, slow, apps, app_chaos or chaos (the seed's choice: planned or chaos)")
+      ->check(CLI::IsMember({"planned", "slow", "apps", "app_chaos", "chaos"}));
   app.add_flag("-v,--verbose", verbose, "print what every node does");
   CLI11_PARSE(app, argc, argv);
 
@@ -35,6 +35,8 @@ int main(int argc, char** argv) {
     if (nodes > 0) chosen.nodes = nodes;
     if (kind == "planned") chosen.kind = sim::trouble::planned;
     if (kind == "slow") chosen.kind = sim::trouble::slow;
+    if (kind == "apps") chosen.kind = sim::trouble::apps;
+    if (kind == "app_chaos") chosen.kind = sim::trouble::app_chaos;
     if (kind == "chaos") chosen.kind = sim::trouble::chaos;
     const auto done = sim::run(chosen);
     simulated += std::chrono::duration<double>(done.simulated).count();
@@ -42,10 +44,8 @@ int main(int argc, char** argv) {
     if (count > 1 && done.wrong.empty()) continue;
     std::printf("seed %llu: %s, %zu nodes, %zu requests answered, %zu failed, log %016llx: %s\n",
                 static_cast<unsigned long long>(chosen.seed),
-                chosen.kind == sim::trouble::planned ? "planned"
-                : chosen.kind == sim::trouble::slow  ? "slow"
-                                                     : "chaos",
-                chosen.nodes, done.answered, done.failed, static_cast<unsigned long long>(done.log_hash),
+                kind.empty() ? chosen.kind == sim::trouble::planned ? "planned" : "chaos" : kind.c_str(), chosen.nodes,
+                done.answered, done.failed, static_cast<unsigned long long>(done.log_hash),
                 done.wrong.empty() ? "fine" : "WRONG");
     for (std::size_t w = 0; w < done.wrong.size() && w < 10; ++w)
       std::printf("  %s\n", done.wrong[w].c_str());

@@ -2,6 +2,7 @@
 
 #include "mesh/base/hash.hpp"
 #include "mesh/membership/placement.hpp"
+#include "mesh/sim/apps.hpp"
 #include "mesh/sim/workload.hpp"
 
 #include <nlohmann/json.hpp>
@@ -9,6 +10,7 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 
 namespace orrery::sim {
@@ -19,17 +21,24 @@ using std::chrono::seconds;
 
 constexpr std::size_t pods_max = 12;
 constexpr duration healing = seconds{25};
+constexpr duration wait_for_app = milliseconds{400};
 
-process::class_spec counter_class() {
+bool has_apps(trouble kind) { return kind == trouble::apps || kind == trouble::app_chaos; }
+bool is_exact(trouble kind) { return kind != trouble::chaos && kind != trouble::app_chaos; }
+
+process::class_spec counter_class(trouble kind) {
   process::class_spec out;
   out.name = class_name{"counter"};
+  if (has_apps(kind)) out.behaviour = process::app_hosted{.wait_for_app = wait_for_app};
   return out;
 }
 
 /// Troubles a cluster at random moments.
 class troublemaker {
  public:
-  troublemaker(cluster& world, trouble kind, std::size_t nodes) : world_(world), kind_(kind), nodes_(nodes) {}
+  /// `hosts`: null where there are no apps.
+  troublemaker(cluster& world, apps* hosts, trouble kind, std::size_t nodes)
+      : world_(world), hosts_(hosts), kind_(kind), nodes_(nodes) {}
 
   void begin() {
     running_ = true;
@@ -42,8 +51,11 @@ class troublemaker {
     if (!running_) return;
     world_.time.in(some(milliseconds{3000}), [this] {
       if (!running_) return;
-      if (kind_ == trouble::chaos) {
+      if (!is_exact(kind_)) {
+        if (hosts_ != nullptr) toss_apps();
         break_something();
+      } else if (kind_ == trouble::apps) {
+        move_apps();
       } else {
         if (kind_ == trouble::slow) slow_something();
         plan();
@@ -64,6 +76,31 @@ class troublemaker {
       world_.add_pod();
     } else {
       world_.drain(any(living), some(milliseconds{1000}));
+    }
+  }
+
+  void toss_apps() {
+    for (const auto& pod : world_.living()) {
+      if (world_.random.below(3) == 0) hosts_->there(pod) ? hosts_->leave(pod) : hosts_->come(pod);
+    }
+  }
+
+  /// One place of the class always stays.
+  void move_apps() {
+    const auto hosts = hosts_->settled();
+    const auto dice = world_.random.below(10);
+    if (dice < 2 && world_.pods().size() < pods_max) {
+      const auto fresh = world_.add_pod();
+      world_.time.in(some(milliseconds{3000}), [this, fresh] { hosts_->come(fresh); });
+    } else if (hosts.size() < 2) {
+      for (const auto& pod : world_.living())
+        hosts_->come(pod);
+    } else if (dice < 4) {
+      world_.drain(any(hosts), some(milliseconds{1000}));
+    } else {
+      const auto pod = any(hosts);
+      hosts_->leave(pod);
+      world_.time.in(some(milliseconds{3000}), [this, pod] { hosts_->come(pod); });
     }
   }
 
@@ -143,6 +180,7 @@ class troublemaker {
   }
 
   cluster& world_;
+  apps* hosts_;
   trouble kind_;
   std::size_t nodes_;
   bool running_ = false;
@@ -215,12 +253,19 @@ scenario from_seed(std::uint64_t seed) {
 
 outcome run(const scenario& chosen) {
   cluster world(chosen.seed, chosen.verbose);
-  world.define({counter_class()});
-  const bool exact = chosen.kind != trouble::chaos;
+  world.define({counter_class(chosen.kind)});
+  std::optional<apps> hosts;
+  if (has_apps(chosen.kind)) hosts.emplace(world, class_name{"counter"}, wait_for_app);
+  const auto hosts_come = [&] {
+    if (!hosts) return;
+    for (const auto& pod : world.living())
+      hosts->come(pod);
+  };
+  const bool exact = is_exact(chosen.kind);
   workload clients(world, {.keys = 5 + world.random.below(60),
                            .every = milliseconds{2 + static_cast<std::int64_t>(world.random.below(30))},
                            .exact = exact,
-                           .patient = chosen.kind == trouble::slow});
+                           .patient = chosen.kind == trouble::slow || chosen.kind == trouble::apps});
   std::unique_ptr<census> counting;
   world.responded = [&](node::request_id id, const result<value>& answer) {
     clients.on_response(id, answer);
@@ -233,8 +278,9 @@ outcome run(const scenario& chosen) {
     world.add_pod();
   // Clients come when the mesh has formed: what forms it is tested by chaos and by joins.
   if (exact) world.time.run_until(world.time.now() + seconds{2});
+  hosts_come();
   clients.begin();
-  troublemaker faults(world, chosen.kind, chosen.nodes);
+  troublemaker faults(world, hosts ? &*hosts : nullptr, chosen.kind, chosen.nodes);
   faults.begin();
   world.time.run_until(world.time.now() + chosen.lasting);
   faults.stop();
@@ -245,6 +291,8 @@ outcome run(const scenario& chosen) {
   for (const auto& pod : world.pods()) {
     if (!world.alive(pod) && !world.leaving(pod)) world.start(pod);
   }
+  world.time.run_until(world.time.now() + seconds{4});
+  hosts_come();
   world.time.run_until(world.time.now() + healing);
   for (const auto& pod : world.pods()) {
     if (world.leaving(pod)) world.delete_now(pod);  // a host that was lost before it could drain

@@ -28,6 +28,7 @@ enum class kind : std::uint16_t {
   handoff = 32,
   handoff_ack = 33,
   handoff_done = 34,
+  unhosted = 35,
   signal = 48,
   announce = 49,
   publish = 50,
@@ -38,7 +39,6 @@ enum class kind : std::uint16_t {
   untrace = 65,
 };
 
-constexpr std::size_t name_bytes_max = 253;
 constexpr std::size_t process_name_bytes_max = class_name_bytes_max + 1 + process_key_bytes_max;
 constexpr std::array<std::string_view, 15> verbs = {"inspect", "stop",   "kill",  "state",   "set_state",
                                                     "suspend", "resume", "trace", "whereis", "release",
@@ -62,6 +62,7 @@ field_writer put(const hello& m) {
       .text("software", m.software)
       .number("attempt", m.attempt)
       .flag("draining", m.draining);
+  if (!m.unhosted.empty()) put_classes(out, m.unhosted);
   return out;
 }
 
@@ -124,48 +125,6 @@ field_writer put(const reply& m) {
   return out;
 }
 
-field_writer put(const handoff& m) {
-  std::vector<field_writer> mailbox(m.mailbox.size());
-  for (std::size_t i = 0; i < m.mailbox.size(); ++i) {
-    const auto& entry = m.mailbox[i];
-    mailbox[i].text("method", entry.method).item("argument", entry.argument);
-    if (entry.reply_to) mailbox[i].number("id", *entry.reply_to);
-    if (entry.remaining) mailbox[i].number("remaining", count_of(*entry.remaining));
-  }
-  field_writer out;
-  out.number("id", m.id)
-      .text("name", to_string(m.name))
-      .number("version", m.class_version)
-      .number("restarts", m.restarts)
-      .item("state", m.state)
-      .flag("contested", m.contested)
-      .number("hops", m.hops)
-      .maps("mailbox", mailbox);
-  if (m.suspended) out.flag("suspended", true);
-  if (!m.facts.empty()) put_facts(out, "facts", m.facts);
-  return out;
-}
-
-field_writer put(const handoff_ack& m) {
-  field_writer out;
-  out.number("id", m.id).flag("superseded", m.superseded);
-  if (m.refused) put_error(out, *m.refused);
-  return out;
-}
-
-field_writer put(const handoff_done& m) {
-  std::vector<field_writer> nodes(std::min(m.nodes.size(), nodes_named_max));
-  for (std::size_t i = 0; i < nodes.size(); ++i)
-    nodes[i].text("node", m.nodes[i].name.value).number("boot", m.nodes[i].boot.value);
-  std::vector<field_writer> held(std::min(m.held.size(), held_named_max));
-  for (std::size_t i = 0; i < held.size(); ++i)
-    held[i].text("name", to_string(m.held[i]));
-  field_writer out;
-  out.maps("nodes", nodes);
-  if (!held.empty()) out.maps("held", held);
-  return out;
-}
-
 field_writer put(const traced& m) {
   std::vector<field_writer> entries(m.entries.size());
   for (std::size_t i = 0; i < entries.size(); ++i)
@@ -205,6 +164,7 @@ constexpr kind kind_of() {
   if constexpr (std::is_same_v<Message, handoff>) return kind::handoff;
   if constexpr (std::is_same_v<Message, handoff_ack>) return kind::handoff_ack;
   if constexpr (std::is_same_v<Message, handoff_done>) return kind::handoff_done;
+  if constexpr (std::is_same_v<Message, unhosted>) return kind::unhosted;
   if constexpr (std::is_same_v<Message, signal>) return kind::signal;
   if constexpr (std::is_same_v<Message, announce>) return kind::announce;
   if constexpr (std::is_same_v<Message, publish>) return kind::publish;
@@ -217,18 +177,6 @@ constexpr kind kind_of() {
 
 // ---- decoding: fields into the message; what is wrong stays in the reader ----
 
-void take_name(field_reader& in, process_name& out) {
-  std::string text;
-  in.text("name", text, process_name_bytes_max);
-  if (in.refusal()) return;
-  auto parsed = parse_process_name(text);
-  if (!parsed) {
-    in.refuse("name", parsed.error().context);
-  } else {
-    out = std::move(*parsed);
-  }
-}
-
 void take(field_reader& in, hello& m) {
   in.number("protocol", m.protocol)
       .number("features", m.features)
@@ -240,6 +188,7 @@ void take(field_reader& in, hello& m) {
       .text("software", m.software, name_bytes_max)
       .number("attempt", m.attempt)
       .flag("draining", m.draining);
+  if (in.has("unhosted")) take_classes(in, m.unhosted);
 }
 
 void take(field_reader& in, goodbye& m) {
@@ -286,48 +235,6 @@ void take(field_reader& in, reply& m) {
   if (in.has("waited")) in.flag("waited", m.waited);
 }
 
-void take(field_reader& in, handoff& m) {
-  in.number("id", m.id)
-      .number("version", m.class_version)
-      .number("restarts", m.restarts)
-      .item("state", m.state)
-      .flag("contested", m.contested)
-      .number("hops", m.hops);
-  take_name(in, m.name);
-  if (in.has("suspended")) in.flag("suspended", m.suspended);
-  std::vector<field_reader> mailbox;
-  in.maps("mailbox", mailbox, handoff_waiting_max);
-  for (auto& each : mailbox) {
-    auto& entry = m.mailbox.emplace_back();
-    each.text("method", entry.method, method_bytes_max).item("argument", entry.argument);
-    if (each.has("id")) each.number("id", entry.reply_to.emplace());
-    if (each.has("remaining")) take_span(each, "remaining", entry.remaining.emplace());
-    if (each.refusal()) return in.refuse("mailbox", "holds a wrong entry: " + each.refusal()->context);
-  }
-  if (in.has("facts")) take_facts(in, "facts", m.facts);
-}
-
-void take(field_reader& in, handoff_ack& m) {
-  in.number("id", m.id).flag("superseded", m.superseded);
-  if (in.has("error")) m.refused = take_error(in);
-}
-
-void take(field_reader& in, handoff_done& m) {
-  std::vector<field_reader> nodes;
-  in.maps("nodes", nodes, nodes_named_max);
-  for (auto& each : nodes) {
-    auto& node = m.nodes.emplace_back();
-    each.text("node", node.name.value, name_bytes_max).number("boot", node.boot.value);
-    if (each.refusal()) return in.refuse("nodes", "holds a wrong entry: " + each.refusal()->context);
-  }
-  std::vector<field_reader> held;
-  if (in.has("held")) in.maps("held", held, held_named_max);
-  for (auto& each : held) {
-    take_name(each, m.held.emplace_back());
-    if (each.refusal()) return in.refuse("held", "holds a wrong entry: " + each.refusal()->context);
-  }
-}
-
 void take(field_reader& in, traced& m) {
   in.number("id", m.id);
   std::vector<field_reader> entries;
@@ -355,6 +262,18 @@ result<message> read(const frame& received, std::string_view name) {
 
 }  // namespace
 
+void take_name(field_reader& in, process_name& out) {
+  std::string text;
+  in.text("name", text, process_name_bytes_max);
+  if (in.refusal()) return;
+  auto parsed = parse_process_name(text);
+  if (!parsed) {
+    in.refuse("name", parsed.error().context);
+  } else {
+    out = std::move(*parsed);
+  }
+}
+
 void put_error(field_writer& out, const error& why) {
   out.text("error", to_string(why.code))
       .text("effect", to_string(why.effect))
@@ -381,10 +300,6 @@ error take_error(field_reader& in) {
 }
 
 std::string_view to_string(verb asked) noexcept { return verbs[static_cast<std::size_t>(asked)]; }
-
-std::size_t encoded_size(const handoff::waiting& entry) noexcept {
-  return entry.method.size() + entry.argument.cbor().size() + 64;  // heads, keys, two numbers
-}
 
 bytes encode(const message& sent) {
   return std::visit(
@@ -432,6 +347,8 @@ result<message> decode(const frame& received) {
       return read<handoff_ack>(received, "handoff_ack");
     case kind::handoff_done:
       return read<handoff_done>(received, "handoff_done");
+    case kind::unhosted:
+      return read<unhosted>(received, "unhosted");
     case kind::signal:
       return read<signal>(received, "signal");
     case kind::announce:

@@ -20,12 +20,14 @@ namespace orrery::wire {
 inline constexpr std::uint64_t protocol_version = 1;
 
 inline constexpr std::uint64_t feature_cancel = 2;
+inline constexpr std::uint64_t feature_unhosted = 4;
 
 inline constexpr std::size_t method_bytes_max = 255;
 inline constexpr std::size_t reason_bytes_max = 4096;  ///< texts for people: refusals, exit reasons, errors
 inline constexpr std::size_t handoff_waiting_max = 10'000;
 inline constexpr std::size_t nodes_named_max = 2000;
 inline constexpr std::size_t held_named_max = 2000;
+inline constexpr std::size_t unhosted_named_max = 2000;
 inline constexpr std::size_t trace_entries_max = 2000;  ///< in one frame
 /// What one handoff frame may hold beside the state; the rest of a mailbox follows as ordinary calls and casts.
 inline constexpr std::size_t handoff_mailbox_bytes_max = 2U << 20U;
@@ -44,6 +46,7 @@ struct hello {
   std::string software;
   std::uint64_t attempt = 0;  ///< numbers the dialler's connections of this life: the latest one counts
   bool draining = false;
+  std::vector<class_name> unhosted{};  ///< see the message
 };
 /// "Your hello is accepted." A connection is up when both sides have said and heard it.
 struct welcome {};
@@ -146,8 +149,15 @@ struct handoff_ack {
 /// that the receiver does not see yet may have been given some of its names. `held`: names that it runs though it does
 /// not own them, as they could not go: their owner forwards to it.
 struct handoff_done {
-  std::vector<node_id> nodes;
-  std::vector<process_name> held;
+  std::vector<node_id> nodes{};
+  std::vector<process_name> held{};
+  std::uint64_t heard = 0;  ///< the receiver's latest `unhosted` that it places by
+};
+/// "No app that hosts these classes is here: of their names I own none, while another node has one." All of them, in
+/// place of what was said before.
+struct unhosted {
+  std::uint64_t number = 0;  ///< from 1, in each life of the node
+  std::vector<class_name> classes;
 };
 /// What a trace that was asked for with control::id `id` has recorded.
 struct traced {
@@ -174,8 +184,8 @@ struct unknown_message {
 };
 
 using message = std::variant<hello, welcome, goodbye, heartbeat, heartbeat_ack, draining, draining_ack, call, cast,
-                             control, reply, handoff, handoff_ack, handoff_done, signal, announce, publish, claim,
-                             unclaim, placed, traced, untrace, cancel, unknown_message>;
+                             control, reply, handoff, handoff_ack, handoff_done, unhosted, signal, announce, publish,
+                             claim, unclaim, placed, traced, untrace, cancel, unknown_message>;
 
 /// The whole frame. REQUIRES: within the maxima above; not unknown_message.
 [[nodiscard]] bytes encode(const message& sent);

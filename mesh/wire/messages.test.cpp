@@ -125,6 +125,13 @@ TEST(messages, the_others_survive_the_trip) {
   EXPECT_EQ(round_trip(handoff_done{{other}, {}}).nodes, std::vector{other});
   const process_name kept{class_name{"counter"}, process_key{"a"}};
   EXPECT_EQ(round_trip(handoff_done{{}, {kept}}).held, std::vector{kept});
+  EXPECT_EQ(round_trip(handoff_done{{}, {}, 7}).heard, 7U);
+  const auto without = round_trip(unhosted{3, {class_name{"cart"}, class_name{"room"}}});
+  EXPECT_EQ(without.number, 3U);
+  EXPECT_EQ(without.classes, (std::vector{class_name{"cart"}, class_name{"room"}}));
+  hello greeting;
+  greeting.unhosted = {class_name{"cart"}};
+  EXPECT_EQ(round_trip(greeting).unhosted, greeting.unhosted);
 }
 
 TEST(messages, unknown_fields_of_a_newer_peer_are_ignored) {

@@ -1,0 +1,75 @@
+// Classes whose processes run in apps, on nodes that have none for them: placed on those that have.
+//
+// Each node tells its peers for which classes no app is to be had at it: one that has been away for the class'
+// waitForApp, so that an app's restart moves nothing, or that was never there in this life of the node. One that comes
+// back counts when it has stayed as long. Where nodes differ for a moment in what they have heard, requests find their
+// way as they do where they differ in who is there (see routing.cpp).
+//
+// That no name runs twice rests on handoff_done, as always: whoever gains names of a class starts none afresh until
+// those that may run them have said it, having placed by what the gainer had said last (handoff_done::heard).
+#include "mesh/node/impl.hpp"
+
+#include <algorithm>
+
+namespace orrery::node {
+
+bool core::impl::see_apps() {
+  if (!runtime_.apps_came_or_went(now_)) return false;
+  auto without = runtime_.unhosted();
+  const auto& before = members_.own_unhosted().classes;
+  if (without == before) return false;
+  const auto tell = [&](const char* type, const auto& some, const auto& others) {
+    for (const auto& each : some) {
+      if (std::find(others.begin(), others.end(), each) == others.end()) emit(type, {{"class", each.value}});
+    }
+  };
+  tell("class_unhosted", without, before);
+  tell("class_hosted", before, without);
+  members_.set_unhosted(std::move(without), todo_);
+  placement_stale_ = true;
+  return true;
+}
+
+/// With a peer that knows nothing of this, every class is placed everywhere.
+membership::placement core::impl::placement_among(std::vector<node_id> nodes) const {
+  membership::placement::by_class unhosted;
+  for (const auto& klass : members_.own_unhosted().classes)
+    unhosted[klass].push_back(settings_.self);
+  for (const auto& peer : members_.live()) {
+    if ((peer.features & wire::feature_unhosted) == 0) return membership::placement(std::move(nodes));
+    for (const auto& klass : members_.unhosted_of(peer.link).classes)
+      unhosted[klass].push_back(peer.node);
+  }
+  return membership::placement(std::move(nodes), unhosted);
+}
+
+void core::impl::classes_placed_anew(const membership::placement& before) {
+  const auto live = members_.live();
+  for (const auto& peer : live)
+    moves_.owe_done(peer.link);
+  std::set<class_name> changed;
+  const auto note = [&](const auto& some, const auto& others) {
+    for (const auto& [klass, nodes] : some) {
+      const auto other = others.find(klass);
+      if (other == others.end() || other->second != nodes) changed.insert(klass);
+    }
+  };
+  note(before.restricted(), placement_.restricted());
+  note(placement_.restricted(), before.restricted());
+  std::set<class_name> elsewhere;
+  for (const auto& [klass, nodes] : placement_.restricted()) {
+    if (!placement_.takes(settings_.self, klass)) elsewhere.insert(klass);
+  }
+  runtime_.set_hosted_elsewhere(elsewhere);
+  for (const auto& klass : changed) {
+    if (!placement_.takes(settings_.self, klass)) continue;
+    const bool new_here = !before.takes(settings_.self, klass);
+    for (const auto& peer : live) {
+      const bool no_more_there = before.takes(peer.node, klass) && !placement_.takes(peer.node, klass);
+      if (new_here || no_more_there)
+        takeover_.awaits(now_, peer.link, peer.node, klass, members_.own_unhosted().number);
+    }
+  }
+}
+
+}  // namespace orrery::node

@@ -1,0 +1,131 @@
+// Fields of what nodes say about where processes are to be: handoffs, and who takes names of which classes.
+#include "mesh/wire/codec.hpp"
+#include "mesh/wire/messages.hpp"
+
+#include <algorithm>
+
+namespace orrery::wire {
+
+// ---- encoding ----
+
+void put_classes(field_writer& out, const std::vector<class_name>& classes) {
+  std::vector<field_writer> named(std::min(classes.size(), unhosted_named_max));
+  for (std::size_t i = 0; i < named.size(); ++i)
+    named[i].text("class", classes[i].value);
+  out.maps("unhosted", named);
+}
+
+field_writer put(const handoff& m) {
+  std::vector<field_writer> mailbox(m.mailbox.size());
+  for (std::size_t i = 0; i < m.mailbox.size(); ++i) {
+    const auto& entry = m.mailbox[i];
+    mailbox[i].text("method", entry.method).item("argument", entry.argument);
+    if (entry.reply_to) mailbox[i].number("id", *entry.reply_to);
+    if (entry.remaining) put_span(mailbox[i], "remaining", *entry.remaining);
+  }
+  field_writer out;
+  out.number("id", m.id)
+      .text("name", to_string(m.name))
+      .number("version", m.class_version)
+      .number("restarts", m.restarts)
+      .item("state", m.state)
+      .flag("contested", m.contested)
+      .number("hops", m.hops)
+      .maps("mailbox", mailbox);
+  if (m.suspended) out.flag("suspended", true);
+  if (!m.facts.empty()) put_facts(out, "facts", m.facts);
+  return out;
+}
+
+field_writer put(const handoff_ack& m) {
+  field_writer out;
+  out.number("id", m.id).flag("superseded", m.superseded);
+  if (m.refused) put_error(out, *m.refused);
+  return out;
+}
+
+field_writer put(const handoff_done& m) {
+  std::vector<field_writer> nodes(std::min(m.nodes.size(), nodes_named_max));
+  for (std::size_t i = 0; i < nodes.size(); ++i)
+    nodes[i].text("node", m.nodes[i].name.value).number("boot", m.nodes[i].boot.value);
+  std::vector<field_writer> held(std::min(m.held.size(), held_named_max));
+  for (std::size_t i = 0; i < held.size(); ++i)
+    held[i].text("name", to_string(m.held[i]));
+  field_writer out;
+  out.maps("nodes", nodes);
+  if (!held.empty()) out.maps("held", held);
+  if (m.heard != 0) out.number("heard", m.heard);
+  return out;
+}
+
+field_writer put(const unhosted& m) {
+  field_writer out;
+  out.number("number", m.number);
+  put_classes(out, m.classes);
+  return out;
+}
+
+// ---- decoding ----
+
+void take_classes(field_reader& in, std::vector<class_name>& out) {
+  std::vector<field_reader> named;
+  in.maps("unhosted", named, unhosted_named_max);
+  for (auto& each : named) {
+    each.text("class", out.emplace_back().value, class_name_bytes_max);
+    if (each.refusal()) return in.refuse("unhosted", "holds a wrong entry: " + each.refusal()->context);
+  }
+}
+
+void take(field_reader& in, handoff& m) {
+  in.number("id", m.id)
+      .number("version", m.class_version)
+      .number("restarts", m.restarts)
+      .item("state", m.state)
+      .flag("contested", m.contested)
+      .number("hops", m.hops);
+  take_name(in, m.name);
+  if (in.has("suspended")) in.flag("suspended", m.suspended);
+  std::vector<field_reader> mailbox;
+  in.maps("mailbox", mailbox, handoff_waiting_max);
+  for (auto& each : mailbox) {
+    auto& entry = m.mailbox.emplace_back();
+    each.text("method", entry.method, method_bytes_max).item("argument", entry.argument);
+    if (each.has("id")) each.number("id", entry.reply_to.emplace());
+    if (each.has("remaining")) take_span(each, "remaining", entry.remaining.emplace());
+    if (each.refusal()) return in.refuse("mailbox", "holds a wrong entry: " + each.refusal()->context);
+  }
+  if (in.has("facts")) take_facts(in, "facts", m.facts);
+}
+
+void take(field_reader& in, handoff_ack& m) {
+  in.number("id", m.id).flag("superseded", m.superseded);
+  if (in.has("error")) m.refused = take_error(in);
+}
+
+void take(field_reader& in, handoff_done& m) {
+  std::vector<field_reader> nodes;
+  in.maps("nodes", nodes, nodes_named_max);
+  for (auto& each : nodes) {
+    auto& node = m.nodes.emplace_back();
+    each.text("node", node.name.value, name_bytes_max).number("boot", node.boot.value);
+    if (each.refusal()) return in.refuse("nodes", "holds a wrong entry: " + each.refusal()->context);
+  }
+  std::vector<field_reader> held;
+  if (in.has("held")) in.maps("held", held, held_named_max);
+  for (auto& each : held) {
+    take_name(each, m.held.emplace_back());
+    if (each.refusal()) return in.refuse("held", "holds a wrong entry: " + each.refusal()->context);
+  }
+  if (in.has("heard")) in.number("heard", m.heard);
+}
+
+void take(field_reader& in, unhosted& m) {
+  in.number("number", m.number);
+  take_classes(in, m.classes);
+}
+
+std::size_t encoded_size(const handoff::waiting& entry) noexcept {
+  return entry.method.size() + entry.argument.cbor().size() + 64;  // heads, keys, two numbers
+}
+
+}  // namespace orrery::wire

@@ -81,6 +81,12 @@ void sdk_connection::abandon() {
   close_socket();
 }
 
+void sdk_connection::give_up(const error& why) {
+  if (owner_ == nullptr) return;
+  owner_->ended_it(why);
+  lost("it reads too slowly");
+}
+
 // ---- the session ----
 
 void sdk_connection::told(const process::app_effect& what) {
@@ -99,10 +105,8 @@ void sdk_connection::tick() {
   if (owner_ == nullptr) return;  // another one's end was also this one's, in the same round
   const auto now = clock::now();
   if (closing_since_ && now - *closing_since_ >= farewell_max) return shut();
-  if (!writing_.empty() && now - progress_ >= stall_max) {
-    owner_->ended_it({errc::overloaded, "nothing was taken of what is sent to it for 30 s"});
-    return lost("it does not read");
-  }
+  if (!writing_.empty() && now - progress_ >= stall_max)
+    return give_up({errc::overloaded, "nothing was taken of what is sent to it for 30 s"});
   sdk::outputs todo;
   session_.tick(core_now(), todo);
   perform(todo);
@@ -118,11 +122,10 @@ void sdk_connection::perform(sdk::outputs& todo) {
   const auto self = shared_from_this();
   for (auto& each : todo)
     std::visit([&](auto& one) { perform(one); }, each);
-  if (unwritten() > unwritten_max && !closing_since_ && owner_ != nullptr) {
-    owner_->ended_it({errc::overloaded, fmt::format("{} bytes wait for it to read", unwritten())});
-    return lost("it reads too slowly");
-  }
+  if (unwritten() > unwritten_max && !closing_since_)
+    return give_up({errc::overloaded, fmt::format("{} bytes wait for it to read", unwritten())});
   write();
+  if (unwritten() > unread_max && owner_ != nullptr) owner_->bound_unwritten();
 }
 
 void sdk_connection::perform(sdk::send& todo) {

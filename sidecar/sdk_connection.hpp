@@ -25,6 +25,8 @@ class sdk_owner {
   virtual void closing(process::app_id which) = 0;
   /// It broke the rules, or did not read or answer.
   virtual void ended_it(const error& why) = 0;
+  /// Much waits to be written to one of them: somebody ends if it is too much in all.
+  virtual void bound_unwritten() = 0;
   [[nodiscard]] virtual sdk_turns& turns() = 0;
 };
 
@@ -56,6 +58,9 @@ class sdk_connection : public turn_taker, public std::enable_shared_from_this<sd
   void end(const error& why);
   /// Closes at once; nobody is told.
   void abandon();
+  /// It does not read what waits for it, and is given up for this reason.
+  void give_up(const error& why);
+  [[nodiscard]] std::size_t unwritten() const noexcept { return waiting_bytes_ + writing_bytes_; }
   [[nodiscard]] bool follows_events() const noexcept { return session_.follows_events(); }
 
  protected:
@@ -113,7 +118,6 @@ class sdk_connection : public turn_taker, public std::enable_shared_from_this<sd
   void perform(sdk::abandon& todo);
   void perform(sdk::tell_node& todo);
   void perform(sdk::close& todo);
-  [[nodiscard]] std::size_t unwritten() const noexcept { return waiting_bytes_ + writing_bytes_; }
 
   sdk_owner* owner_;  ///< null once it is shut
   const serving& with_;

@@ -207,6 +207,18 @@ struct sdk_server::impl : sdk_owner, std::enable_shared_from_this<impl> {
                      {{"reason", to_string(why)}, {"endedInAll", static_cast<std::int64_t>(counted.ended)}});
   }
 
+  void bound_unwritten() override {
+    std::size_t sum = 0;
+    std::shared_ptr<sdk_connection> worst;
+    for (const auto& [id, each] : connections) {
+      sum += each->unwritten();
+      if (!worst || each->unwritten() > worst->unwritten()) worst = each;
+    }
+    if (sum <= unwritten_in_all_max) return;
+    worst->give_up({errc::overloaded, fmt::format("{} bytes wait for clients to read, {} of them for this one", sum,
+                                                  worst->unwritten())});
+  }
+
   void tick() {
     ticker.expires_after(sdk_tick_interval);
     ticker.async_wait([self = shared_from_this()](boost::system::error_code ec) {

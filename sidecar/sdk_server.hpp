@@ -24,6 +24,8 @@ struct sdk_server_options {
 class sdk_server {
  public:
   static constexpr std::size_t connections_max = 256;
+  /// Waiting to be written to all together: the connection with most of it ends.
+  static constexpr std::size_t unwritten_in_all_max = 128U << 20U;
 
   /// Takes the place of a socket that nobody serves any more. Errors: io, with the address; invalid_argument for a path
   /// that is too long for a socket.

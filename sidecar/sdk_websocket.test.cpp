@@ -250,5 +250,20 @@ TEST_F(sdk_over_websocket, reads_no_more_from_who_does_not_read_and_goes_on_when
   EXPECT_EQ(ended(), "0");
 }
 
+TEST_F(sdk_over_websocket, of_a_crowd_that_does_not_read_those_with_most_end_before_memory_does) {
+  std::vector<std::unique_ptr<ws>> crowd;
+  for (int i = 1; i <= 40; ++i) {  // 5 MB for each, of the 4 MiB and one reply more that may wait
+    crowd.push_back(std::make_unique<ws>(mesh_->ip(0), ws::options{.holds = 65536}));
+    for (int n = 1; n <= 6; ++n) {
+      auto call = a_call("big/one", "text", 900'000);
+      call["id"] = n;
+      crowd.back()->say(call);
+    }
+  }
+  EXPECT_TRUE(local_mesh::eventually(10s, [&] { return std::stoi(ended()) >= 5; }));
+  EXPECT_EQ(ws(mesh_->ip(0)).ask(a_call("counter/a", "add", 1))["ok"], 1) << "others are served meanwhile";
+  EXPECT_LT(std::stoi(ended()), 25) << "and no more end than must";
+}
+
 }  // namespace
 }  // namespace orrery::sidecar

@@ -35,6 +35,7 @@ ROWS = [
     Row("killed, until its name answers", "native", "kernel/crash_recovery", "crash_recovery", None, {"p50": 1.5, "p99": 10}),
     Row("node to node, call", "native", "node/call_counter", "node_call", None, {"p50": 40, "p99": 90}),
     Row("node to node, one way", "native", "node/cast_counter", "node_one_way"),
+    Row("node to node, call; awake", "native", "awake/call_counter", "awake_node_call", None, {"p50": 40, "p99": 90}),
     Row("spawn and exit, seen by a monitor", "lua", "lua/spawn_exit_monitor", "spawn_exit_monitor", "spawn_exit_monitor"),
     Row("call, round trip", "lua", "lua/call", "call", "call"),
     Row("bare message, round trip", "lua", "lua/message_round_trip", "message_round_trip", "message_round_trip"),
@@ -46,6 +47,7 @@ ROWS = [
     Row("killed, until its name answers", "lua", "process/crash_lua", "crash_recovery", None, {"p50": 1.5, "p99": 10}),
     Row("node to node, call", "lua", "node/call_lua", "node_call", None, {"p50": 40, "p99": 90}),
     Row("node to node, one way", "lua", "node/send_lua", "node_one_way"),
+    Row("node to node, call; awake", "lua", "awake/call_lua", "awake_node_call", None, {"p50": 40, "p99": 90}),
 ]
 
 

@@ -107,7 +107,10 @@ void app_pool::add_user() {
 }
 
 void app_pool::drop_user() {
-  if (--users_ == 0) desk_.used_.erase(klass_), desk_.came_or_went_ = true;
+  if (--users_ > 0) return;
+  desk_.used_.erase(klass_);
+  desk_.came_or_went_ = true;
+  elsewhere_ = false;
 }
 
 // ---- work ----

@@ -9,7 +9,8 @@
 -define(BATCHES, 300).
 -define(RING, 10000).
 -define(ALIVE, 1000000).
--define(CRASHES, 5000).
+-define(CRASHES, 50).
+-define(SUPERVISORS, 100).
 -define(ROUND_TRIPS, 20000).
 -define(FLOOD, 200000).
 
@@ -79,12 +80,17 @@ member(Next, Owner) ->
     end.
 
 %% A registered child of a supervisor is killed; until the next call to its name is answered. Nothing tells when a name is
-%% there again: the caller looks, and lets others run in between.
+%% there again: the caller looks, and lets others run in between. A supervisor walks through all restarts of its period,
+%% which is a second at least, at each restart: no supervisor is asked for more than a few.
 crashes() ->
+    _ = crashes_of_one(),
+    report("crash_recovery", lists:append([crashes_of_one() || _ <- lists:seq(1, ?SUPERVISORS)])).
+crashes_of_one() ->
     {ok, Sup} = supervisor_start(),
     Times = [crash() || _ <- lists:seq(1, ?CRASHES)],
+    Ref = monitor(process, Sup),
     unlink(Sup), exit(Sup, shutdown),
-    report("crash_recovery", Times).
+    receive {'DOWN', Ref, process, Sup, _} -> Times end.
 crash() ->
     Pid = whereis(?MODULE),
     T0 = now_ns(),

@@ -3,6 +3,7 @@
 #include "mesh/process/supervisor.hpp"
 
 #include "mesh/process/supervisor_words.hpp"
+#include "mesh/wire/cbor.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -217,8 +218,19 @@ void supervisor::tell_to_end(kernel::context& self, std::uint32_t slot) {
   if (how.how == shutdown_spec::kind::brutal_kill) return self.exit(ending.who, {exit_reason::kind::kill, {}});
   self.exit(ending.who, {exit_reason::kind::shutdown, {}});
   if (endless || !self.of().alive(ending.who)) return;
-  static_cast<void>(
-      self.send_after(how.length, self.self(), *self.of().atoms().intern(words::stop_took_too_long), marked(slot)));
+  const kernel::reference life{ending.who.slot, ending.who.generation};
+  static_cast<void>(self.send_after(how.length, self.self(), *self.of().atoms().intern(words::stop_took_too_long),
+                                    cbor::integer_value(static_cast<std::int64_t>(kernel::packed(life)))));
+}
+
+/// `life` is a pid, as a child may have begun another life since, and be told to end that one too.
+void supervisor::stop_took_too_long(kernel::context& self, const value& life) {
+  const auto number = cbor::reader(life.cbor()).next().integer().value_or(-1);
+  const auto told = kernel::unpacked(static_cast<std::uint64_t>(number));
+  const kernel::handle who{kernel::handle::here, told.slot, told.generation};
+  const auto slot = find(self, who);
+  if (slot == kernel::no_slot || children_[slot].state != child_state::stopping) return;
+  self.exit(who, {exit_reason::kind::kill, "it did not shut down in time"});
 }
 
 /// A child has ended that was to.

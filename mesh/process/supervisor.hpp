@@ -257,6 +257,7 @@ class supervisor final : public kernel::body {
   void stop_next(kernel::context& self);
   void begin_after_stop(kernel::context& self, const stopping& done);
   void tell_to_end(kernel::context& self, std::uint32_t slot);
+  void stop_took_too_long(kernel::context& self, const value& life);
   void bury(std::uint32_t slot, const exit_reason& why);
   void stopped(kernel::context& self, std::uint32_t slot, const exit_reason& why);
   [[nodiscard]] std::vector<std::uint32_t> in_order() const;

@@ -263,6 +263,21 @@ TEST_F(stopping, waits_for_each_child_before_the_next) {
                         "1 ended shutdown for good"}));
 }
 
+TEST_F(stopping, gives_each_life_of_a_child_its_whole_time) {
+  auto spec = three(strategy::one_for_all);
+  spec.children[1].process.trap_exits = true;
+  start_below(spec);
+  crash(1);  // 2 ends at once; its time would have been up in 5 s
+  w.pass(4s);
+  children.lingers.insert(2);
+  crash(1);
+  w.pass(4900ms);
+  EXPECT_EQ(children.lives[2], 2);
+  EXPECT_TRUE(w.of.alive(up.at(2)));
+  w.pass(100ms);
+  EXPECT_EQ(children.lives[2], 3);
+}
+
 TEST_F(stopping, brutal_kill_asks_nobody) {
   auto spec = three(strategy::one_for_one);
   spec.children[1].process.trap_exits = true;

@@ -193,12 +193,11 @@ std::uint32_t supervisor::slot_marked(const value& payload) const {
 }
 
 void supervisor::timer_fired(kernel::context& self, const kernel::message& due) {
+  if (self.of().atoms().text(due.word) == words::stop_took_too_long) return stop_took_too_long(self, due.payload);
   const auto slot = slot_marked(due.payload);
   if (slot == kernel::no_slot) return;
-  child& of = children_[slot];
-  if (self.of().atoms().text(due.word) == words::stop_took_too_long) {
-    if (of.state == child_state::stopping) self.exit(of.who, {exit_reason::kind::kill, "it did not shut down in time"});
-  } else if (of.past && of.past->timer == due.ref) {
+  const child& of = children_[slot];
+  if (of.past && of.past->timer == due.ref) {
     of.past->timer = kernel::no_reference;
     pause_is_over(self, slot);
   }

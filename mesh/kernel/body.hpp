@@ -36,6 +36,9 @@ enum class overflow : std::uint8_t {
 /// Calls that may wait beyond the bound of a mailbox that blocks.
 inline constexpr std::uint32_t blocked_max = 10'000;
 
+/// Exit signals of strangers that a process which traps them may have waiting beyond the bound of its mailbox.
+inline constexpr std::uint32_t exits_beyond_max = 10'000;
+
 struct spawn_options {
   bool link = false;        ///< with the parent, from the start
   bool monitor = false;     ///< by the parent, from the start
@@ -99,7 +102,8 @@ class context {
   [[nodiscard]] reference monitor(handle target);
   /// With `flush`, a DOWN that waits is taken back.
   void demonitor(reference watched, bool flush = true);
-  /// An exit signal; `kill` cannot be trapped.
+  /// An exit signal; `kill` cannot be trapped. One that is trapped is dropped where exits_beyond_max wait beyond the
+  /// bound of the mailbox, unless it comes from the parent.
   void exit(handle to, exit_reason why);
   /// This process becomes the parent of another of this kernel, linked with it: what `spawn_options` made it at first.
   void adopt(handle child, std::uint32_t note);

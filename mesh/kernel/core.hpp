@@ -270,6 +270,7 @@ class core {
   // ---- exits.cpp ----
   void send_exit(time_point now, handle from, handle to, const exit_reason& why);
   void signal_exit(time_point now, handle from, std::uint32_t to, const exit_reason& why, bool along_link);
+  [[nodiscard]] bool has_room_for_exit(const process& receiver) const;
   void doom(std::uint32_t slot, exit_reason why, bool orderly);
   void finish(time_point now, std::uint32_t slot);
   void tell_end(time_point now, std::uint32_t relation_slot, std::uint32_t end, const exit_reason& why);

@@ -13,9 +13,20 @@ void core::signal_exit(time_point now, handle from, std::uint32_t to, const exit
   if (!along_link && why.why == exit_reason::kind::kill) {
     return doom(to, {exit_reason::kind::killed, why.detail}, false);
   }
-  if (receiver.trapping) return post_end(now, to, message::kind::exit, from, no_reference, why);
+  if (receiver.trapping) {
+    if (along_link || from == receiver.parent || has_room_for_exit(receiver))
+      return post_end(now, to, message::kind::exit, from, no_reference, why);
+    ++counted_.dropped;
+    return around_.mailbox_full(receiver.tag, at_the_bound::refused);
+  }
   if (why.why != exit_reason::kind::normal) return doom(to, why, false);
   if (!along_link && from == handle_of(to)) doom(to, why, false);
+}
+
+/// Of what anybody may send as often as they like. Links and parents, who say it once, are always heard.
+bool core::has_room_for_exit(const process& receiver) const {
+  return receiver.mailbox.size() < std::uint64_t{receiver.mailbox_max} + exits_beyond_max &&
+         messages_.size() < options_.messages_max;
 }
 
 void core::doom(std::uint32_t slot, exit_reason why, bool orderly) {

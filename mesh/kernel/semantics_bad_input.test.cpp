@@ -249,5 +249,29 @@ TEST(floods, of_processes_that_are_spawned_and_killed_at_once_leave_nothing) {
   EXPECT_EQ(w.of.held(), before);
 }
 
+TEST(floods, of_exit_signals_to_a_process_that_traps_them_are_bounded) {
+  world w;
+  const auto stranger = w.spawn({});
+  const auto parent = w.spawn({});
+  spawned victim;
+  w.as(parent, [&](context& self) {
+    victim = self.spawn(std::make_unique<scripted>(scripted::on_message{}), {.trap_exits = true, .mailbox_max = 10});
+  });
+  w.run();
+  EXPECT_TRUE(w.of.suspend(victim.who));
+  const auto dropped = w.of.counted().dropped;
+  w.as(stranger, [&](context& self) {
+    for (std::uint32_t i = 0; i < 2 * exits_beyond_max; ++i)
+      self.exit(victim.who, boom);
+  });
+  EXPECT_EQ(w.of.load_of(victim.who).waiting, 10U + exits_beyond_max);
+  EXPECT_EQ(w.of.counted().dropped - dropped, exits_beyond_max - 10U);
+  EXPECT_EQ(w.bounds.size(), exits_beyond_max - 10U);
+  w.as(parent, [&](context& self) { self.exit(victim.who, quiet_shutdown); });
+  w.as(stranger, [&](context& self) { self.link(victim.who); });
+  w.of.exit(w.now, stranger, testing::kill);
+  EXPECT_EQ(w.of.load_of(victim.who).waiting, 12U + exits_beyond_max) << "its parent and its links are always heard";
+}
+
 }  // namespace
 }  // namespace orrery::kernel

@@ -4,6 +4,7 @@
 #include "mesh/kernel/slab.hpp"
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 
@@ -66,6 +67,23 @@ struct relation {
   kind what = kind::link;
 };
 static_assert(sizeof(relation) == 64);
+
+/// How another kernel's signals name a relation with one of its processes: by the two that are linked, or by who is
+/// watched or called and the reference of whoever does.
+struct far_tie {
+  std::uint32_t node = 0;
+  std::uint32_t here = no_slot;  ///< the process of this kernel
+  std::uint64_t there = 0;       ///< link: the other's slot and generation; else the reference
+  bool is_link = false;
+  friend bool operator==(const far_tie&, const far_tie&) = default;
+};
+struct far_tie_hash {
+  [[nodiscard]] std::size_t operator()(const far_tie& of) const noexcept {
+    const auto ends = std::uint64_t{of.node} << 33U ^ std::uint64_t{of.here} << 1U ^ (of.is_link ? 1U : 0U);
+    const auto mixed = (of.there + 0x9e3779b97f4a7c15U * ends) * 0xff51afd7ed558ccdU;
+    return static_cast<std::size_t>(mixed ^ mixed >> 32U);
+  }
+};
 
 /// Another kernel, as far as this one must know.
 struct remote_node {

@@ -289,6 +289,10 @@ class core {
     std::uint32_t* count;
   };
   [[nodiscard]] list relations_of(handle who);
+  [[nodiscard]] static std::optional<far_tie> far_name_of(const relation& of);
+  /// From now on found under its far name, whose parts must not change.
+  void keep_far(std::uint32_t slot);
+  void forget_far(std::uint32_t slot);
   void attach(std::uint32_t slot, std::uint32_t end);
   void detach(std::uint32_t slot, std::uint32_t end);
   [[nodiscard]] std::uint32_t find_tie(handle a, handle b, bool unlinking_too);
@@ -356,8 +360,9 @@ class core {
   slot_list<process, &process::in_run_queue> urgent_;  ///< of priority
   std::vector<std::uint32_t> ending_;                  ///< doomed, first come first served; from ending_at_ on
   std::size_t ending_at_ = 0;
-  std::unordered_map<std::uint32_t, handle> names_;  ///< by atom. Never iterated
-  std::vector<remote_node> nodes_;                   ///< the first is this kernel, and stays unused
+  std::unordered_map<std::uint32_t, handle> names_;                    ///< by atom. Never iterated
+  std::unordered_map<far_tie, std::uint32_t, far_tie_hash> far_ties_;  ///< relations. Never iterated
+  std::vector<remote_node> nodes_;                                     ///< the first is this kernel, and stays unused
   std::size_t queued_bytes_ = 0;
   std::uint32_t running_ = no_slot;
   std::uint32_t depth_ = 0;     ///< of callbacks within each other

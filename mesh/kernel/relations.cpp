@@ -48,19 +48,59 @@ std::uint32_t core::relate(relation::kind what, handle first, handle second, han
   added.ends[1].who = second;
   attach(slot, 0);
   attach(slot, 1);
+  if (what == relation::kind::link) keep_far(slot);
   return slot;
 }
 
 void core::unrelate(std::uint32_t slot) {
   if (relations_[slot].what == relation::kind::timer) --processes_[relations_[slot].ends[0].who.slot].timers;
+  forget_far(slot);
   detach(slot, 0);
   detach(slot, 1);
   if (relations_[slot].deadline != no_reference) timers_.cancel(relations_[slot].deadline);
   relations_.release(slot);
 }
 
-/// A link between two, or no_slot; looks through the shorter list.
+std::optional<far_tie> core::far_name_of(const relation& of) {
+  const auto& [first, second] = of.ends;
+  const bool near = first.who.node == handle::here;
+  switch (of.what) {
+    case relation::kind::link:
+    case relation::kind::unlinking: {
+      const handle& other = near ? second.who : first.who;
+      if (other.node == handle::here) return {};
+      return far_tie{other.node, near ? first.who.slot : second.who.slot, packed({other.slot, other.generation}), true};
+    }
+    case relation::kind::monitor:
+    case relation::kind::call:
+      if (near || first.who.node == handle::outside) return {};
+      return far_tie{first.who.node, second.who.slot, of.note, false};
+    case relation::kind::alias:
+    case relation::kind::timer:
+      break;
+  }
+  return {};
+}
+
+void core::keep_far(std::uint32_t slot) {
+  if (const auto name = far_name_of(relations_[slot])) far_ties_.try_emplace(*name, slot);
+}
+
+void core::forget_far(std::uint32_t slot) {
+  const auto name = far_name_of(relations_[slot]);
+  if (!name) return;
+  const auto known = far_ties_.find(*name);
+  if (known != far_ties_.end() && known->second == slot) far_ties_.erase(known);
+}
+
+/// A link between two, or no_slot; of two that are here it looks through the shorter list.
 std::uint32_t core::find_tie(handle a, handle b, bool unlinking_too) {
+  if (a.node != handle::here) std::swap(a, b);
+  if (b.node != handle::here) {
+    const auto known = far_ties_.find({b.node, a.slot, packed({b.slot, b.generation}), true});
+    if (known == far_ties_.end()) return no_slot;
+    return unlinking_too || relations_[known->second].what == relation::kind::link ? known->second : no_slot;
+  }
   const auto of_a = relations_of(a);
   const auto of_b = relations_of(b);
   for (auto at = *of_a.count <= *of_b.count ? *of_a.first : *of_b.first; at != no_slot;

@@ -84,6 +84,7 @@ void core::take_call(time_point now, signal& what) {
   const auto made = relate(relation::kind::call, what.from, what.to, nobody);
   if (made == no_slot) return refuse(errc::overloaded, "as many calls wait as may; retry later");
   relations_[made].note = packed(what.ref);
+  keep_far(made);
   const auto deadline = after(now, what.timeout);
   if (deadline != never) set_deadline(deadline, made);
   post_call(now, made, what.to.slot, what.word, std::move(what.payload));
@@ -125,6 +126,7 @@ void core::take_monitor(time_point now, signal& what) {
     const auto made = there ? relate(relation::kind::monitor, what.from, what.to, nobody) : no_slot;
     if (made != no_slot) {
       relations_[made].note = packed(what.ref);
+      keep_far(made);
       return;
     }
     return transmit({.what = signal::kind::down,
@@ -135,12 +137,8 @@ void core::take_monitor(time_point now, signal& what) {
   }
   if (what.what == signal::kind::demonitor) {
     if (find(what.to) == nullptr) return;
-    for (auto at = processes_[what.to.slot].relations; at != no_slot; at = relations_[at / 2].ends[at % 2].place.next) {
-      const relation& tie = relations_[at / 2];
-      const bool watches = tie.what == relation::kind::monitor || tie.what == relation::kind::call;
-      if (!watches || at % 2 == 0 || tie.ends[0].who != what.from || tie.note != packed(what.ref)) continue;
-      return unrelate(at / 2);
-    }
+    const auto known = far_ties_.find({what.from.node, what.to.slot, packed(what.ref), false});
+    if (known != far_ties_.end() && relations_[known->second].ends[0].who == what.from) unrelate(known->second);
     return;
   }
   if (!is_tie(what.ref, relation::kind::monitor, what.to, what.from)) return;

@@ -1,6 +1,7 @@
 // What should not be asked: the documented answer, nobody else touched, and nothing left behind.
 #include "mesh/kernel/semantics.hpp"
 
+#include <ctime>
 #include <iostream>
 
 namespace orrery::kernel {
@@ -271,6 +272,32 @@ TEST(floods, of_exit_signals_to_a_process_that_traps_them_are_bounded) {
   w.as(stranger, [&](context& self) { self.link(victim.who); });
   w.of.exit(w.now, stranger, testing::kill);
   EXPECT_EQ(w.of.load_of(victim.who).waiting, 12U + exits_beyond_max) << "its parent and its links are always heard";
+}
+
+TEST(floods, of_ties_between_nodes_cost_each_as_much_however_many_there_are) {
+  constexpr std::uint32_t many = 40'000;
+  world w;
+  const auto node = w.of.add_node();
+  const auto hub = w.spawn({}, {}, {.trap_exits = true});
+  w.run();
+  const auto before = w.of.held();
+  const auto start = std::clock();
+  const auto from_all = [&](signal::kind what) {
+    for (std::uint32_t i = 0; i < many; ++i)
+      w.of.receive(w.now, {.what = what, .from = {node, i, 1}, .to = hub, .ref = {i, 1}});
+  };
+  from_all(signal::kind::monitor);
+  from_all(signal::kind::demonitor);  // those that came first, first
+  EXPECT_EQ(w.of.held(), before);
+  w.as(hub, [&](context& self) {
+    for (std::uint32_t i = 0; i < many; ++i)
+      self.link({node, i, 1});
+  });
+  from_all(signal::kind::link_broke);
+  w.run();
+  EXPECT_EQ(w.of.held(), before);
+  // A tenth of a second. Looking through lists for each, it is ten and more.
+  EXPECT_LT(static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC, 3);
 }
 
 }  // namespace

@@ -163,7 +163,9 @@ class core {
   bool run(time_point now, std::uint32_t budget);
   /// When run must be called next even if nothing arrives.
   [[nodiscard]] time_point next_deadline() const { return timers_.next(); }
-  [[nodiscard]] bool idle() const noexcept { return run_queue_.empty() && urgent_.empty(); }
+  [[nodiscard]] bool idle() const noexcept {
+    return run_queue_.empty() && urgent_.empty() && ending_at_ == ending_.size();
+  }
 
   // ---- other kernels ----
   /// A number for another kernel, or the one it has. `down` frees nothing: pids of it stay what they are.

@@ -301,5 +301,21 @@ TEST(core, calls_that_wait_are_refused_and_the_rest_stays) {
   EXPECT_TRUE(seen[1].find("told") != std::string::npos) << seen[1];
 }
 
+TEST(core, is_not_idle_as_long_as_an_end_is_still_to_be_told) {
+  world w;
+  std::uint32_t left = core::urgent_max;  // as many as are handled before a function returns
+  const auto busy = w.spawn(
+      [&](context& self, message& arrived) { --left == 0 ? self.stop() : self.send(self.self(), arrived.word); }, {},
+      {.priority = true, .announced = true});
+  w.run();
+  w.of.send(w.now, busy, w.word("go"));
+  EXPECT_FALSE(w.of.alive(busy));
+  EXPECT_TRUE(w.ends.empty());
+  EXPECT_FALSE(w.of.idle());
+  w.run();
+  EXPECT_EQ(w.ends.size(), 1U);
+  EXPECT_TRUE(w.of.idle());
+}
+
 }  // namespace
 }  // namespace orrery::kernel

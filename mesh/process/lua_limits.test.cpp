@@ -60,6 +60,8 @@ constexpr abuse abuses[] = {
      "error(setmetatable({}, { __tostring = function() while true do end end })) while true do end", nullptr},
     {"loop_in_sort_comparison", "table.sort({ 1, 2, 3 }, function() while true do end end)", instructions},
     {"loop_in_gsub_function", "('aaa'):gsub('a', function() while true do end end)", instructions},
+    {"pairs_of_a_long_sequence", "local t = {} for i = 1, 20000 do t[i] = i end for i = 1, 20000 do pairs(t) end",
+     instructions},
     {"deep_recursion", "local function f() return 1 + f() end return f()", memory},
     {"deep_recursion_in_pcall", "local function f() return 1 + f() end while true do pcall(f) end", memory},
     {"endless_tail_call", "local function f() return f() end return f()", instructions},

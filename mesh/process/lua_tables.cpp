@@ -305,6 +305,7 @@ int lua_ordered_pairs(lua_State* state) {
   luaL_checktype(state, 1, LUA_TTABLE);
   lua_settop(state, 1);
   lua_pushvalue(state, 1);
+  charge(state, static_cast<std::uint64_t>(length(state, 1)) / 2);  // looking is work, even if nobody goes on
   if (is_sequence(state)) {
     lua_pushinteger(state, length(state, 1));
     lua_pushinteger(state, 0);

@@ -35,7 +35,8 @@ struct process {
   reference timeout{};   ///< a timer
   atom name{};
   handle parent{};
-  std::uint32_t queued = 0;  ///< bytes of the payloads that wait, modulo 2^32
+  std::uint32_t queued = 0;       ///< bytes of the payloads that wait, modulo 2^32
+  std::uint32_t timer_bytes = 0;  ///< of the payloads of its timers, modulo 2^32
   std::uint64_t tag = 0;
   std::uint64_t handled = 0;
   std::uint64_t work = 0;

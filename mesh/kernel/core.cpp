@@ -347,6 +347,7 @@ process_load core::load_of(handle who) const {
   if (of == nullptr) return {};
   process_load load{.waiting = of->mailbox.size(), .handled = of->handled, .timers = of->timers};
   load.queued_bytes = of->queued;
+  load.timer_bytes = of->timer_bytes;
   load.work = of->work;
   load.suspended = of->suspended;
   if (!of->mailbox.empty()) load.oldest = messages_[of->mailbox.first()].arrived;

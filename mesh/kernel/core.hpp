@@ -81,6 +81,7 @@ struct process_load {
   std::size_t timers = 0;
   std::optional<time_point> oldest{};  ///< when the message that is next arrived
   std::size_t queued_bytes = 0;        ///< of the payloads that wait
+  std::size_t timer_bytes = 0;         ///< of the payloads of its timers, where they take more than the timers
   std::uint64_t work = 0;              ///< as its body counts it: context::worked
   bool suspended = false;
 };
@@ -345,6 +346,11 @@ class core {
     value payload{};
   };
   reference set_timer(time_point now, handle by, duration delay, handle to, atom word, value payload);
+  /// What a payload takes beside its timer: nothing, if it lives in the value itself.
+  [[nodiscard]] static std::uint32_t weight_of_timer(const value& payload) noexcept {
+    const auto size = payload.cbor().size();
+    return size <= value::small_max ? 0 : static_cast<std::uint32_t>(size);
+  }
   std::optional<duration> cancel_timer(time_point now, reference set);
   void set_deadline(time_point at, std::uint32_t relation_slot);
   void set_timeout(time_point now, std::uint32_t slot, duration length);

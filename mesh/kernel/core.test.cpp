@@ -151,6 +151,29 @@ TEST(core, counts_the_bytes_that_wait_in_each_mailbox) {
   EXPECT_EQ(w.of.runnable(), 0U);
 }
 
+TEST(core, counts_the_bytes_that_timers_hold_until_they_fire_or_are_cancelled) {
+  world w;
+  const auto who = w.spawn({});
+  w.run();
+  const auto text = cbor::text_value(std::string(100, 'x'));
+  const auto each = text.cbor().size();
+  const auto held = [&] { return w.of.load_of(who).timer_bytes; };
+  reference second;
+  w.as(who, [&](context& self) {
+    self.send_after(1ms, who, w.word("tick"), text);
+    second = self.send_after(2ms, who, w.word("tick"), text);
+    self.send_after(3ms, who, w.word("tick"), text);
+    self.send_after(3ms, who, w.word("small"));
+  });
+  EXPECT_EQ(held(), 3 * each);
+  w.pass(1ms);
+  EXPECT_EQ(held(), 2 * each);
+  w.as(who, [&](context& self) { EXPECT_TRUE(self.cancel(second)); });
+  EXPECT_EQ(held(), each);
+  EXPECT_EQ(w.of.withdraw(w.now, who).size(), 2U);
+  EXPECT_EQ(held(), 0U);
+}
+
 TEST(core, tells_the_ties_of_a_process_up_to_a_maximum) {
   world w;
   const auto a = w.spawn({});

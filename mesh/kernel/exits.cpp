@@ -68,6 +68,7 @@ std::vector<withdrawn> core::withdraw(time_point now, handle who) {
     at = relations_[slot].ends[at % 2].place.next;
     if (relations_[slot].what != relation::kind::timer) continue;
     auto held = timers_.cancel(std::exchange(relations_[slot].deadline, no_reference));
+    processes_[who.slot].timer_bytes -= weight_of_timer(held->first.payload);
     unrelate(slot);
     waiting.push_back({message::kind::timer, held->first.word, std::move(held->first.payload), {}, held->second});
   }

@@ -15,16 +15,18 @@ reference core::set_timer(time_point now, handle by, duration delay, handle to, 
   const auto made = relate(relation::kind::timer, to, nobody, by);
   if (made == no_slot) return no_reference;
   const reference ref = reference_of(made);
-  relations_[made].deadline = timers_.add(due, {timer::kind::message, ref, word, std::move(payload)});
   ++processes_[to.slot].timers;
+  processes_[to.slot].timer_bytes += weight_of_timer(payload);
+  relations_[made].deadline = timers_.add(due, {timer::kind::message, ref, word, std::move(payload)});
   return ref;
 }
 
 std::optional<duration> core::cancel_timer(time_point now, reference set) {
   if (!relations_.alive(set.slot, set.generation) || relations_[set.slot].what != relation::kind::timer) return {};
   const auto held = timers_.cancel(std::exchange(relations_[set.slot].deadline, no_reference));
-  unrelate(set.slot);
   ORRERY_ASSERT(held);
+  processes_[relations_[set.slot].ends[0].who.slot].timer_bytes -= weight_of_timer(held->first.payload);
+  unrelate(set.slot);
   return std::max(held->second - now, duration::zero());
 }
 
@@ -66,6 +68,7 @@ void core::fire(time_point now, timer due) {
   if (due.what == timer::kind::deadline) return call_expired(now, due.of.slot);
   const handle to = relations_[due.of.slot].ends[0].who;
   relations_[due.of.slot].deadline = no_reference;
+  processes_[to.slot].timer_bytes -= weight_of_timer(due.payload);
   unrelate(due.of.slot);
   message* posted = post(now, to.slot, message::kind::timer);
   if (posted == nullptr) return;

@@ -15,7 +15,7 @@ constexpr std::size_t message_bytes = sizeof(kernel::message) + 8;
 
 std::size_t runtime::impl::memory_of(const named& of, const kernel::process_load& load) const {
   const auto* body = core.body_of(of.who);
-  return tables_bytes + of.key.size() + load.waiting * message_bytes + load.queued_bytes +
+  return tables_bytes + of.key.size() + load.waiting * message_bytes + load.queued_bytes + load.timer_bytes +
          (body == nullptr ? 0 : static_cast<const hosted*>(body)->state_bytes());
 }
 

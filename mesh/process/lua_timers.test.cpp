@@ -37,6 +37,22 @@ TEST(lua_timers, fire_as_info_with_what_they_were_given_and_not_before_their_tim
   EXPECT_EQ(w.ask("lua/a", "get"), "2");
 }
 
+TEST(lua_timers, hold_no_more_in_all_than_a_state_may) {
+  world w;
+  auto spec = lua_class(
+      "local c = {call = {}, info = {}}\n"
+      "function c.call.hold(state, n) orrery.send_after(60, 'late', ('x'):rep(n)) return true end\n"
+      "function c.info.late(state) end\n"
+      "return c");
+  spec.limits.state_bytes_max = 5000;
+  ASSERT_TRUE(w.rt.define(spec));
+  EXPECT_EQ(w.ask("lua/a", "hold", "2000"), "true");
+  EXPECT_EQ(w.ask("lua/a", "hold", "2000"), "true");
+  EXPECT_GT(w.rt.find(named("lua/a"))->memory_bytes, 4000U);
+  EXPECT_THAT(w.ask("lua/a", "hold", "2000"), HasSubstr("would have 6009 bytes; limits.stateBytes allows 5000"));
+  EXPECT_EQ(w.ask("lua/b", "hold", "2000"), "true") << "that one ended, with its timers; others never had them";
+}
+
 TEST(lua_timers, can_be_cancelled_and_say_how_much_was_left) {
   world w;
   ASSERT_TRUE(w.rt.define(lua_class(ticking)));

@@ -19,6 +19,12 @@ kernel::reference set_timer(lua_host& host, duration delay, std::string_view wor
     host.message = "orrery.send_after: this process has " + std::to_string(timers_max) + " timers, as many as it may";
     return kernel::no_reference;
   }
+  const auto bytes = self.of().load_of(self.self()).timer_bytes + host.scratch.size();
+  if (host.scratch.size() > value::small_max && bytes > host.job->state_bytes_max) {
+    host.message = "orrery.send_after: the arguments of this process' timers would have " + std::to_string(bytes) +
+                   " bytes; limits.stateBytes allows " + std::to_string(host.job->state_bytes_max);
+    return kernel::no_reference;
+  }
   const auto as = find_word(host, word);
   const auto set = as ? self.send_after(delay, self.self(), *as, take_encoded(host)) : kernel::no_reference;
   if (set == kernel::no_reference) host.message = "orrery.send_after: this node has as many timers as it may";

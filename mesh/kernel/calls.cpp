@@ -6,6 +6,12 @@
 
 namespace orrery::kernel {
 
+namespace {
+
+constexpr std::size_t answer_always_kept = 1024;
+
+}  // namespace
+
 void put_outcome(signal& reply, result<value> outcome) {
   reply.failed = !outcome;
   if (outcome) {
@@ -147,13 +153,19 @@ void core::post_reply(time_point now, std::uint32_t receiver, reference call, re
   message* posted = post(now, receiver, message::kind::reply);
   if (posted == nullptr) return;
   posted->ref = call;
+  if (with && with->cbor().size() > answer_always_kept &&
+      queued_bytes_ + with->cbor().size() > options_.answer_bytes_max)
+    with = fail(errc::overloaded,
+                "its answer of " + std::to_string(with->cbor().size()) +
+                    " bytes was dropped: " + std::to_string(queued_bytes_) + " wait in this node's mailboxes",
+                took_effect::executed);
   if (with) {
-    posted->payload = std::move(*with);
+    fill(*posted, std::move(*with));
   } else {
     posted->failed = true;
     posted->effect = with.error().effect;
     posted->word = atom{static_cast<std::uint32_t>(with.error().code)};
-    posted->payload = cbor::text_value(with.error().context);
+    fill(*posted, cbor::text_value(with.error().context));
   }
   if (processes_[receiver].awaiting == call) put_first(*posted);
 }

@@ -125,6 +125,9 @@ class core {
     std::uint32_t messages_max = 16'000'000;   ///< waiting, in all mailboxes
     std::uint32_t relations_max = 16'000'000;  ///< links, monitors, calls, aliases
     std::uint32_t timers_max = 4'000'000;
+    /// Of payloads, waiting in all mailboxes, as far as nobody outside bounds it: an answer beyond is not kept, and its
+    /// caller told so.
+    std::size_t answer_bytes_max = SIZE_MAX;
   };
   core(options chosen, surroundings& around);
   ~core();

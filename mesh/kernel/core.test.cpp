@@ -151,6 +151,31 @@ TEST(core, counts_the_bytes_that_wait_in_each_mailbox) {
   EXPECT_EQ(w.of.runnable(), 0U);
 }
 
+TEST(core, keeps_no_more_of_answers_than_may_wait_and_tells_their_callers) {
+  world w({.answer_bytes_max = 5000});
+  const auto server = w.spawn([](context& self, message& asked) {
+    if (asked.what == message::kind::call) self.reply(caller_of(asked), cbor::text_value(std::string(2000, 'x')));
+  });
+  std::vector<std::string> seen;
+  const auto client = w.spawn([&](context&, message& arrived) {
+    seen.push_back(arrived.failed ? std::to_string(static_cast<int>(arrived.effect)) : "reply");
+  });
+  w.run();
+  w.as(client, [&](context& self) {
+    for (int i = 0; i < 4; ++i)
+      (void)self.call(server, w.word("get"), {}, 1s);
+  });
+  EXPECT_TRUE(w.of.suspend(client));
+  w.run();
+  EXPECT_GT(w.of.load_of(client).queued_bytes, 4000U) << "they count as what waits";
+  EXPECT_LT(w.of.queued_bytes(), 5000U);
+  EXPECT_TRUE(w.of.resume(client));
+  w.run();
+  const auto executed = std::to_string(static_cast<int>(took_effect::executed));
+  EXPECT_EQ(seen, (std::vector<std::string>{"reply", "reply", executed, executed}));
+  EXPECT_EQ(w.of.queued_bytes(), 0U);
+}
+
 TEST(core, counts_the_bytes_that_timers_hold_until_they_fire_or_are_cancelled) {
   world w;
   const auto who = w.spawn({});

@@ -373,7 +373,7 @@ result<void> runtime::install(time_point now, handoff arrived, effects& out) {
   of.enter_facts(*begun, arrived.facts);
   for (auto& waiting : arrived.mailbox) {
     if (waiting.is_timer()) {
-      of.set_timer(of.names[of.find(arrived.name)].who, waiting);
+      if (of.core.alive(*begun)) of.set_timer(*begun, waiting);
     } else if (waiting.token) {
       call(now,
            {arrived.name, std::move(waiting.method), std::move(waiting.argument), waiting.deadline, *waiting.token},

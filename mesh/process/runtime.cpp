@@ -8,7 +8,10 @@
 namespace orrery::process {
 
 runtime::impl::impl(options chosen)
-    : settings(std::move(chosen)), core({.processes_max = settings.processes_max + supervisors_max}, *this) {
+    : settings(std::move(chosen)),
+      core({.processes_max = settings.processes_max + supervisors_max,
+            .answer_bytes_max = settings.queued_bytes_max / 4 * 5},
+           *this) {
   if (!settings.make) settings.make = process::make_type;
   stand_ins_.number(core.add_node());
   lives_ = {{settings.node, true, 0}, {}};

@@ -1,5 +1,6 @@
 #include "mesh/process/builtin/json_patch.hpp"
 
+#include "mesh/process/builtin/arguments.hpp"
 #include "mesh/wire/value.hpp"
 
 #include <nlohmann/json.hpp>
@@ -48,8 +49,8 @@ class operation {
     return fail(errc::invalid_argument, "operation " + std::to_string(number_) + " " + std::move(what));
   }
   [[nodiscard]] tl::unexpected<error> clash(std::string_view path, std::string what) const {
-    return fail(errc::conflict, "operation " + std::to_string(number_) + " (" + op_ + " " + std::string{path} +
-                                    "): " + std::move(what));
+    return fail(errc::conflict,
+                "operation " + std::to_string(number_) + " (" + op_ + " " + shown(path) + "): " + std::move(what));
   }
   [[nodiscard]] result<std::string> text(const char* field) const;
   [[nodiscard]] result<tokens> pointer(const char* field) const;
@@ -199,7 +200,7 @@ result<void> operation::apply_from(const tokens& path, const std::string& shown)
     return add(path, shown, json(**found));
   }
   if (path.size() > from->size() && std::equal(from->begin(), from->end(), path.begin())) {
-    return wrong("moves '" + shown_from + "' into itself");
+    return wrong("moves '" + process::shown(shown_from) + "' into itself");
   }
   auto taken = take(*from, shown_from);
   if (!taken) return fail(taken.error());

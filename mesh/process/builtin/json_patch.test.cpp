@@ -138,5 +138,21 @@ TEST(json_patch, that_would_nest_too_deep_is_refused) {
   EXPECT_THAT(patched(nest(32).c_str(), patch("replace", value_depth_max - 29)), HasSubstr("too_large"));
 }
 
+TEST(json_patch, a_path_of_a_megabyte_is_quoted_up_to_a_bound) {
+  const std::string path = "/" + std::string(1'000'000, 'x');
+  const json operations[] = {
+      {{"op", "add"}, {"path", path + "/y"}, {"value", 1}},
+      {{"op", "test"}, {"path", path}, {"value", 1}},
+      {{"op", "remove"}, {"path", path}},
+      {{"op", "copy"}, {"from", path}, {"path", "/b"}},
+      {{"op", "move"}, {"from", path}, {"path", path + "/y"}},
+  };
+  for (const auto& each : operations) {
+    const auto said = patched(R"({"a":1})", json::array({each}).dump());
+    EXPECT_THAT(said, HasSubstr("/xxxx"));
+    EXPECT_LT(said.size(), 500U) << each["op"];
+  }
+}
+
 }  // namespace
 }  // namespace orrery::process

@@ -18,6 +18,8 @@ using nlohmann::json;
 using tokens = std::vector<std::string>;
 
 constexpr std::size_t tokens_max = 2 * value_depth_max;
+/// To copy an item takes much longer than to copy a byte of a text, and much more memory.
+constexpr std::size_t item_weight = 8;
 
 struct extent {
   std::size_t weight = 0;
@@ -25,7 +27,7 @@ struct extent {
 };
 /// REQUIRES: nests no deeper than value_depth_max.
 extent measure(const json& of) {
-  extent all{1, 0};
+  extent all{item_weight, 0};
   if (of.is_string()) all.weight += of.get_ref<const std::string&>().size();
   if (!of.is_structured()) return all;
   for (auto each = of.begin(); each != of.end(); ++each) {

@@ -6,8 +6,8 @@
 namespace orrery::process {
 
 inline constexpr std::size_t patch_operations_max = 1000;
-/// Items and bytes of texts that a patch copies and moves, elements of arrays that make room included: so that a short
-/// patch is no long work, and makes no large document on the way.
+/// Bytes of texts that a patch copies and moves, and elements of arrays that make room; each item that is copied or
+/// moved counts as eight: so that a short patch is no long work, and makes no large document on the way.
 inline constexpr std::size_t patch_work_max = 4U << 20U;
 
 /// Applies a JSON Patch (RFC 6902): add, remove, replace, move, copy, test. All of it or nothing: after an error the

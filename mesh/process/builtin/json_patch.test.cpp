@@ -138,6 +138,14 @@ TEST(json_patch, that_would_nest_too_deep_is_refused) {
   EXPECT_THAT(patched(nest(32).c_str(), patch("replace", value_depth_max - 29)), HasSubstr("too_large"));
 }
 
+TEST(json_patch, of_a_few_words_copies_no_large_document_again_and_again) {
+  const json document{{"a", json::array_t(100'000, json(0))}};
+  const json copy{{"op", "copy"}, {"from", "/a"}, {"path", "/b"}};
+  EXPECT_THAT(patched(document.dump().c_str(), json(json::array_t(2, copy)).dump()), HasSubstr("\"b\":[0,"));
+  EXPECT_THAT(patched(document.dump().c_str(), json(json::array_t(10, copy)).dump()),
+              HasSubstr("copies or moves more than a patch may"));
+}
+
 TEST(json_patch, a_path_of_a_megabyte_is_quoted_up_to_a_bound) {
   const std::string path = "/" + std::string(1'000'000, 'x');
   const json operations[] = {

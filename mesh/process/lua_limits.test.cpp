@@ -86,6 +86,11 @@ constexpr abuse abuses[] = {
      "local h, n = ('a'):rep(300000), ('a'):rep(100000) .. 'b' while true do h:find(n, 1, true) end", instructions},
     {"huge_concat_range", "return table.concat({}, '', 1, 1 << 60) .. table.unpack({}, 1, 1 << 60)", nullptr},
     {"huge_unpack", "return table.unpack({}, 1, 1 << 60)", instructions},
+    {"extra_arguments_handed_on_again_and_again",
+     "local t = {} for i = 1, 60000 do t[i] = i end local function f(...) for i = 1, 100000 do select('#', ...) end "
+     "end "
+     "f(table.unpack(t))",
+     instructions},
     {"huge_move", "return table.move({}, 1, 1 << 60, 2)", instructions},
     {"repeated_insert_at_front", "local t = {} while true do table.insert(t, 1, 0) end", instructions},
     {"repeated_concat", "local t = {} for i = 1, 10000 do t[i] = '' end while true do table.concat(t) end",

@@ -67,10 +67,25 @@ void lua_meter::trip(limit which) noexcept {
   lua_sethook(now_.state, on_count, LUA_MASKCOUNT, 1);
 }
 
-void lua_meter::on_count(lua_State* state, lua_Debug*) {
+namespace {
+
+/// Each use of `...` copies all of it in one instruction.
+std::uint64_t weight_of_extra_arguments(lua_State* state, lua_Debug* at) {
+  constexpr int unit = 512;
+  std::uint64_t weight = 0;
+  for (int count = 2 * unit; lua_getlocal(state, at, -count) != nullptr; count *= 2) {
+    lua_pop(state, 1);
+    weight = static_cast<std::uint64_t>(count / unit);
+  }
+  return weight;
+}
+
+}  // namespace
+
+void lua_meter::on_count(lua_State* state, lua_Debug* at) {
   lua_meter& self = host_of(state).meter;
   if (!self.active_) return;
-  const std::uint64_t weight = 1 + self.now_.largest_string / string_unit;
+  const std::uint64_t weight = 1 + self.now_.largest_string / string_unit + weight_of_extra_arguments(state, at);
   if (!self.spend(static_cast<std::uint64_t>(self.now_.interval) * weight)) raise_limit(state);
 }
 

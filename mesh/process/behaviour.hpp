@@ -137,6 +137,11 @@ class behaviour_type {
   virtual ~behaviour_type() = default;
 
   [[nodiscard]] virtual bool answers(message_kind kind, std::string_view method) const = 0;
+  /// Is there a callback for messages of this word, of whatever kind?
+  [[nodiscard]] virtual bool hears(std::string_view word) const {
+    static_cast<void>(word);
+    return false;
+  }
   /// "add, get, set", for refusals
   [[nodiscard]] virtual std::string methods(message_kind kind) const = 0;
   /// Arguments come with the trace of who sent them (mesh/wire/trace_context.hpp); else without.

@@ -41,6 +41,7 @@ class lua_type final : public behaviour_type {
   explicit lua_type(std::unique_ptr<lua_engine> engine) : engine_(std::move(engine)) {}
 
   bool answers(message_kind kind, std::string_view method) const override { return engine_->answers(kind, method); }
+  bool hears(std::string_view word) const override { return engine_->hears(word); }
   std::string methods(message_kind kind) const override { return engine_->methods(kind); }
   std::unique_ptr<behaviour> make() override { return std::make_unique<lua_behaviour>(*engine_); }
   result<bool> upgrade(const class_spec& spec) override {

@@ -57,6 +57,13 @@ bool lua_engine::answers(message_kind kind, std::string_view method) const {
   return latest().of(which).contains(method);
 }
 
+bool lua_engine::hears(std::string_view word) const {
+  const auto& functions = latest();
+  return functions.of(lua_functions::kind::info).contains(word) ||
+         functions.of(lua_functions::kind::cast).contains(word) ||
+         functions.of(lua_functions::kind::call).contains(word);
+}
+
 std::string lua_engine::methods(message_kind kind) const {
   std::string names;
   const auto which = kind == message_kind::call ? lua_functions::kind::call : lua_functions::kind::cast;

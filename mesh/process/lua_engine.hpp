@@ -73,6 +73,7 @@ class lua_engine {
   /// Instructions and allocations of all callbacks so far, as one number.
   [[nodiscard]] std::uint64_t work() const noexcept { return work_; }
   [[nodiscard]] bool answers(message_kind kind, std::string_view method) const;
+  [[nodiscard]] bool hears(std::string_view word) const;
   [[nodiscard]] std::string methods(message_kind kind) const;
 
   [[nodiscard]] std::optional<exit_reason> init(lua_process& of, const scope& where, const value& argument);

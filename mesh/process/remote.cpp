@@ -60,6 +60,11 @@ void runtime::impl::transmit(kernel::signal what) {
 
 std::optional<kernel::atom> runtime::impl::word_from_elsewhere(std::string_view text) {
   if (const auto known = core.atoms().find(text)) return known;
+  // What a script here has a callback for is bounded by what operators deploy, and is not to be kept out by the rest.
+  const bool heard = std::any_of(classes.begin(), classes.end(), [&](const auto& each) {
+    return each.second->type != nullptr && each.second->type->of->hears(text);
+  });
+  if (heard) return core.atoms().intern(text);
   if (words_from_elsewhere_ >= words_from_elsewhere_max) return {};
   ++words_from_elsewhere_;
   return core.atoms().intern(text);

@@ -70,6 +70,22 @@ TEST(signals_to_another_node, are_refused_where_words_have_run_out_and_a_call_sa
   EXPECT_EQ(mesh.at[1].of.counted.casts_dropped, 2U);
 }
 
+TEST(signals_to_another_node, of_words_that_a_script_there_knows_arrive_even_where_words_have_run_out) {
+  pair mesh;
+  log far;
+  const auto a = mesh.at[0].spawn();
+  const auto b = mesh.at[1].spawn(far);
+  ASSERT_TRUE(mesh.at[1].rt.define(
+      testing::lua_class("return { call = { get = function() end }, info = { news = function() end } }")));
+  mesh.at[1].of.words_from_elsewhere_ = words_from_elsewhere_max;
+  mesh.at[0].as(a, [&](kernel::context& self) {
+    self.send(mesh.seen(0, b), mesh.at[0].word("news"), {});
+    self.send(mesh.seen(0, b), mesh.at[0].word("gossip"), {});
+  });
+  mesh.run();
+  EXPECT_THAT(far, ElementsAre("news"));
+}
+
 TEST(an_answer, counts_only_from_the_node_that_was_asked) {
   pair mesh;
   log seen;

@@ -143,11 +143,14 @@ result<std::size_t> runtime::publish(time_point now, std::string_view group, std
     return fail(errc::invalid_argument, "the word has " + std::to_string(word.size()) + " bytes; 1 to " +
                                             std::to_string(wire::word_bytes_max) + " are accepted");
   }
-  const auto known = impl_->word_from_elsewhere(word);
-  if (!known) return fail(errc::overloaded, "this node has met as many words as it may");
   const auto all = impl_->groups_.members(group, reach::mesh);
-  for (const auto& each : all) {
-    if (each.node == kernel::handle::here) impl_->core.send(now, each, *known, payload);
+  const auto is_here = [](const kernel::handle& each) { return each.node == kernel::handle::here; };
+  if (std::any_of(all.begin(), all.end(), is_here)) {  // words are never forgotten: none is learnt for nobody
+    const auto known = impl_->word_from_elsewhere(word);
+    if (!known) return fail(errc::overloaded, "this node has met as many words as it may");
+    for (const auto& each : all) {
+      if (is_here(each)) impl_->core.send(now, each, *known, payload);
+    }
   }
   impl_->publish_elsewhere(all, {{}, std::string{group}, std::string{word}, payload});
   return all.size();

@@ -56,6 +56,28 @@ TEST(group, tells_its_watchers_of_first_joins_last_leaves_and_ends) {
   EXPECT_EQ(seen.size(), 4U);
 }
 
+TEST(group, without_members_here_lets_no_client_teach_the_node_words) {
+  inside w;
+  EXPECT_EQ(w.rt.publish(w.now, "nobody", "never-heard", {}, w.out).value(), 0U);
+  EXPECT_FALSE(w.of.core.atoms().find("never-heard"));
+  w.of.words_from_elsewhere_ = words_from_elsewhere_max;
+  EXPECT_EQ(w.rt.publish(w.now, "nobody", "never-heard", {}, w.out).value(), 0U);
+}
+
+TEST(group, hears_what_its_scripts_know_after_clients_have_used_up_the_words) {
+  inside w;
+  std::vector<std::string> seen;
+  const auto member = w.spawn(seen);
+  ASSERT_TRUE(
+      w.rt.define(testing::lua_class("return { call = { get = function() end }, info = { news = function() end } }")));
+  ASSERT_TRUE(w.around.join("room", member));
+  w.of.words_from_elsewhere_ = words_from_elsewhere_max;
+  EXPECT_EQ(w.rt.publish(w.now, "room", "gossip", {}, w.out).error().code, errc::overloaded);
+  EXPECT_EQ(w.rt.publish(w.now, "room", "news", {}, w.out).value(), 1U);
+  w.run();
+  EXPECT_THAT(seen, ElementsAre("news"));
+}
+
 TEST(group, takes_only_processes_of_this_node_that_live) {
   inside w;
   const auto gone = w.spawn();

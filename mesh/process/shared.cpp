@@ -143,6 +143,11 @@ result<std::size_t> runtime::publish(time_point now, std::string_view group, std
     return fail(errc::invalid_argument, "the word has " + std::to_string(word.size()) + " bytes; 1 to " +
                                             std::to_string(wire::word_bytes_max) + " are accepted");
   }
+  const auto met = impl_->core.atoms().find(word);
+  if (met && (*met == impl_->joined_word_ || *met == impl_->left_word_ || *met == impl_->key_lost_word_)) {
+    return fail(errc::invalid_argument,
+                "the word '" + std::string{word} + "' is the system's: nobody else can send it");
+  }
   const auto all = impl_->groups_.members(group, reach::mesh);
   const auto is_here = [](const kernel::handle& each) { return each.node == kernel::handle::here; };
   if (std::any_of(all.begin(), all.end(), is_here)) {  // words are never forgotten: none is learnt for nobody

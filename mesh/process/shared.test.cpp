@@ -64,6 +64,20 @@ TEST(group, without_members_here_lets_no_client_teach_the_node_words) {
   EXPECT_EQ(w.rt.publish(w.now, "nobody", "never-heard", {}, w.out).value(), 0U);
 }
 
+TEST(group, hears_from_no_client_what_only_the_system_says) {
+  inside w;
+  std::vector<std::string> seen;
+  ASSERT_TRUE(w.around.join("room", w.spawn(seen)));
+  for (const char* word : {"group_joined", "group_left", "key_lost"}) {
+    const auto sent = w.rt.publish(w.now, "room", word, {}, w.out);
+    ASSERT_FALSE(sent) << word;
+    EXPECT_EQ(sent.error().code, errc::invalid_argument);
+    EXPECT_THAT(sent.error().context, HasSubstr("is the system's"));
+  }
+  w.run();
+  EXPECT_THAT(seen, IsEmpty());
+}
+
 TEST(group, hears_what_its_scripts_know_after_clients_have_used_up_the_words) {
   inside w;
   std::vector<std::string> seen;

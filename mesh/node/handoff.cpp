@@ -48,6 +48,7 @@ void core::impl::tell_what_is_held() {
   const std::vector<link_id> owed = moves_.take_owed();
   if (owed.empty()) return;
   wire::handoff_done done{placement_.nodes(), {moves_.held().begin(), moves_.held().end()}};
+  done.words = words_of(done.nodes);
   for (const link_id link : owed) {
     if (!members_.find(link)) continue;
     done.heard = members_.unhosted_of(link).number;
@@ -183,8 +184,14 @@ void core::impl::install_here(process::handoff what, link_id from, wire::correla
     if (each.token) callers.push_back(*each.token);
   }
   const auto* owner = placement_.owner(name);
-  auto done = draining_ && owner != nullptr ? result<void>{fail(errc::draining, settings_.self.name.value + " drains")}
-                                            : runtime_.install(now_, std::move(what), ran_);
+  const auto taken = [&]() -> result<void> {
+    if (owner != nullptr && draining_) return fail(errc::draining, settings_.self.name.value + " drains");
+    // We may have told it already that we hold nothing. It hears before this answer why we take it for the owner.
+    if (const auto better = better_owner(name); better && better->link == from)
+      return fail(errc::unavailable, settings_.self.name.value + " takes it for one of " + better->node.name.value);
+    return runtime_.install(now_, std::move(what), ran_);
+  };
+  auto done = taken();
   if (done) {
     acknowledge(move::upstream{from, id}, false);
     return release_parked(name);
@@ -205,8 +212,16 @@ void core::impl::on_handoff_ack(link_id link, const wire::handoff_ack& received)
 }
 
 void core::impl::on_handoff_done(link_id link, const wire::handoff_done& received) {
-  for (const auto& node : received.nodes) {
-    if (node.name != settings_.self.name && !members_.find(node)) takeover_.rumoured(now_, node);
+  for (std::size_t i = 0; i < received.nodes.size(); ++i) {
+    const auto& node = received.nodes[i];
+    if (node.name == settings_.self.name) continue;
+    const auto peer = members_.find(node);
+    const auto word = i < received.words.size() ? received.words[i] : 0;
+    if (!peer) {
+      takeover_.rumoured(now_, node);
+    } else if (word > members_.unhosted_of(peer->link).number) {
+      takeover_.unheard(now_, peer->link, node, word);
+    }
   }
   takeover_.done(link, received.heard);
   takeover_.holds(link, {received.held.begin(), received.held.end()});

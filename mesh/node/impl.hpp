@@ -143,6 +143,15 @@ struct core::impl {
   [[nodiscard]] bool see_apps();  ///< true if a class' apps have come or gone
   [[nodiscard]] membership::placement placement_among(std::vector<node_id> nodes) const;
   void classes_placed_anew(const membership::placement& before);
+  void still_drains_without(link_id link);
+  /// What each of them said last of its classes, as far as is known here.
+  [[nodiscard]] std::vector<std::uint64_t> words_of(const std::vector<node_id>& nodes) const;
+  /// A class of apps, some word on which is still to come.
+  [[nodiscard]] bool waits_for_a_word(const class_name& klass) const;
+  /// What the peer's word must have heard of ours: those that know nothing of it never will.
+  [[nodiscard]] std::uint64_t to_be_heard(const membership::live_peer& peer) const {
+    return (peer.features & wire::feature_unhosted) != 0 ? members_.own_unhosted().number : 0;
+  }
 
   // ---- cancelling.cpp ----
   void cancel(reply_token token);

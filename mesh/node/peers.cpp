@@ -37,8 +37,7 @@ void core::impl::transmit_to(link_id link, const wire::message& what) {
 void core::impl::apply(const membership::peer_up& seen) {
   emit("node_up", {{"peer", seen.node.name.value}, {"boot", seen.node.boot.value}});
   const auto peer = members_.find(seen.link);
-  const bool hears = peer && (peer->features & wire::feature_unhosted) != 0;
-  takeover_.came_up(now_, seen.link, seen.node, seen.draining, hears ? members_.own_unhosted().number : 0);
+  takeover_.came_up(now_, seen.link, seen.node, seen.draining, peer ? to_be_heard(*peer) : 0);
   moves_.owe_done(seen.link);
   if (draining_) {
     drain_unheard_.insert(seen.link);
@@ -77,6 +76,8 @@ void core::impl::apply(const membership::peer_draining& seen) {
 
 void core::impl::apply(const membership::peer_unhosted& seen) {
   placement_stale_ = true;
+  takeover_.heard(seen.link, members_.unhosted_of(seen.link).number);
+  still_drains_without(seen.link);
   moves_.owe_done(seen.link);  // it may wait to hear that we place by it
 }
 

@@ -35,6 +35,7 @@ bool core::impl::must_wait(const process_name& name) {
   if (takeover_.empty() && forming_until_ == never) return false;
   if (const auto info = runtime_.find(name)) return contest_open_ && contested(*info);
   if (forming_until_ != never || takeover_.any_name() || takeover_.any_name_of(name.klass)) return true;
+  if (waits_for_a_word(name.klass)) return true;
   const auto leavers = takeover_.draining();
   return std::find(leavers.begin(), leavers.end(), *placement_with_leavers().owner(name)) != leavers.end();
 }

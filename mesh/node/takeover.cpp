@@ -14,6 +14,16 @@ void takeover::came_up(time_point now, link_id peer, const node_id& node, bool d
 
 void takeover::rumoured(time_point now, const node_id& node) { rumours_.try_emplace(node, now + handover_silence_max); }
 
+void takeover::unheard(time_point now, link_id peer, const node_id& node, std::uint64_t number) {
+  auto& known = words_[peer];
+  if (number > known.number) known = {node, number, now + handover_silence_max};
+}
+
+void takeover::heard(link_id peer, std::uint64_t number) {
+  const auto found = words_.find(peer);
+  if (found != words_.end() && found->second.number <= number) words_.erase(found);
+}
+
 void takeover::drains(time_point now, link_id peer, const node_id& node) {
   ++version_;
   auto& known = waiting_[peer];
@@ -48,13 +58,15 @@ void takeover::done(link_id peer, std::uint64_t heard) {
 void takeover::lose(link_id peer) {
   ++version_;
   waiting_.erase(peer);
+  words_.erase(peer);
   held_.erase(peer);
 }
 
 bool takeover::expire(time_point now) {
   const auto silent = std::erase_if(waiting_, [&](const auto& each) { return each.second.until <= now; });
   if (silent > 0) ++version_;
-  return silent + std::erase_if(rumours_, [&](const auto& each) { return each.second <= now; }) > 0;
+  const auto unheard = std::erase_if(words_, [&](const auto& each) { return each.second.until <= now; });
+  return silent + unheard + std::erase_if(rumours_, [&](const auto& each) { return each.second <= now; }) > 0;
 }
 
 void takeover::holds(link_id peer, std::set<process_name> names) {
@@ -83,6 +95,8 @@ time_point takeover::next_deadline() const {
   time_point next = never;
   for (const auto& [peer, each] : waiting_)
     next = std::min(next, each.until);
+  for (const auto& [peer, each] : words_)
+    next = std::min(next, each.until);
   for (const auto& [node, until] : rumours_)
     next = std::min(next, until);
   return next;
@@ -102,6 +116,11 @@ bool takeover::any_draining() const {
   return std::any_of(waiting_.begin(), waiting_.end(), [](const auto& each) { return each.second.draining; });
 }
 
+bool takeover::drains_still(link_id peer) const {
+  const auto found = waiting_.find(peer);
+  return found != waiting_.end() && found->second.draining;
+}
+
 std::vector<node_id> takeover::draining() const {
   std::vector<node_id> out;
   for (const auto& [peer, each] : waiting_) {
@@ -111,8 +130,9 @@ std::vector<node_id> takeover::draining() const {
 }
 
 std::optional<node_name> takeover::first() const {
-  if (waiting_.empty()) return rumours_.empty() ? std::nullopt : std::optional{rumours_.begin()->first.name};
-  return waiting_.begin()->second.node.name;
+  if (!waiting_.empty()) return waiting_.begin()->second.node.name;
+  if (!rumours_.empty()) return rumours_.begin()->first.name;
+  return words_.empty() ? std::nullopt : std::optional{words_.begin()->second.node.name};
 }
 
 }  // namespace orrery::node

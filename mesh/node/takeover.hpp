@@ -23,6 +23,11 @@ class takeover {
   void came_up(time_point now, membership::link_id peer, const node_id& node, bool draining, std::uint64_t number);
   /// A peer places names at this node, which is not up here: it may hold some of ours, and is given time to come up.
   void rumoured(time_point now, const node_id& node);
+  /// A peer has placed names by what this one says of its classes, which has not been heard here: it may run some that
+  /// we take for ours, and is given time to be heard.
+  void unheard(time_point now, membership::link_id peer, const node_id& node, std::uint64_t number);
+  /// What this one said, so far.
+  void heard(membership::link_id peer, std::uint64_t number);
   void drains(time_point now, membership::link_id peer, const node_id& node);
   /// The peer may run any name of this class that is now ours, until it says handoff_done and has heard so much.
   void awaits(time_point now, membership::link_id peer, const node_id& node, const class_name& klass,
@@ -45,13 +50,17 @@ class takeover {
 
   /// Grows whenever the answers of draining() may have changed.
   [[nodiscard]] std::uint64_t version() const noexcept { return version_; }
-  [[nodiscard]] bool empty() const noexcept { return waiting_.empty() && rumours_.empty(); }
+  [[nodiscard]] bool empty() const noexcept { return waiting_.empty() && rumours_.empty() && words_.empty(); }
   [[nodiscard]] time_point next_deadline() const;
   /// A peer that has just come up may run any of our names, as it placed them without us.
   [[nodiscard]] bool any_name() const;
   /// So may one for which this class was placed anew.
   [[nodiscard]] bool any_name_of(const class_name& klass) const;
+  /// So may one whose last word on its classes is still to come, whatever class has its processes in apps.
+  [[nodiscard]] bool any_unheard() const noexcept { return !words_.empty(); }
   [[nodiscard]] bool any_draining() const;
+  /// It drains, and is waited for.
+  [[nodiscard]] bool drains_still(membership::link_id peer) const;
   /// Those that drain, but had handed over before: they run what they own in the placement that counts them in.
   [[nodiscard]] std::vector<node_id> draining() const;
   /// For people: whom we wait for.
@@ -66,9 +75,15 @@ class takeover {
     std::uint64_t number = 0;                       ///< what its word on any name must have heard
     std::map<class_name, std::uint64_t> classes{};  ///< what its word on them must have heard
   };
+  struct word {
+    node_id node;
+    std::uint64_t number = 0;
+    time_point until{};
+  };
   std::uint64_t version_ = 0;
   std::map<membership::link_id, entry> waiting_;
   std::map<node_id, time_point> rumours_;
+  std::map<membership::link_id, word> words_;
   std::map<membership::link_id, std::set<process_name>> held_;
 };
 

@@ -6,7 +6,9 @@
 // way as they do where they differ in who is there (see routing.cpp).
 //
 // That no name runs twice rests on handoff_done, as always: whoever gains names of a class starts none afresh until
-// those that may run them have said it, having placed by what the gainer had said last (handoff_done::heard).
+// those that may run them have said it, having placed by what the gainer had said last (handoff_done::heard). It says
+// too by which words of others they placed (words): where a peer has handed names to one that the gainer takes for a
+// node without an app, the gainer hears first that there is one now.
 #include "mesh/node/impl.hpp"
 
 #include <algorithm>
@@ -66,10 +68,35 @@ void core::impl::classes_placed_anew(const membership::placement& before) {
     const bool new_here = !before.takes(settings_.self, klass);
     for (const auto& peer : live) {
       const bool no_more_there = before.takes(peer.node, klass) && !placement_.takes(peer.node, klass);
-      if (new_here || no_more_there)
-        takeover_.awaits(now_, peer.link, peer.node, klass, members_.own_unhosted().number);
+      if (new_here || no_more_there) takeover_.awaits(now_, peer.link, peer.node, klass, to_be_heard(peer));
     }
   }
+}
+
+std::vector<std::uint64_t> core::impl::words_of(const std::vector<node_id>& nodes) const {
+  std::vector<std::uint64_t> words;
+  for (const auto& node : nodes) {
+    const auto peer = members_.find(node);
+    words.push_back(peer                     ? members_.unhosted_of(peer->link).number
+                    : node == settings_.self ? members_.own_unhosted().number
+                                             : 0);
+  }
+  return words;
+}
+
+bool core::impl::waits_for_a_word(const class_name& klass) const {
+  if (!takeover_.any_unheard()) return false;
+  const auto* spec = runtime_.find_class(klass);
+  return spec != nullptr && std::holds_alternative<process::app_hosted>(spec->behaviour);
+}
+
+/// A peer that has not handed over yet says that it has no app: by that the placement that counts it in no longer says
+/// which names it runs. App and sidecar of a pod that ends are told alike, so an app often goes first.
+void core::impl::still_drains_without(link_id link) {
+  const auto peer = members_.find(link);
+  if (!peer || !takeover_.drains_still(link)) return;
+  for (const auto& klass : members_.unhosted_of(link).classes)
+    takeover_.awaits(now_, link, peer->node, klass, to_be_heard(*peer));
 }
 
 }  // namespace orrery::node

@@ -220,6 +220,89 @@ TEST_F(placing_by_apps, what_waits_for_an_app_elsewhere_is_refused_when_that_one
   EXPECT_EQ(all<respond>()[0].answer.error().code, errc::unavailable);
 }
 
+TEST_F(placing_by_apps,
+       names_of_a_peer_that_drains_are_not_started_before_it_has_handed_over_though_its_app_went_first) {
+  form({"a"});
+  app_comes();
+  receive(wire::handoff_done{.heard = 2});
+  done.clear();
+  receive(wire::draining{});
+  peer_says(1, {counter});  // its pod ends: app and sidecar are told alike
+  call(theirs);
+  EXPECT_FALSE(works()) << "a may still run it";
+  receive(wire::handoff_done{.heard = 2});
+  EXPECT_TRUE(works());
+}
+
+TEST_F(placing_by_apps, what_a_peer_passed_to_a_third_that_is_not_known_to_have_an_app_here_is_not_started) {
+  form({"a", "aa"});
+  receive(wire::unhosted{1, {counter}}, 3);
+  app_comes();
+  receive(wire::handoff_done{.heard = 2}, 1);
+  receive(wire::handoff_done{.heard = 2}, 3);
+  peer_says(1, {counter});
+  const node_id third{node_name{"aa"}, boot_number{1}};
+  receive(wire::handoff_done{.nodes = {third}, .heard = 2, .words = {2}}, 1);
+  const auto name = owned_by("aa", {"a", "aa", "b"});
+  done.clear();
+  call(name);
+  EXPECT_FALSE(works()) << "aa said something that a has heard, but not we";
+  receive(wire::unhosted{2, {}}, 3);
+  EXPECT_FALSE(works());
+  EXPECT_EQ(sent<wire::call>(3).size(), 1U);
+  EXPECT_EQ(sent<wire::handoff_done>(3).size(), 1U);
+  receive(wire::handoff_done{.nodes = {third}, .heard = 2, .words = {2}}, 1);
+  call(owned_by("b", {"aa", "b"}));
+  EXPECT_TRUE(works());
+}
+
+TEST_F(placing_by_apps, done_says_by_which_words_it_places) {
+  form({"a", "aa"});
+  receive(wire::unhosted{4, {counter}}, 3);
+  app_comes();
+  const auto said = sent<wire::handoff_done>(1).back();
+  ASSERT_EQ(said.nodes.size(), 3U);
+  EXPECT_THAT(said.words, ElementsAre(0, 4, 2));
+}
+
+TEST_F(placing_by_apps, a_process_from_a_peer_that_has_not_heard_that_the_app_is_gone_is_not_taken) {
+  form({"a"});
+  wire::handoff sent_here;
+  sent_here.id = 7;
+  sent_here.name = ours;
+  sent_here.class_version = 2;
+  receive(sent_here);
+  ASSERT_EQ(sent<wire::handoff_ack>().size(), 1U);
+  EXPECT_TRUE(sent<wire::handoff_ack>()[0].refused) << "a would start it afresh when it hears, as b holds nothing";
+}
+
+TEST_F(placing_by_apps, an_old_peer_is_not_asked_to_have_heard_what_it_does_not_know) {
+  expect({"a", "aa", "b"});
+  connect("a", 1);
+  receive(wire::handoff_done{.heard = sent<wire::unhosted>(1).back().number});
+  features = 0;
+  connect("aa", 3);
+  receive(wire::handoff_done{}, 3);
+  receive(wire::handoff_done{.heard = 1});
+  const auto name = owned_by("b", {"a", "aa", "b"});
+  done.clear();
+  call(name);
+  EXPECT_THAT(sent<wire::call>(), IsEmpty());
+  app_comes();
+  EXPECT_TRUE(works()) << "nobody has anything to hand over";
+}
+
+TEST_F(placing_by_apps, a_peer_that_drained_and_then_lost_its_app_is_not_waited_for) {
+  form({"a"});
+  app_comes();
+  receive(wire::handoff_done{.heard = 2});
+  receive(wire::draining{});
+  receive(wire::handoff_done{.heard = 2});
+  peer_says(1, {counter});
+  call(theirs);
+  EXPECT_TRUE(works()) << "it had handed over before";
+}
+
 TEST_F(placing_by_apps, a_peer_that_says_it_out_of_order_is_refused) {
   form({"a"});
   peer_says(2, {counter});

@@ -48,6 +48,9 @@ field_writer put(const handoff_done& m) {
   std::vector<field_writer> nodes(std::min(m.nodes.size(), nodes_named_max));
   for (std::size_t i = 0; i < nodes.size(); ++i)
     nodes[i].text("node", m.nodes[i].name.value).number("boot", m.nodes[i].boot.value);
+  for (std::size_t i = 0; i < std::min(nodes.size(), m.words.size()); ++i) {
+    if (m.words[i] != 0) nodes[i].number("word", m.words[i]);
+  }
   std::vector<field_writer> held(std::min(m.held.size(), held_named_max));
   for (std::size_t i = 0; i < held.size(); ++i)
     held[i].text("name", to_string(m.held[i]));
@@ -108,6 +111,8 @@ void take(field_reader& in, handoff_done& m) {
   for (auto& each : nodes) {
     auto& node = m.nodes.emplace_back();
     each.text("node", node.name.value, name_bytes_max).number("boot", node.boot.value);
+    m.words.push_back(0);
+    if (each.has("word")) each.number("word", m.words.back());
     if (each.refusal()) return in.refuse("nodes", "holds a wrong entry: " + each.refusal()->context);
   }
   std::vector<field_reader> held;

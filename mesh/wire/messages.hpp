@@ -152,6 +152,8 @@ struct handoff_done {
   std::vector<node_id> nodes{};
   std::vector<process_name> held{};
   std::uint64_t heard = 0;  ///< the receiver's latest `unhosted` that it places by
+  /// The same of each of `nodes`, in their order; 0 beyond its end.
+  std::vector<std::uint64_t> words{};
 };
 /// "No app that hosts these classes is here: of their names I own none, while another node has one." All of them, in
 /// place of what was said before.

@@ -126,6 +126,7 @@ TEST(messages, the_others_survive_the_trip) {
   const process_name kept{class_name{"counter"}, process_key{"a"}};
   EXPECT_EQ(round_trip(handoff_done{{}, {kept}}).held, std::vector{kept});
   EXPECT_EQ(round_trip(handoff_done{{}, {}, 7}).heard, 7U);
+  EXPECT_EQ(round_trip(handoff_done{{other, other}, {}, 0, {3}}).words, (std::vector<std::uint64_t>{3, 0}));
   const auto without = round_trip(unhosted{3, {class_name{"cart"}, class_name{"room"}}});
   EXPECT_EQ(without.number, 3U);
   EXPECT_EQ(without.classes, (std::vector{class_name{"cart"}, class_name{"room"}}));

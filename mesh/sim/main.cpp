@@ -20,8 +20,9 @@ int main(int argc, char** argv) {
   app.add_option("--seconds", seconds, "simulated seconds of trouble (the seed's choice)")
       ->check(CLI::Range(0.1, 86400.0));
   app.add_option("--nodes", nodes, "nodes at the beginning (the seed's choice)")->check(CLI::Range(1, 12));
-  app.add_option("--trouble", kind, "planned, slow, apps, app_chaos or chaos (the seed's choice: planned or chaos)")
-      ->check(CLI::IsMember({"planned", "slow", "apps", "app_chaos", "chaos"}));
+  app.add_option("--trouble", kind,
+                 "planned, slow, apps, slow_apps, app_chaos or chaos (the seed's choice: planned or chaos)")
+      ->check(CLI::IsMember({"planned", "slow", "apps", "slow_apps", "app_chaos", "chaos"}));
   app.add_flag("-v,--verbose", verbose, "print what every node does");
   CLI11_PARSE(app, argc, argv);
 
@@ -36,6 +37,7 @@ int main(int argc, char** argv) {
     if (kind == "planned") chosen.kind = sim::trouble::planned;
     if (kind == "slow") chosen.kind = sim::trouble::slow;
     if (kind == "apps") chosen.kind = sim::trouble::apps;
+    if (kind == "slow_apps") chosen.kind = sim::trouble::slow_apps;
     if (kind == "app_chaos") chosen.kind = sim::trouble::app_chaos;
     if (kind == "chaos") chosen.kind = sim::trouble::chaos;
     const auto done = sim::run(chosen);

@@ -23,7 +23,9 @@ constexpr std::size_t pods_max = 12;
 constexpr duration healing = seconds{25};
 constexpr duration wait_for_app = milliseconds{400};
 
-bool has_apps(trouble kind) { return kind == trouble::apps || kind == trouble::app_chaos; }
+bool has_apps(trouble kind) {
+  return kind == trouble::apps || kind == trouble::slow_apps || kind == trouble::app_chaos;
+}
 bool is_exact(trouble kind) { return kind != trouble::chaos && kind != trouble::app_chaos; }
 
 process::class_spec counter_class(trouble kind) {
@@ -54,7 +56,8 @@ class troublemaker {
       if (!is_exact(kind_)) {
         if (hosts_ != nullptr) toss_apps();
         break_something();
-      } else if (kind_ == trouble::apps) {
+      } else if (hosts_ != nullptr) {
+        if (kind_ == trouble::slow_apps) slow_something();
         move_apps();
       } else {
         if (kind_ == trouble::slow) slow_something();
@@ -96,12 +99,21 @@ class troublemaker {
       for (const auto& pod : world_.living())
         hosts_->come(pod);
     } else if (dice < 4) {
-      world_.drain(any(hosts), some(milliseconds{1000}));
+      end_pod(any(hosts));
     } else {
       const auto pod = any(hosts);
       hosts_->leave(pod);
       world_.time.in(some(milliseconds{3000}), [this, pod] { hosts_->come(pod); });
     }
+  }
+
+  /// Of a pod that ends, the app may be gone before its sidecar has handed over.
+  void end_pod(const std::string& pod) {
+    world_.drain(pod, some(milliseconds{1000}));
+    if (kind_ != trouble::slow_apps) return;
+    world_.time.in(some(milliseconds{1000}), [this, pod] {
+      if (world_.alive(pod)) hosts_->leave(pod);
+    });
   }
 
   /// One link at a time, between nodes that have met, and less than it takes to be down: nothing may be lost by it.
@@ -265,7 +277,7 @@ outcome run(const scenario& chosen) {
   workload clients(world, {.keys = 5 + world.random.below(60),
                            .every = milliseconds{2 + static_cast<std::int64_t>(world.random.below(30))},
                            .exact = exact,
-                           .patient = chosen.kind == trouble::slow || chosen.kind == trouble::apps});
+                           .patient = chosen.kind == trouble::slow || (has_apps(chosen.kind) && exact)});
   std::unique_ptr<census> counting;
   world.responded = [&](node::request_id id, const result<value>& answer) {
     clients.on_response(id, answer);

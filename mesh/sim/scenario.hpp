@@ -11,6 +11,7 @@ enum class trouble : std::uint8_t {
   planned,    ///< pods join and drain; nothing breaks: nothing may be lost and nobody sees an error
   slow,       ///< planned, and links that are slow or stall for less than it takes to be down
   apps,       ///< planned, with processes in apps that come and go: while one is there nobody sees an error
+  slow_apps,  ///< apps, and links that are slow or stall; an app may be gone before its pod has handed over
   app_chaos,  ///< chaos, and apps that come and go
   chaos,      ///< crashes, silent deaths, restarts, cuts, slow links, lagging discovery, no control plane
 };

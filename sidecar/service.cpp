@@ -159,6 +159,11 @@ result<void> service::open_node() {
   settings.down_after = config_.down_after;
   settings.drain_timeout = drain_timeout_;
   settings.seed = (std::uint64_t{std::random_device{}()} << 32U) ^ std::random_device{}();
+  settings.processor_time = [] {
+    timespec spent{};
+    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &spent);
+    return duration{std::chrono::seconds{spent.tv_sec} + std::chrono::nanoseconds{spent.tv_nsec}};
+  };
   settings.stopwatch = [] { return duration{std::chrono::steady_clock::now().time_since_epoch()}; };
   settings.wall_offset = wall_offset_;
   net::transport_options transport;

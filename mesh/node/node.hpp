@@ -44,8 +44,9 @@ struct settings {
   std::uint64_t seed = 1;
   /// Makes the behaviours of a class; empty: process::make_type.
   std::function<result<std::unique_ptr<process::behaviour_type>>(const process::class_spec&)> make{};
-  duration (*stopwatch)() = nullptr;  ///< see process::runtime::options
-  duration wall_offset{};             ///< see clock_read
+  duration (*stopwatch)() = nullptr;       ///< see process::runtime::options
+  duration (*processor_time)() = nullptr;  ///< see process::runtime::options
+  duration wall_offset{};                  ///< see clock_read
 };
 
 /// A pod that Kubernetes (or a static list) says belongs to the mesh.

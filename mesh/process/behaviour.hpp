@@ -162,7 +162,8 @@ class behaviour_type {
 /// Errors: those of check_options (builtin/kinds.hpp).
 [[nodiscard]] result<std::unique_ptr<behaviour_type>> make_builtin_type(builtin_kind kind, const class_spec& spec);
 /// Errors: those of make_builtin_type; invalid_argument ("line N: ...") or limit_exceeded for a script that cannot be
-/// used.
-[[nodiscard]] result<std::unique_ptr<behaviour_type>> make_type(const class_spec& spec);
+/// used. `processor_time`: of the thread, as a last bound on what a script's callback takes; null: there is none.
+[[nodiscard]] result<std::unique_ptr<behaviour_type>> make_type(const class_spec& spec,
+                                                                duration (*processor_time)() = nullptr);
 
 }  // namespace orrery::process

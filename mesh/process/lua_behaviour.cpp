@@ -58,8 +58,8 @@ class lua_type final : public behaviour_type {
 
 }  // namespace
 
-result<std::unique_ptr<behaviour_type>> make_lua_type(const class_spec& spec) {
-  auto engine = lua_engine::create(std::get<lua_source>(spec.behaviour), spec.limits, spec.version);
+result<std::unique_ptr<behaviour_type>> make_lua_type(const class_spec& spec, duration (*processor_time)()) {
+  auto engine = lua_engine::create(std::get<lua_source>(spec.behaviour), spec.limits, spec.version, processor_time);
   if (!engine) return fail(engine.error());
   return std::unique_ptr<behaviour_type>(std::make_unique<lua_type>(std::move(*engine)));
 }

@@ -42,8 +42,9 @@ lua_engine::lua_engine() : host_(std::make_unique<lua_host>()) {
 lua_engine::~lua_engine() { lua_close(host_->state); }
 
 result<std::unique_ptr<lua_engine>> lua_engine::create(const lua_source& source, const limits_spec& limits,
-                                                       std::uint64_t version) {
+                                                       std::uint64_t version, duration (*processor_time)()) {
   std::unique_ptr<lua_engine> made(new lua_engine());
+  made->host_->meter.set_clock(processor_time);
   lua_job opening;
   opening.allowed = {UINT64_MAX, inner_memory};
   made->enter(run_open, opening, 0);

@@ -60,7 +60,8 @@ class lua_engine {
  public:
   /// Errors: invalid_argument with "line N: ...", too_large, limit_exceeded.
   [[nodiscard]] static result<std::unique_ptr<lua_engine>> create(const lua_source& source, const limits_spec& limits,
-                                                                  std::uint64_t version);
+                                                                  std::uint64_t version,
+                                                                  duration (*processor_time)() = nullptr);
   lua_engine(const lua_engine&) = delete;
   lua_engine& operator=(const lua_engine&) = delete;
   ~lua_engine();
@@ -139,6 +140,7 @@ class lua_engine {
 };
 
 /// The behaviour type of Lua classes. Errors: as lua_engine::create.
-[[nodiscard]] result<std::unique_ptr<behaviour_type>> make_lua_type(const class_spec& spec);
+[[nodiscard]] result<std::unique_ptr<behaviour_type>> make_lua_type(const class_spec& spec,
+                                                                    duration (*processor_time)());
 
 }  // namespace orrery::process

@@ -252,5 +252,23 @@ TEST(lua_limits, a_class_that_hits_them_a_thousand_times_stays_usable) {
   EXPECT_EQ(w.rt.find(named("lua/a"))->restarts, 1000U);
 }
 
+/// Every reading is a tenth of a second after the one before.
+duration slow_clock() {
+  static duration read{};
+  return read += std::chrono::milliseconds{100};
+}
+
+TEST(lua_time, ends_a_callback_whose_instructions_take_very_long) {
+  world w;
+  w.rt = runtime{{.node = {node_name{"n"}, boot_number{1}}, .seed = 1, .processor_time = slow_clock}};
+  ASSERT_TRUE(
+      w.rt.define(lua_class("return { call = {\n"
+                            "few = function() for _ = 1, 1000 do end return 1 end,\n"
+                            "many = function() for _ = 1, 100000 do end return 1 end } }")));
+  EXPECT_EQ(w.ask("lua/a", "few"), "1");
+  EXPECT_THAT(w.ask("lua/a", "many"), AllOf(HasSubstr("limit: line 3: more than 250 ms of processor time")));
+  EXPECT_EQ(w.ask("lua/a", "few"), "1");
+}
+
 }  // namespace
 }  // namespace orrery::process

@@ -44,7 +44,7 @@ void lua_meter::allocated_elsewhere(std::size_t size) noexcept { count(size, fal
 
 void lua_meter::begin(lua_State* state, allowance allowed, std::size_t largest_string) noexcept {
   const auto interval = static_cast<int>(std::min<std::uint64_t>(interval_max, allowed.instructions));
-  now_ = {state, allowed, 0, 0, largest_string, interval, limit::none};
+  now_ = {.state = state, .allowed = allowed, .largest_string = largest_string, .interval = interval};
   created_ = true;
   active_ = true;
   lua_sethook(state, on_count, LUA_MASKCOUNT, interval);
@@ -82,9 +82,21 @@ std::uint64_t weight_of_extra_arguments(lua_State* state, lua_Debug* at) {
 
 }  // namespace
 
+bool lua_meter::takes_too_long() noexcept {
+  if (clock_ == nullptr || ++now_.looks % looks_per_reading != 0) return false;
+  const auto read = clock_();
+  if (now_.since != duration{}) now_.took += read - now_.since;
+  now_.since = read;
+  return now_.took > time_max;
+}
+
 void lua_meter::on_count(lua_State* state, lua_Debug* at) {
   lua_meter& self = host_of(state).meter;
   if (!self.active_) return;
+  if (self.takes_too_long()) {
+    self.trip(limit::time);
+    raise_limit(state);
+  }
   const std::uint64_t weight = 1 + self.now_.largest_string / string_unit + weight_of_extra_arguments(state, at);
   if (!self.spend(static_cast<std::uint64_t>(self.now_.interval) * weight)) raise_limit(state);
 }

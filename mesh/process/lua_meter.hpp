@@ -4,18 +4,23 @@
 //  - work that C functions do without instructions (patterns, sorting, copying), charged by our own versions of them;
 //  - bytes allocated, counted by the allocator. Gross, not net: what a callback may allocate must not depend on when
 //    the garbage of its siblings is collected.
+// And a fourth as a last resort, where there is a clock: processor time, far beyond what so many instructions take. A
+// table whose keys were chosen so that they collide makes single ones take a millisecond.
 // Once over a limit, every further instruction raises again, so no pcall of the script can go on.
+#include "mesh/base/time.hpp"
+
 #include <lua.hpp>
 
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 namespace orrery::process {
 
 class lua_meter {
  public:
   /// `over`: not a limit; the process has been told to end, and its callback is cut off in the same way.
-  enum class limit : std::uint8_t { none, instructions, memory, over };
+  enum class limit : std::uint8_t { none, instructions, memory, time, over };
   struct allowance {
     std::uint64_t instructions = 0;
     std::uint64_t memory_bytes = 0;
@@ -34,17 +39,24 @@ class lua_meter {
     std::size_t largest_string = 0;
     int interval = 0;
     limit hit = limit::none;
+    std::uint32_t looks = 0;
+    duration took{};   ///< processor time, as far as it was looked at
+    duration since{};  ///< when it was; 0: not since it began, or went on
   };
+  static constexpr duration time_max = std::chrono::milliseconds{250};
 
   /// lua_newstate's allocator; `meter` is the user data.
   static void* allocate(void* meter, void* block, std::size_t old_size, std::size_t new_size) noexcept;
 
+  /// Of the thread's processor time; null: none is counted.
+  void set_clock(duration (*clock)()) noexcept { clock_ = clock; }
   /// From here on, one callback. `largest_string`: of what it is given to see, in bytes.
   void begin(lua_State* state, allowance allowed, std::size_t largest_string) noexcept;
   void end() noexcept { active_ = false; }
   /// Stops counting; `go_on` continues where this was.
   [[nodiscard]] gauge pause() noexcept {
     active_ = false;
+    if (now_.since != duration{}) now_.took += clock_() - std::exchange(now_.since, duration{});
     return now_;
   }
   void go_on(const gauge& from) noexcept {
@@ -71,18 +83,21 @@ class lua_meter {
   void allocated_elsewhere(std::size_t size) noexcept;
 
  private:
-  static constexpr int interval_max = 256;  ///< instructions between two looks
+  static constexpr int interval_max = 256;               ///< instructions between two looks
+  static constexpr std::uint32_t looks_per_reading = 8;  ///< of the clock, which is a system call
   /// Comparing or hashing a string is one instruction whatever its length: instructions count for more while the
   /// callback can see a long one.
   static constexpr std::size_t string_unit = 8U << 10U;
 
   static void on_count(lua_State* state, lua_Debug* at);
+  [[nodiscard]] bool takes_too_long() noexcept;
   void count(std::size_t grown, bool is_string) noexcept;
 
   bool created_ = false;  ///< lua_newstate has returned
   /// Lua's table of short strings. It grows with what the whole class holds, so nobody is charged for it. Known by the
   /// size of its first block; where that is not found, it is charged to whoever makes it grow.
   void* string_table_ = nullptr;
+  duration (*clock_)() = nullptr;
   gauge now_;
   bool active_ = false;
 };

@@ -26,6 +26,12 @@ constexpr std::size_t scratch_kept_max = 64U << 10U;
 
 std::string limit_text(const lua_meter& meter) {
   if (meter.hit() == lua_meter::limit::over) return "cut off";
+  if (meter.hit() == lua_meter::limit::time) {
+    const auto allowed = std::chrono::duration_cast<std::chrono::milliseconds>(lua_meter::time_max).count();
+    return "more than " + std::to_string(allowed) + " ms of processor time in one callback, in fewer than " +
+           std::to_string(meter.allowed().instructions) + " instructions: single ones took very long, as they do in " +
+           "a table whose keys collide";
+  }
   return meter.hit() == lua_meter::limit::memory
              ? "more than " + std::to_string(meter.allowed().memory_bytes) + " bytes allocated in one callback"
              : "more than " + std::to_string(meter.allowed().instructions) + " instructions in one callback";

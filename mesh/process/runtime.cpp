@@ -12,7 +12,11 @@ runtime::impl::impl(options chosen)
       core({.processes_max = settings.processes_max + supervisors_max,
             .answer_bytes_max = settings.queued_bytes_max / 4 * 5},
            *this) {
-  if (!settings.make) settings.make = process::make_type;
+  if (!settings.make) {
+    settings.make = [clock = settings.processor_time](const class_spec& spec) {
+      return process::make_type(spec, clock);
+    };
+  }
   stand_ins_.number(core.add_node());
   lives_ = {{settings.node, true, 0}, {}};
   joined_word_ = *core.atoms().intern("group_joined");

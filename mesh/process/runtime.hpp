@@ -239,6 +239,8 @@ class runtime {
     std::function<result<std::unique_ptr<behaviour_type>>(const class_spec&)> make{};
     /// A clock to time callbacks that are traced; nothing depends on it. None: they are not timed.
     duration (*stopwatch)() = nullptr;
+    /// Of this thread: see make_type.
+    duration (*processor_time)() = nullptr;
   };
   explicit runtime(options chosen);
   ~runtime();

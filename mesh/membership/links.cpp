@@ -242,7 +242,7 @@ void table::beat(time_point now, link_id id, connection& link, actions& out) {
   link.quiet = now - link.last_heard >= 2 * settings_.heartbeat_interval;
   if (now < link.next_heartbeat) return;
   link.next_heartbeat = now + settings_.heartbeat_interval;
-  out.push_back(send{id, wire::heartbeat{ticks_of(now), processes_}});
+  out.push_back(send{id, wire::heartbeat{ticks_of(now), processes_, moving_}});
 }
 
 void table::refuse(time_point now, link_id id, error why, actions& out) {

@@ -163,6 +163,7 @@ class table {
   /// What this peer has said of it last; number 0: in its hello. REQUIRES: it is up.
   [[nodiscard]] const wire::unhosted& unhosted_of(link_id link) const { return links_.at(link).unhosted; }
   void set_processes(std::uint64_t count) noexcept { processes_ = count; }
+  void set_moving(bool moves) noexcept { moving_ = moves; }
   /// Says goodbye to everyone and forgets every connection.
   void leave(time_point now, actions& out);
   void tick(time_point now, actions& out);
@@ -254,6 +255,7 @@ class table {
   std::map<link_id, connection> links_;
   std::uint64_t next_link_ = 2;
   std::uint64_t processes_ = 0;
+  bool moving_ = false;
   wire::unhosted unhosted_;
   bool discovery_known_ = false;
   bool self_terminating_ = false;

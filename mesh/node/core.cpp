@@ -32,8 +32,12 @@ status core::current() const { return impl_->current(); }
 core::impl::impl(settings chosen)
     : settings_(std::move(chosen)),
       members_(membership_settings(settings_)),
-      runtime_(process::runtime::options{
-          .node = settings_.self, .seed = settings_.seed, .make = settings_.make, .stopwatch = settings_.stopwatch}) {
+      runtime_(process::runtime::options{.node = settings_.self,
+                                         .seed = settings_.seed,
+                                         .make = settings_.make,
+                                         .stopwatch = settings_.stopwatch,
+                                         .processor_time = settings_.processor_time}),
+      takeover_(settings_.heartbeat_interval) {
   runtime_.set_wall_offset(settings_.wall_offset);
 }
 
@@ -87,6 +91,7 @@ void core::impl::settle() {
   flush_traces();
   finish_drain();
   members_.set_processes(runtime_.count());
+  members_.set_moving(!moves_.settled());
   members_wake_ = members_.wake_at();
 }
 

@@ -92,6 +92,9 @@ void core::impl::refuse_frame(link_id link, error why) {
 }
 
 void core::impl::from_peer_frame(link_id link, wire::message& received) {
+  if (const auto* beat = std::get_if<wire::heartbeat>(&received); beat != nullptr && beat->moving) {
+    takeover_.progress(now_, link);
+  }
   const bool about_the_link =
       std::holds_alternative<wire::hello>(received) || std::holds_alternative<wire::welcome>(received) ||
       std::holds_alternative<wire::goodbye>(received) || std::holds_alternative<wire::heartbeat>(received) ||

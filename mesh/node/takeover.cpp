@@ -8,15 +8,15 @@ using membership::link_id;
 
 void takeover::came_up(time_point now, link_id peer, const node_id& node, bool draining, std::uint64_t number) {
   ++version_;
-  waiting_[peer] = {node, true, draining, now + handover_silence_max, number};
+  waiting_[peer] = {node, true, draining, now + silence_max_, number};
   rumours_.erase(node);
 }
 
-void takeover::rumoured(time_point now, const node_id& node) { rumours_.try_emplace(node, now + handover_silence_max); }
+void takeover::rumoured(time_point now, const node_id& node) { rumours_.try_emplace(node, now + silence_max_); }
 
 void takeover::unheard(time_point now, link_id peer, const node_id& node, std::uint64_t number) {
   auto& known = words_[peer];
-  if (number > known.number) known = {node, number, now + handover_silence_max};
+  if (number > known.number) known = {node, number, now + silence_max_};
 }
 
 void takeover::heard(link_id peer, std::uint64_t number) {
@@ -29,7 +29,7 @@ void takeover::drains(time_point now, link_id peer, const node_id& node) {
   auto& known = waiting_[peer];
   known.node = node;
   known.draining = true;
-  known.until = now + handover_silence_max;
+  known.until = now + silence_max_;
 }
 
 void takeover::awaits(time_point now, link_id peer, const node_id& node, const class_name& klass,
@@ -37,11 +37,11 @@ void takeover::awaits(time_point now, link_id peer, const node_id& node, const c
   auto& known = waiting_[peer];
   known.node = node;
   known.classes[klass] = number;
-  known.until = now + handover_silence_max;
+  known.until = now + silence_max_;
 }
 
 void takeover::progress(time_point now, link_id peer) {
-  if (const auto found = waiting_.find(peer); found != waiting_.end()) found->second.until = now + handover_silence_max;
+  if (const auto found = waiting_.find(peer); found != waiting_.end()) found->second.until = now + silence_max_;
 }
 
 void takeover::done(link_id peer, std::uint64_t heard) {

@@ -3,6 +3,7 @@
 #include "mesh/base/time.hpp"
 #include "mesh/membership/membership.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -11,7 +12,8 @@
 
 namespace orrery::node {
 
-/// A peer that is to hand over and says nothing about it for this long is not waited for any longer.
+/// A peer that is to hand over and says nothing about it for this long, and for three of its heartbeats, which tell
+/// whether it is still at it, is not waited for any longer.
 inline constexpr duration handover_silence_max = std::chrono::seconds{2};
 
 /// Which live peers may still run processes that this node owns: from the moment they come up, or announce that they
@@ -19,6 +21,9 @@ inline constexpr duration handover_silence_max = std::chrono::seconds{2};
 /// What a peer holds even after that, as it could not be taken over, is known by name.
 class takeover {
  public:
+  explicit takeover(duration heartbeat_interval = {})
+      : silence_max_(std::max(handover_silence_max, 3 * heartbeat_interval)) {}
+
   /// `number`: what its word must have heard of what this node says of its classes, as its hello may be out of date.
   void came_up(time_point now, membership::link_id peer, const node_id& node, bool draining, std::uint64_t number);
   /// A peer places names at this node, which is not up here: it may hold some of ours, and is given time to come up.
@@ -80,6 +85,7 @@ class takeover {
     std::uint64_t number = 0;
     time_point until{};
   };
+  duration silence_max_;
   std::uint64_t version_ = 0;
   std::map<membership::link_id, entry> waiting_;
   std::map<node_id, time_point> rumours_;

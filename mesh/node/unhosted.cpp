@@ -47,8 +47,6 @@ membership::placement core::impl::placement_among(std::vector<node_id> nodes) co
 
 void core::impl::classes_placed_anew(const membership::placement& before) {
   const auto live = members_.live();
-  for (const auto& peer : live)
-    moves_.owe_done(peer.link);
   std::set<class_name> changed;
   const auto note = [&](const auto& some, const auto& others) {
     for (const auto& [klass, nodes] : some) {
@@ -63,7 +61,16 @@ void core::impl::classes_placed_anew(const membership::placement& before) {
     if (!placement_.takes(settings_.self, klass)) elsewhere.insert(klass);
   }
   runtime_.set_hosted_elsewhere(elsewhere);
+  const auto& own = members_.own_unhosted().classes;
   for (const auto& klass : changed) {
+    // Whoever has names of it now waits for us. (Those that a peer gains by its own word: see apply(peer_unhosted).)
+    const bool no_more_here = before.takes(settings_.self, klass) && !placement_.takes(settings_.self, klass);
+    const bool nowhere =
+        !placement_.restricted().contains(klass) && std::find(own.begin(), own.end(), klass) != own.end();
+    if (no_more_here || nowhere) {
+      for (const auto& peer : live)
+        moves_.owe_done(peer.link);
+    }
     if (!placement_.takes(settings_.self, klass)) continue;
     const bool new_here = !before.takes(settings_.self, klass);
     for (const auto& peer : live) {

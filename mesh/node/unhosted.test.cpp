@@ -163,6 +163,30 @@ TEST_F(placing_by_apps, an_app_that_comes_back_must_have_stayed_as_long) {
   EXPECT_THAT(sent<wire::unhosted>()[0].classes, IsEmpty());
 }
 
+TEST_F(placing_by_apps, an_app_that_falls_again_and_again_within_the_time_is_given_up_too) {
+  form({"a"});
+  app_comes();
+  receive(wire::handoff_done{.heard = 2});
+  begin(ours);
+  pass(wait_for_app);
+  for (int i = 0; i < 3; ++i) {
+    app_goes();
+    pass(wait_for_app / 2);
+    app_comes();
+    pass(wait_for_app / 4);
+  }
+  EXPECT_THAT(sent<wire::handoff>(), IsEmpty()) << "they wait for it";
+  for (int i = 0; i < 4; ++i) {
+    app_goes();
+    pass(wait_for_app / 2);
+    app_comes();
+    pass(wait_for_app / 4);
+  }
+  ASSERT_FALSE(sent<wire::unhosted>().empty());
+  EXPECT_THAT(sent<wire::unhosted>()[0].classes, ElementsAre(counter));
+  EXPECT_EQ(sent<wire::handoff>().size(), 1U);
+}
+
 TEST_F(placing_by_apps, whoever_gets_names_back_starts_none_before_those_that_had_them_have_heard_of_it) {
   form({"a"});
   app_comes();

@@ -44,7 +44,12 @@ void app_pool::look_again(time_point now) {
     if (!each.draining) newest_ = std::max(newest_.value_or(0), each.offer.state_version);
   }
   if (!newest_) {
-    if (there) away_since_ = now, refused_ = false, desk_.came_or_went_ = true;
+    if (!there) return;
+    const bool stayed = now >= after(there_since_, settings_.wait_for_app);
+    if (stayed || !unsettled_since_) unsettled_since_ = now;
+    away_since_ = now;
+    refused_ = false;
+    desk_.came_or_went_ = true;
     return;
   }
   if (!there) there_since_ = now, desk_.came_or_went_ = true;
@@ -85,12 +90,14 @@ void app_pool::settle(time_point now) {
   if (now < settles_at()) return;
   hosted_ = anyone_there();
   was_hosted_ |= hosted_;
+  unsettled_since_.reset();
 }
 
 time_point app_pool::settles_at() const {
   if (hosted_ == anyone_there()) return never;
-  if (hosted_) return away_since_ ? after(*away_since_, settings_.wait_for_app) : time_point{};
-  return was_hosted_ ? after(there_since_, settings_.wait_for_app) : time_point{};
+  const auto wait = settings_.wait_for_app;
+  if (hosted_) return std::min(after(*away_since_, wait), after(*unsettled_since_, 2 * wait));
+  return was_hosted_ ? after(there_since_, wait) : time_point{};
 }
 
 std::optional<error> app_pool::refusal(time_point now) const {

@@ -109,6 +109,7 @@ class app_pool {
   std::optional<time_point> away_since_;  ///< none: since it is looked at next
   bool refused_ = false;                  ///< those that waited when it had been too long
   time_point there_since_{};
+  std::optional<time_point> unsettled_since_;  ///< since then none has stayed for waitForApp
   bool hosted_ = false;
   bool was_hosted_ = false;  ///< one that comes back must stay a while
   bool elsewhere_ = false;   ///< another node hosts it, and takes what waits here

@@ -76,6 +76,7 @@ field_writer put(const goodbye& m) {
 field_writer put(const heartbeat& m) {
   field_writer out;
   out.number("at", m.sent_at).number("processes", m.processes);
+  if (m.moving) out.flag("moving", true);
   return out;
 }
 
@@ -197,7 +198,10 @@ void take(field_reader& in, goodbye& m) {
   m.code = errc_from(code);
 }
 
-void take(field_reader& in, heartbeat& m) { in.number("at", m.sent_at).number("processes", m.processes); }
+void take(field_reader& in, heartbeat& m) {
+  in.number("at", m.sent_at).number("processes", m.processes);
+  if (in.has("moving")) in.flag("moving", m.moving);
+}
 void take(field_reader& in, heartbeat_ack& m) { in.number("at", m.sent_at); }
 
 void take(field_reader& in, call& m) {

@@ -59,6 +59,7 @@ struct goodbye {
 struct heartbeat {
   std::uint64_t sent_at = 0;  ///< the sender's clock; only the sender reads it
   std::uint64_t processes = 0;
+  bool moving = false;  ///< it has processes to hand over still, to whomever
 };
 struct heartbeat_ack {
   std::uint64_t sent_at = 0;

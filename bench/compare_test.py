@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The arithmetic of compare.py: medians over rounds, ratios, bars, and the shape of what it writes."""
 import pathlib
+import subprocess
 import unittest
 
 import compare
@@ -76,6 +77,13 @@ class Compare(unittest.TestCase):
             with self.assertRaises(ValueError):
                 compare.chosen(wrong, here, refuse)
         self.assertEqual(set(peers.PEERS), {"erlang", "caf"})
+
+    def test_dev_shows_the_options_of_these_benchmarks_and_not_its_own_help(self):
+        dev = pathlib.Path(__file__).resolve().parents[1] / "dev"
+        for what, option in (("processes", "--rounds"), ("soak", "--idle")):
+            shown = subprocess.run([dev, "bench", what, "--help"], capture_output=True, text=True, check=True).stdout
+            self.assertTrue(shown.startswith(f"usage: ./dev bench {what}"), shown)
+            self.assertIn(option, shown)
 
 
 if __name__ == "__main__":

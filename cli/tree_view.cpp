@@ -54,8 +54,10 @@ class node_tree {
                     text_of(of, "strategy"), budget_of(of), text_of(of, "escalate"),
                     count_of(of, "children", "process", "processes"), count_of(of, "restarts", "restart", "restarts"));
     const auto add = [&](const char* key, const char* said) {
-      if (number_of(of, key).value_or(0) <= 0) return;
-      text += painted(fmt::format(", {} {} times", said, text_of(of, key)), tone::bad, how_.colours);
+      const auto count = number_of(of, key).value_or(0);
+      if (count <= 0) return;
+      const auto how_often = count == 1 ? "once" : text_of(of, key) + " times";
+      text += painted(fmt::format(", {} {}", said, how_often), tone::bad, how_.colours);
     };
     add("gaveUp", "gave up");
     add("childrenGivenUp", "gave up single processes");

@@ -57,6 +57,11 @@ TEST(tree_view, tells_what_is_given_up_and_what_met_full_mailboxes) {
   EXPECT_THAT(text, HasSubstr("   └─ bad  given up for 25s more: counter/bad is given up\n"));
 }
 
+TEST(tree_view, says_once_of_what_happened_once) {
+  const auto text = show_tree(tree_of({supervisor("root/counter", {{"gaveUp", 1}, {"childrenGivenUp", 1}})}), {});
+  EXPECT_THAT(text, HasSubstr(", gave up once, gave up single processes once"));
+}
+
 TEST(tree_view, leaves_nobody_out_whatever_paths_it_is_told) {
   EXPECT_THAT(show_tree(tree_of({supervisor("root/nosuch/lost")}), {}), HasSubstr("lost"));
   for (const json& odd : {json{{"path", "root"}}, json{{"path", "x"}}, json{{"path", "/"}}, json{{"path", 5}}}) {

@@ -238,6 +238,18 @@ TEST_F(declared, a_child_that_does_not_start_is_tried_again_and_nobody_else_is_t
   EXPECT_EQ(states(), "running running running") << "a changed class is another chance at once";
 }
 
+TEST_F(declared, a_child_that_never_started_has_no_age) {
+  pass(1h);
+  auto spec = lua_class(broken, "jobs");
+  spec.children = {child("b")};
+  define(spec);
+  pass(10ms);
+  EXPECT_EQ(rt.find(named("jobs/b"))->started_at, now);
+  const auto crashes = rt.crashes().crashes({});
+  ASSERT_FALSE(crashes.empty());
+  EXPECT_EQ(crashes.front().lived, 0s);
+}
+
 TEST_F(declared, a_call_to_a_child_that_does_not_start_says_so) {
   auto spec = lua_class(broken, "jobs");
   spec.children = {child("b")};

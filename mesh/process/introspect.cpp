@@ -38,7 +38,7 @@ process_info runtime::impl::describe_name(std::uint32_t name) const {
           .handled = load.handled,
           .class_version =
               living_now ? static_cast<const hosted*>(core.body_of(of.who))->version() : of.klass->spec.version,
-          .started_at = of.started_at,
+          .started_at = of.note == kernel::no_slot ? now : of.started_at,  // one that never began has no age
           .last = of.last ? std::optional{*of.last} : std::nullopt,
           .supervisor = path_of(of.klass)};
 }

@@ -51,7 +51,7 @@ void runtime::impl::report_crash(std::uint32_t name, const exit_reason& why, boo
                       .id = {settings.node, of.who.slot, of.who.generation},
                       .class_version = of.klass->spec.version,
                       .reason = why,
-                      .lived = now - of.started_at,
+                      .lived = of.live ? now - of.started_at : duration{},  // one whose init failed never did
                       .restarts = of.restarts,
                       .decision = final ? crash_decision::ended : crash_decision::waits};
   if (scene && scene->name == name) report.scene = std::exchange(scene, std::nullopt)->scene;

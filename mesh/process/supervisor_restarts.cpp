@@ -27,7 +27,9 @@ constexpr std::size_t reason_bytes_max = 1500;  ///< reasons hold those of the l
 void supervisor::restart(kernel::context& self, std::uint32_t slot, const exit_reason& why, bool not_started) {
   const bool forgiven = why.why == exit_reason::kind::noconnection && spec_of(children_[slot]).forgives_noconnection;
   if (!forgiven && !within_child_budget(self, slot, why)) return cause_is_gone(self, slot);
-  if (!forgiven && !within_budget(self, slot, why)) return;
+  // What never began is tried again ever more seldom; only where no restart at all is allowed does it count.
+  const bool patient = not_started && children_[slot].own && spec_.patience.initial > duration::zero();
+  if (!forgiven && !(patient && spec_.intensity > 0) && !within_budget(self, slot, why)) return;
   if (!grouped(children_[slot])) {
     if (!put_off(self, slot, not_started)) static_cast<void>(start_again(self, slot, why));
     return;

@@ -77,7 +77,7 @@ TEST_F(restarts, with_patience_the_pauses_before_a_start_double) {
 
 TEST_F(restarts, with_patience_a_child_that_never_starts_does_not_use_up_the_usual_budget) {
   children.broken.insert(2);
-  start(patient(strategy::one_for_one, 3));
+  start(patient(strategy::one_for_one, 1));
   for (int i = 0; i < 1000; ++i)
     w.pass(500ms);
   EXPECT_TRUE(w.of.alive(who));

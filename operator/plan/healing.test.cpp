@@ -30,14 +30,19 @@ TEST(plan, a_crash_looping_pod_is_left_to_the_kubelet_and_reported) {
   world w;
   w.form();
   auto& status = w.pods.begin()->second["status"];
-  status["containerStatuses"] = json::array({{{"name", "orrery"},
-                                              {"ready", false},
-                                              {"restartCount", 4},
-                                              {"state", {{"waiting", {{"reason", "CrashLoopBackOff"}}}}}}});
+  status["containerStatuses"] = json::array(
+      {{{"name", "orrery"},
+        {"ready", false},
+        {"restartCount", 4},
+        {"state", {{"waiting", {{"reason", "CrashLoopBackOff"}}}}},
+        {"lastState", {{"terminated", {{"exitCode", 70}, {"message", "class kids: supervisor root gave up\n"}}}}}}});
   w.settle();
   EXPECT_EQ(w.pods.size(), 3U);
   EXPECT_EQ(w.phase(), "Degraded");
-  EXPECT_NE(w.condition("Ready", "message").find("CrashLoopBackOff"), std::string::npos);
+  EXPECT_NE(w.condition("Ready", "message")
+                .find("container orrery: CrashLoopBackOff (it ended with: class kids: supervisor root gave up)"),
+            std::string::npos)
+      << w.condition("Ready", "message");
   EXPECT_EQ(w.status()["members"][0]["restarts"], 4);
 }
 

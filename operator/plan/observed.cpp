@@ -39,6 +39,15 @@ bool is_true(const json* found) { return found != nullptr && found->is_boolean()
 
 constexpr std::array quiet_waits{std::string_view{"ContainerCreating"}, std::string_view{"PodInitializing"}};
 
+/// What a container left when it ended, for people; empty if nothing.
+std::string_view last_words(const json& ended) {
+  constexpr std::size_t bytes_max = 500;
+  auto message = cut_text(kube::text_at(ended, {"message"}), bytes_max);
+  while (!message.empty() && (message.back() == '\n' || message.back() == ' '))
+    message.remove_suffix(1);
+  return message;
+}
+
 void read_waiting(const json& pod, pod_view& out) {
   for (const std::string_view list : {"initContainerStatuses", "containerStatuses"}) {
     const auto* found = kube::find(pod, {"status", list});
@@ -49,6 +58,9 @@ void read_waiting(const json& pod, pod_view& out) {
       if (reason == "CrashLoopBackOff") out.crash_looping = true;
       if (out.trouble.empty()) {
         out.trouble = fmt::format("container {}: {}", kube::text_at(one, {"name"}), reason);
+        const auto* ended = kube::find(one, {"lastState", "terminated"});
+        if (const auto words = ended == nullptr ? std::string_view{} : last_words(*ended); !words.empty())
+          out.trouble += fmt::format(" (it ended with: {})", words);
       }
     }
   }
@@ -78,15 +90,12 @@ std::int64_t port_of_sidecar(const json& pod) {
 constexpr std::int64_t pod_escalation_code = 71;
 
 std::optional<std::string> read_escalation(const json& sidecar, wall_time created) {
-  constexpr std::size_t message_bytes_max = 500;
   for (const std::string_view when : {"state", "lastState"}) {
     const auto* ended = kube::find(sidecar, {when, "terminated"});
     if (ended == nullptr || kube::integer_at(*ended, {"exitCode"}) != pod_escalation_code) continue;
     const auto at = time_or_far_away(kube::text_at(*ended, {"finishedAt"}));
     if (at == far_away || at < created) continue;
-    auto message = cut_text(kube::text_at(*ended, {"message"}), message_bytes_max);
-    while (!message.empty() && (message.back() == '\n' || message.back() == ' '))
-      message.remove_suffix(1);
+    const auto message = last_words(*ended);
     return std::string(message.empty() ? "it did not say why" : message);
   }
   return std::nullopt;

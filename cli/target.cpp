@@ -97,8 +97,8 @@ result<mesh_pods> open_mesh(const target_options& options) {
 
 error no_such_mesh(const mesh_pods& seen) {
   return {errc::not_found,
-          fmt::format("no pods of a mesh '{}' in namespace '{}'; 'kubectl get pmesh -A' lists the meshes", seen.mesh,
-                      seen.name_space)};
+          fmt::format("no pods of a mesh '{}' in namespace '{}', or none yet; 'kubectl get pmesh -A' lists the meshes",
+                      seen.mesh, seen.name_space)};
 }
 
 result<target> reach(const mesh_pods& seen, std::uint16_t local_port) {

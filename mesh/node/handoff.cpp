@@ -87,6 +87,7 @@ void core::impl::send_handoff(process::handoff what, const membership::live_peer
   wire::handoff out{.id = pending_.next_number(),
                     .name = what.name,
                     .class_version = what.class_version,
+                    .code = what.code,
                     .restarts = what.restarts,
                     .state = what.state,
                     .contested = is_contested,
@@ -140,7 +141,8 @@ void core::impl::on_handoff(link_id link, wire::handoff& received) {
                         .state = std::move(received.state),
                         .mailbox = {},
                         .suspended = received.suspended,
-                        .facts = std::move(received.facts)};
+                        .facts = std::move(received.facts),
+                        .code = received.code};
   for (auto& each : received.mailbox) {
     process::handoff::waiting entry{std::move(each.method), std::move(each.argument), {}, never};
     if (each.reply_to) {

@@ -124,6 +124,9 @@ class behaviour {
   virtual void moved(const scope& where) { static_cast<void>(where); }
   /// Of the class, that the state is of, where it may be another than the class' present one.
   [[nodiscard]] virtual std::optional<std::uint64_t> version() const { return {}; }
+  /// Names the code that the state is of: the same on every node, and through changes of the class that leave the code
+  /// alone. 0: the class' version tells.
+  [[nodiscard]] virtual std::uint64_t code() const { return 0; }
 };
 
 enum class message_kind : std::uint8_t { call, cast };

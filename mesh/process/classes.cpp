@@ -298,7 +298,8 @@ result<handoff> runtime::take(time_point now, const process_name& name, effects&
                  .state = std::move(*state),
                  .mailbox = {},
                  .suspended = of.core.load_of(who).suspended,
-                 .facts = of.facts_of(who)};
+                 .facts = of.facts_of(who),
+                 .code = leaving.code()};
   static_cast<void>(of.ask(of.names[slot].klass->supervised_by,
                            [&](supervisor& what, kernel::context& self) { return what.release(self, who); }));
   std::vector<unanswered> kept;
@@ -362,6 +363,7 @@ result<void> runtime::install(time_point now, handoff arrived, effects& out) {
   if (const auto ended = of.find_any(*klass, arrived.name.key.value); ended != kernel::no_slot) of.abandon(ended);
   of.installing = std::move(arrived.state);
   of.installing_version = arrived.class_version;
+  of.installing_code = arrived.code;
   of.not_restored.reset();
   of.moving_in = true;
   const auto begun = of.start(*klass, arrived.name.key, impl::arrival::moved);

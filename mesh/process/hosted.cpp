@@ -90,7 +90,10 @@ std::optional<exit_reason> hosted::begin(kernel::context& self) {
     at.given = child == nullptr ? &spawned_with : &child->spec.argument;
     return inner_->init(at, seed);
   }
-  const auto restored = inner_->restore(where(self), seed, *state, runtime.installing_version);
+  const bool same_code = runtime.installing_code != 0 && runtime.installing_code == inner_->code();
+  const auto version =
+      same_code ? std::max(klass_.spec.version, runtime.installing_version) : runtime.installing_version;
+  const auto restored = inner_->restore(where(self), seed, *state, version);
   if (restored) {
     inner_->moved(where(self));
     return {};

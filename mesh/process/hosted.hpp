@@ -41,6 +41,7 @@ class hosted final : public kernel::body {
   [[nodiscard]] scope where(kernel::context& self, const kernel::message* handled = nullptr) const;
   /// Of the class, that its state is of.
   [[nodiscard]] std::uint64_t version() const;
+  [[nodiscard]] std::uint64_t code() const { return inner_->code(); }
   /// See behaviour::leave. Callers that are processes have heard that it moved.
   [[nodiscard]] std::vector<unanswered> leave(kernel::context& self);
 

@@ -30,6 +30,7 @@ class lua_behaviour final : public behaviour {
   bool busy() const noexcept override { return process_.waits() || process_.holds_on; }
   void moved(const scope& where) override { engine_.has_moved(process_, where); }
   std::optional<std::uint64_t> version() const override { return process_.version; }
+  std::uint64_t code() const override { return engine_.code_of(process_); }
 
  private:
   lua_engine& engine_;

@@ -92,6 +92,10 @@ class lua_engine {
   /// Errors: unavailable, while a callback waits or is to be continued; internal.
   [[nodiscard]] result<value> snapshot(lua_process& of);
   [[nodiscard]] result<void> restore(lua_process& of, const value& state, std::uint64_t version);
+  /// See behaviour::code; of a process without functions: what it would get.
+  [[nodiscard]] std::uint64_t code_of(const lua_process& of) const noexcept {
+    return of.functions == nullptr ? latest().code : of.functions->code;
+  }
   void forget(lua_process& of) noexcept;
 
  private:

@@ -22,6 +22,7 @@ struct lua_functions {
 
   std::uint64_t serial = 0;   ///< of those that this engine has loaded, from 1 on
   std::uint64_t version = 0;  ///< of the class
+  std::uint64_t code = 0;     ///< the script, as a hash of its text; not 0
   std::size_t users = 0;      ///< processes of this version
   bool released = false;      ///< the script's functions are gone from the registry
   int init = none;

@@ -51,6 +51,31 @@ TEST(code_change, runs_once_for_each_new_version_and_a_process_of_this_version_h
   EXPECT_EQ(w.ask("lua/a", "add"), "1");
 }
 
+TEST(code_change, is_for_changes_of_the_script_and_not_of_what_else_a_class_has) {
+  world w;
+  const std::string counting = "function c.code_change(old, state) state.count = state.count + 1000 end";
+  auto spec = lua_class(version(1, counting));
+  ASSERT_TRUE(w.rt.define(spec));
+  EXPECT_EQ(w.ask("lua/a", "add"), "1");
+  for (spec.version = 2; spec.version < 6; ++spec.version) {
+    spec.limits.instructions_max += 1000;
+    ASSERT_TRUE(w.rt.define(spec));
+  }
+  EXPECT_EQ(w.ask("lua/a", "add"), "2");
+  EXPECT_EQ(w.rt.find(named("lua/a"))->class_version, 5U);
+  world to;
+  spec.version = 7;
+  ASSERT_TRUE(to.rt.define(spec));
+  auto packed = w.rt.take(w.now, named("lua/a"), w.out);
+  ASSERT_TRUE(packed);
+  ASSERT_TRUE(to.rt.install(to.now, std::move(*packed), to.out));
+  EXPECT_EQ(to.ask("lua/a", "add"), "3") << "nor where the node that it comes from had another version of the class";
+  spec.version = 8;
+  spec.behaviour = lua_source{version(2, counting)};
+  ASSERT_TRUE(to.rt.define(spec));
+  EXPECT_EQ(to.ask("lua/a", "add"), "1004");
+}
+
 TEST(code_change, that_fails_leaves_the_process_as_it_was_and_says_from_which_version_and_in_which_line) {
   world w;
   auto spec = lua_class(version(1, ""));

@@ -1,4 +1,5 @@
 // A script's versions: loaded, adopted by each process at its next message, let go.
+#include "mesh/base/hash.hpp"
 #include "mesh/process/lua_engine.hpp"
 #include "mesh/process/lua_host.hpp"
 
@@ -27,6 +28,7 @@ result<void> lua_engine::load(const lua_source& source, const limits_spec& limit
   }
   auto functions = std::make_unique<lua_functions>();
   functions->version = version;
+  functions->code = stable_hash(source.script) | 1U;
   lua_job job;
   job.kind = "load";
   job.script = source.script;
@@ -79,7 +81,9 @@ std::optional<exit_reason> lua_engine::migrate(lua_process& of, const scope& whe
   if (of.functions == &latest && old_version >= latest.version) return {};
   const bool has_old = of.functions != &latest && !of.functions->released;
   if (has_old && of.ties != nullptr && of.ties->refused == latest.serial) return {};
-  if (old_version >= latest.version || latest.code_change == LUA_NOREF) {
+  // Of the same script when the class changed otherwise, in its limits, say: its state is as it should be.
+  const bool same_code = of.functions != &latest && of.functions->code == latest.code;
+  if (old_version >= latest.version || same_code || latest.code_change == LUA_NOREF) {
     adopt(of, &latest);
     of.version = std::max(old_version, latest.version);
     return {};

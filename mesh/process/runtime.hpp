@@ -209,6 +209,7 @@ struct handoff {
   std::vector<waiting> mailbox;
   bool suspended = false;
   std::vector<wire::fact> facts{};  ///< the groups that it was in, and the keys of the mesh that it held
+  std::uint64_t code = 0;           ///< see behaviour::code
 };
 
 class behaviour_type;

@@ -388,6 +388,7 @@ struct runtime::impl final : kernel::surroundings, directory {
   std::optional<error> not_restored;  ///< why the process that is being installed was not
   std::optional<value> installing;    ///< what the process that starts next goes on from, in place of init
   std::uint64_t installing_version = 0;
+  std::uint64_t installing_code = 0;
   bool moving_in = false;
   crash_log crash_reports;
   struct noted_scene {

@@ -34,6 +34,7 @@ field_writer put(const handoff& m) {
       .maps("mailbox", mailbox);
   if (m.suspended) out.flag("suspended", true);
   if (!m.facts.empty()) put_facts(out, "facts", m.facts);
+  if (m.code != 0) out.number("code", m.code);
   return out;
 }
 
@@ -98,6 +99,7 @@ void take(field_reader& in, handoff& m) {
     if (each.refusal()) return in.refuse("mailbox", "holds a wrong entry: " + each.refusal()->context);
   }
   if (in.has("facts")) take_facts(in, "facts", m.facts);
+  if (in.has("code")) in.number("code", m.code);
 }
 
 void take(field_reader& in, handoff_ack& m) {

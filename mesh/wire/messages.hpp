@@ -126,6 +126,7 @@ struct handoff {
   correlation id = 0;
   process_name name;
   std::uint64_t class_version = 0;
+  std::uint64_t code = 0;  ///< what the state is of, where the class' version does not tell; 0: it does
   std::uint64_t restarts = 0;
   value state;
   bool contested = false;  ///< the sender had lost the majority: where the name runs already, that one stays

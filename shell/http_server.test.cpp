@@ -192,7 +192,7 @@ TEST_F(http_server_test, refuses_connections_over_the_maximum_while_all_are_bein
 
 TEST_F(http_server_test, closes_those_that_ask_for_nothing_where_others_need_their_places) {
   serve({.listen_address = {}, .connections_max = 3});
-  const auto ask = [this](tcp::socket& from) {
+  const auto ask = [](tcp::socket& from) {
     asio::write(from, asio::buffer(std::string("GET /a HTTP/1.1\r\nHost: x\r\n\r\n")));
     return read_some(from);
   };

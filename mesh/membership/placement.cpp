@@ -3,7 +3,6 @@
 #include "mesh/base/hash.hpp"
 
 #include <algorithm>
-#include <iterator>
 
 namespace orrery::membership {
 
@@ -27,8 +26,9 @@ placement::placement(std::vector<node_id> nodes, const by_class& unhosted) : nod
     seeds_.push_back(stable_hash(to_string(node)));
   for (const auto& [klass, without] : unhosted) {
     std::vector<node_id> with;
-    std::copy_if(nodes_.begin(), nodes_.end(), std::back_inserter(with),
-                 [&](const node_id& each) { return std::find(without.begin(), without.end(), each) == without.end(); });
+    for (const auto& each : nodes_) {
+      if (std::find(without.begin(), without.end(), each) == without.end()) with.push_back(each);
+    }
     if (!with.empty() && with.size() < nodes_.size()) restricted_.emplace(klass, std::move(with));
   }
 }

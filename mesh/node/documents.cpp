@@ -159,7 +159,8 @@ result<value> merge_trees(const std::vector<value>& parts, const std::vector<std
   }
   std::sort(nodes.begin(), nodes.end(), [](const json& a, const json& b) { return a["node"] < b["node"]; });
   bool truncated = false;
-  json kept = cut(std::move(nodes), nodes.size(), truncated);
+  const auto limit = nodes.size();
+  json kept = cut(std::move(nodes), limit, truncated);
   return value::from_document({{"nodes", std::move(kept)}, {"unreachable", unreachable}, {"truncated", truncated}});
 }
 

@@ -18,7 +18,7 @@ TEST(simulation, the_same_seed_gives_the_same_log_and_another_seed_another) {
 }
 
 TEST(simulation, joins_and_drains_lose_nothing_and_show_clients_no_error) {
-  for (const std::uint64_t seed : {2, 4, 86, 112}) {
+  for (const auto seed : std::initializer_list<std::uint64_t>{2, 4, 86, 112}) {
     const auto done = run(from_seed(seed));
     EXPECT_THAT(done.wrong, IsEmpty()) << "seed " << seed;
     EXPECT_GT(done.answered, 1000U);
@@ -26,7 +26,7 @@ TEST(simulation, joins_and_drains_lose_nothing_and_show_clients_no_error) {
 }
 
 TEST(simulation, apps_that_come_and_go_lose_nothing_and_show_clients_no_error_while_one_is_there) {
-  for (const std::uint64_t seed : {1, 2, 3, 4}) {
+  for (const auto seed : std::initializer_list<std::uint64_t>{1, 2, 3, 4}) {
     auto chosen = from_seed(seed);
     chosen.kind = trouble::apps;
     const auto done = run(chosen);
@@ -36,7 +36,8 @@ TEST(simulation, apps_that_come_and_go_lose_nothing_and_show_clients_no_error_wh
 }
 
 TEST(simulation, slow_links_and_apps_that_go_before_their_pods_have_handed_over_lose_nothing) {
-  for (const std::uint64_t seed : {502, 517, 522, 536, 583}) {  // each found names that ran twice
+  for (const auto seed :
+       std::initializer_list<std::uint64_t>{502, 517, 522, 536, 583}) {  // each found names that ran twice
     auto chosen = from_seed(seed);
     chosen.kind = trouble::slow_apps;
     EXPECT_THAT(run(chosen).wrong, IsEmpty()) << "seed " << seed;
@@ -44,7 +45,7 @@ TEST(simulation, slow_links_and_apps_that_go_before_their_pods_have_handed_over_
 }
 
 TEST(simulation, crashes_with_apps_that_come_and_go_end_in_a_whole_mesh_too) {
-  for (const std::uint64_t seed : {1, 2}) {
+  for (const auto seed : std::initializer_list<std::uint64_t>{1, 2}) {
     auto chosen = from_seed(seed);
     chosen.kind = trouble::app_chaos;
     EXPECT_THAT(run(chosen).wrong, IsEmpty()) << "seed " << seed;
@@ -52,7 +53,7 @@ TEST(simulation, crashes_with_apps_that_come_and_go_end_in_a_whole_mesh_too) {
 }
 
 TEST(simulation, crashes_cuts_and_lag_end_in_a_whole_mesh_with_every_request_answered_once) {
-  for (const std::uint64_t seed : {1, 5, 9, 47})
+  for (const auto seed : std::initializer_list<std::uint64_t>{1, 5, 9, 47})
     EXPECT_THAT(wrong_with(seed), IsEmpty()) << "seed " << seed;
 }
 

@@ -30,6 +30,12 @@ class placing_by_apps : public testing::core_b {
     process::app_offer offer{.app = process::app_id{++apps}, .klass = counter, .calls = {"add"}};
     step(from_app{process::app_registered{offer}});
   }
+  /// b and a, both with an app, everything handed over.
+  void form_with_app() {
+    form({"a"});
+    app_comes();
+    receive(wire::handoff_done{.heard = sent<wire::unhosted>().back().number});
+  }
   void app_goes() { step(from_app{process::app_gone{process::app_id{apps}, "it went"}}); }
   void call(const process_name& name) {
     step(client_request{request_id{++asked}, call_op{name, "add", value{}, seconds{30}}});
@@ -104,9 +110,7 @@ TEST_F(placing_by_apps, with_a_peer_that_knows_nothing_of_it_every_class_is_plac
 }
 
 TEST_F(placing_by_apps, an_apps_restart_moves_nothing) {
-  form({"a"});
-  app_comes();
-  receive(wire::handoff_done{.heard = 2});
+  form_with_app();
   begin(ours);
   app_goes();
   pass(wait_for_app - milliseconds{200});
@@ -117,9 +121,7 @@ TEST_F(placing_by_apps, an_apps_restart_moves_nothing) {
 }
 
 TEST_F(placing_by_apps, when_an_app_stays_away_its_processes_go_with_all_that_waits_for_them) {
-  form({"a"});
-  app_comes();
-  receive(wire::handoff_done{.heard = 2});
+  form_with_app();
   begin(ours);
   app_goes();
   done.clear();
@@ -164,9 +166,7 @@ TEST_F(placing_by_apps, an_app_that_comes_back_must_have_stayed_as_long) {
 }
 
 TEST_F(placing_by_apps, an_app_that_falls_again_and_again_within_the_time_is_given_up_too) {
-  form({"a"});
-  app_comes();
-  receive(wire::handoff_done{.heard = 2});
+  form_with_app();
   begin(ours);
   pass(wait_for_app);
   for (int i = 0; i < 2; ++i) {
@@ -214,9 +214,7 @@ TEST_F(placing_by_apps, a_newcomer_starts_none_before_its_peers_have_heard_what_
 }
 
 TEST_F(placing_by_apps, names_of_a_node_whose_app_is_gone_are_not_started_before_it_has_handed_over) {
-  form({"a"});
-  app_comes();
-  receive(wire::handoff_done{.heard = 2});
+  form_with_app();
   done.clear();
   peer_says(1, {counter});
   EXPECT_EQ(sent<wire::handoff_done>().size(), 1U) << "a may wait for it";
@@ -229,9 +227,7 @@ TEST_F(placing_by_apps, names_of_a_node_whose_app_is_gone_are_not_started_before
 }
 
 TEST_F(placing_by_apps, what_waits_for_an_app_elsewhere_is_refused_when_that_one_has_gone_too) {
-  form({"a"});
-  app_comes();
-  receive(wire::handoff_done{.heard = 2});
+  form_with_app();
   begin(ours);
   app_goes();
   done.clear();
@@ -246,9 +242,7 @@ TEST_F(placing_by_apps, what_waits_for_an_app_elsewhere_is_refused_when_that_one
 
 TEST_F(placing_by_apps,
        names_of_a_peer_that_drains_are_not_started_before_it_has_handed_over_though_its_app_went_first) {
-  form({"a"});
-  app_comes();
-  receive(wire::handoff_done{.heard = 2});
+  form_with_app();
   done.clear();
   receive(wire::draining{});
   peer_says(1, {counter});  // its pod ends: app and sidecar are told alike
@@ -319,9 +313,7 @@ TEST_F(placing_by_apps, an_old_peer_is_not_asked_to_have_heard_what_it_does_not_
 }
 
 TEST_F(placing_by_apps, a_peer_that_drained_and_then_lost_its_app_is_not_waited_for) {
-  form({"a"});
-  app_comes();
-  receive(wire::handoff_done{.heard = 2});
+  form_with_app();
   receive(wire::draining{});
   receive(wire::handoff_done{.heard = 2});
   peer_says(1, {counter});

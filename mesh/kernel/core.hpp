@@ -338,6 +338,7 @@ class core {
   void retarget(std::uint32_t relation_slot, handle found);
   void redirect_monitor(time_point now, const signal& what, handle stand_in);
   void redirect_link(time_point now, const signal& what, handle stand_in);
+  void redirect_broken_link(time_point now, signal& what);
   void acknowledge_unlink(const signal& what, handle stand_in);
 
   // ---- timers.cpp ----

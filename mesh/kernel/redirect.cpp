@@ -36,10 +36,12 @@ void core::redirect(time_point now, signal what, handle found) {
     case signal::kind::exit:
       send_exit(now, what.from, found, reason_of(what));
       break;
+    case signal::kind::link_broke:
+      redirect_broken_link(now, what);
+      break;
     case signal::kind::call:
     case signal::kind::reply:
     case signal::kind::unlinked:
-    case signal::kind::link_broke:
     case signal::kind::demonitor:
     case signal::kind::down:
       break;  // nothing of the kind goes through a stand-in
@@ -67,6 +69,16 @@ void core::redirect_link(time_point now, const signal& what, handle stand_in) {
   if (known == no_slot) return;  // unlinked meanwhile
   unrelate(known);
   make_link(now, what.from.slot, what.to);
+}
+
+/// Who was linked ended before it was known with whom: its link got nowhere, and its end is all that there is to tell.
+void core::redirect_broken_link(time_point now, signal& what) {
+  if (what.to.node == handle::here) {
+    if (find(what.to) != nullptr) signal_exit(now, what.from, what.to.slot, reason_of(what), true);
+  } else if (reaches(what.to.node)) {
+    transmit({.what = signal::kind::link, .from = what.from, .to = what.to});
+    transmit(std::move(what));
+  }
 }
 
 void core::acknowledge_unlink(const signal& what, handle stand_in) {

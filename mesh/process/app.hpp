@@ -6,6 +6,7 @@
 #include "mesh/base/strong.hpp"
 #include "mesh/base/time.hpp"
 #include "mesh/kernel/exit_reason.hpp"
+#include "mesh/process/client.hpp"
 #include "mesh/wire/value.hpp"
 
 #include <cstdint>
@@ -16,8 +17,6 @@
 
 namespace orrery::process {
 
-/// One connection of an app; chosen by the shell, never reused.
-using app_id = strong<struct app_id_tag, std::uint64_t>;
 /// One callback of one process, handed to one app; never reused.
 using work_id = strong<struct work_id_tag, std::uint64_t>;
 
@@ -28,11 +27,12 @@ inline constexpr std::uint32_t app_concurrency_max = 1024;    ///< of one regist
 inline constexpr std::size_t app_deeds_max = 1000;            ///< effects of one answer
 inline constexpr std::size_t app_timers_max = 1000;           ///< of one process
 inline constexpr std::size_t app_kept_callers_max = 1000;     ///< of one process, to be answered later
+inline constexpr std::size_t app_asked_max = 1000;            ///< calls and monitors of one process, that wait
 /// State and arguments that one connection has in its hands, for all its classes; one piece of work is always allowed.
 inline constexpr std::size_t app_bytes_max = 16U << 20U;
 inline constexpr std::size_t app_farewells_max = 1000;  ///< `terminate` callbacks that wait for room, per class
 
-enum class app_callback : std::uint8_t { init, call, cast, info, resume, code_change, terminate };
+enum class app_callback : std::uint8_t { init, call, cast, info, resume, code_change, terminate, handoff };
 
 struct app_work;
 
@@ -73,7 +73,41 @@ struct app_late_reply {
   std::uint64_t to = 0;
   result<value> answer;
 };
-using app_deed = std::variant<app_cast, app_timer, app_cancel_timer, app_late_reply>;
+/// A plain message. `to`, here and below, is a pid's text or "class/key".
+struct app_send {
+  std::string to;
+  std::string word;
+  value argument;
+};
+struct app_publish {
+  std::string group;
+  std::string word;
+  value argument;
+};
+struct app_join {
+  std::string group;
+};
+struct app_leave {
+  std::string group;
+};
+/// Asks, and goes on: the answer comes as an info of this name, source `reply`.
+struct app_request {
+  std::string name;
+  std::string to;
+  std::string method;
+  value argument;
+  duration timeout{};
+};
+/// Its end comes as an info of this name, source `down`.
+struct app_monitor {
+  std::string name;
+  std::string to;
+};
+struct app_demonitor {
+  std::string name;
+};
+using app_deed = std::variant<app_cast, app_timer, app_cancel_timer, app_late_reply, app_send, app_publish, app_join,
+                              app_leave, app_request, app_monitor, app_demonitor>;
 
 /// Taken whole or not at all.
 struct app_answer {
@@ -110,11 +144,13 @@ struct app_gone {
   app_id app;
   std::string why;
 };
-using app_event = std::variant<app_registered, app_drains, app_done, app_gone>;
+/// The end of a connection is the end of its client processes, too.
+using app_event =
+    std::variant<app_registered, app_drains, app_done, app_gone, client_act, client_looks_up, client_credit>;
 
 // ---- to an app ----
 
-enum class app_source : std::uint8_t { none, timer, message };  ///< of an info
+enum class app_source : std::uint8_t { none, timer, message, reply, down };  ///< of an info
 
 struct app_work {
   app_id app{};
@@ -158,6 +194,7 @@ struct app_drained {
   app_id app;
   std::optional<class_name> only;
 };
-using app_effect = std::variant<app_work, app_cancel, app_refused, app_class, app_drained>;
+using app_effect = std::variant<app_work, app_cancel, app_refused, app_class, app_drained, client_answer,
+                                client_message, client_ended>;
 
 }  // namespace orrery::process

@@ -18,7 +18,6 @@ namespace {
 
 using cbor::major;
 
-constexpr std::string_view timer_word = "app: timer";
 constexpr std::size_t snapshot_overhead = 32;  ///< bytes of a snapshot beside the state
 
 bytes array_of(std::uint64_t size) {
@@ -35,8 +34,14 @@ value wrapped(const value& payload) {
 }
 std::optional<value> unwrapped(const value& payload) {
   cbor::reader in(payload.cbor());
-  if (in.next().kind != major::array) return {};
+  if (const auto head = in.next(); head.kind != major::array || head.number != 1) return {};
   return value::adopt(in.whole());
+}
+
+/// The first message after a move.
+bool is_arrival(const value& payload) {
+  const auto head = cbor::reader(payload.cbor()).next();
+  return head.kind == major::array && head.number == 0;
 }
 
 struct timer_payload {
@@ -44,13 +49,6 @@ struct timer_payload {
   std::uint64_t number = 0;
   value argument;
 };
-value encoded(std::string_view name, std::uint64_t number, const value& argument) {
-  auto out = array_of(3);
-  cbor::put_text(out, name);
-  cbor::put_head(out, major::unsigned_integer, number);
-  cbor::put(out, argument.cbor());
-  return value::adopt(out);
-}
 timer_payload decoded(const value& payload) {
   cbor::reader in(payload.cbor());
   static_cast<void>(in.next());
@@ -152,41 +150,78 @@ outcome app_behaviour::cast(const scope& where, std::string_view method, const v
 outcome app_behaviour::info(const scope& where, const kernel::message& arrived) {
   using kind = kernel::message::kind;
   if (arrived.what == kind::timer) return fired(where, arrived.payload);
-  if (arrived.what == kind::resume) {
-    const auto next = unwrapped(arrived.payload);
-    if (!next) return begun_ ? done{} : ask(where, work_of(where, app_callback::init));
-    if (pool_.anyone_there() && !pool_.has(app_callback::resume)) {
-      continues_ = false;
-      return done{};
-    }
-    auto what = work_of(where, app_callback::resume);
-    what.argument = *next;
-    return ask(where, std::move(what));
-  }
-  if (arrived.what != kind::plain || (pool_.anyone_there() && !pool_.has(app_callback::info))) return done{};
+  if (arrived.what == kind::resume) return resumed(where, arrived.payload);
+  if (arrived.what == kind::reply || arrived.what == kind::down) return heard(where, arrived);
+  if (arrived.what != kind::plain) return done{};
   auto what = work_of(where, app_callback::info);
   what.method = where.self.of().atoms().text(arrived.word);
+  if (what.method == app_notice_word && arrived.from == where.self.self()) return noticed(where);
   what.argument = arrived.payload;
   what.source = app_source::message;
+  return inform(where, std::move(what), [] {});
+}
+
+template <class Forget>
+outcome app_behaviour::inform(const scope& where, app_work what, const Forget& forget) {
+  if (pool_.anyone_there() && !pool_.has(app_callback::info)) {
+    forget();
+    return done{};
+  }
+  auto led_to = ask(where, std::move(what));
+  if (!where.self.puts_back()) forget();
+  return led_to;
+}
+
+/// The first message of a life, what `next` held, or the first after a move.
+outcome app_behaviour::resumed(const scope& where, const value& payload) {
+  if (is_arrival(payload)) {
+    if (pool_.anyone_there() && !pool_.has(app_callback::handoff)) return done{};
+    return ask(where, work_of(where, app_callback::handoff));
+  }
+  const auto next = unwrapped(payload);
+  if (!next) return begun_ ? done{} : ask(where, work_of(where, app_callback::init));
+  if (pool_.anyone_there() && !pool_.has(app_callback::resume)) {
+    continues_ = false;
+    return done{};
+  }
+  auto what = work_of(where, app_callback::resume);
+  what.argument = *next;
   return ask(where, std::move(what));
+}
+
+/// The answer to a call of its own, or the end of what it watches.
+outcome app_behaviour::heard(const scope& where, const kernel::message& arrived) {
+  const auto ref = kernel::packed(arrived.ref);
+  if (!more_ || !more_->names.contains(ref)) return done{};  // another has taken its place
+  const bool replied = arrived.what == kernel::message::kind::reply;
+  auto what = work_of(where, app_callback::info);
+  what.method = more_->names.at(ref);
+  what.source = replied ? app_source::reply : app_source::down;
+  what.argument = replied ? reply_argument(kernel::outcome_of(arrived))
+                          : down_argument(where.around.text_of(arrived.from), kernel::reason_of(arrived));
+  const std::string name = what.method;
+  return inform(where, std::move(what), [&] { forget(replied ? more_->requests : more_->monitors, name); });
+}
+
+outcome app_behaviour::noticed(const scope& where) {
+  if (!more_ || more_->notices.empty()) return done{};
+  const auto& next = more_->notices.front();
+  auto what = work_of(where, app_callback::info);
+  what.method = next.name;
+  what.source = next.source;
+  what.argument = next.argument;
+  return inform(where, std::move(what), [&] { more_->notices.pop_front(); });
 }
 
 outcome app_behaviour::fired(const scope& where, const value& payload) {
   auto due = decoded(payload);
   const auto known = more().timers.find(due.name);
   if (known == more().timers.end() || known->second.number != due.number) return done{};  // cancelled, or set anew
-  const auto forget = [&] { more().timers.erase(known); };
-  if (pool_.anyone_there() && !pool_.has(app_callback::info)) {
-    forget();
-    return done{};
-  }
   auto what = work_of(where, app_callback::info);
   what.method = due.name;
   what.argument = std::move(due.argument);
   what.source = app_source::timer;
-  auto led_to = ask(where, std::move(what));
-  if (!where.self.puts_back()) forget();
-  return led_to;
+  return inform(where, std::move(what), [&] { more().timers.erase(known); });
 }
 
 void app_behaviour::terminate(const scope& where, const exit_reason& reason) {
@@ -196,19 +231,39 @@ void app_behaviour::terminate(const scope& where, const exit_reason& reason) {
   pool_.say_farewell(where.now, std::move(what));
 }
 
-/// [begun, state version, numbers given, state]
-result<value> app_behaviour::snapshot(const moment&) { return pack(begun_, state_); }
+/// [begun, state version, numbers given, state] and, where there are any, the notices: [[name, source, argument], ...].
+/// Its calls that have no answer yet find none where it goes.
+result<value> app_behaviour::snapshot(const moment&) {
+  auto notices = more_ ? more_->notices : std::deque<notice>{};
+  if (more_) {
+    for (const auto& [name, asked] : more_->requests) {
+      notices.push_back(
+          {name, app_source::reply,
+           reply_argument(fail(errc::unavailable, "the process moved to another node before the answer came",
+                               took_effect::unknown))});
+    }
+  }
+  return pack(begun_, state_, notices);
+}
 
-value app_behaviour::pack(bool begun, const value& state) const {
-  auto out = array_of(4);
+value app_behaviour::pack(bool begun, const value& state, const std::deque<notice>& notices) const {
+  auto out = array_of(notices.empty() ? 4 : 5);
   cbor::put_bool(out, begun);
   cbor::put_head(out, major::unsigned_integer, begun_ ? state_version_ : 0);
   cbor::put_head(out, major::unsigned_integer, numbers_);
   cbor::put(out, state.cbor());
+  if (notices.empty()) return value::adopt(out);
+  cbor::put_head(out, major::array, notices.size());
+  for (const auto& each : notices) {
+    cbor::put_head(out, major::array, 3);
+    cbor::put_text(out, each.name);
+    cbor::put_head(out, major::unsigned_integer, static_cast<std::uint64_t>(each.source));
+    cbor::put(out, each.argument.cbor());
+  }
   return value::adopt(out);
 }
 
-value app_behaviour::packed(value state) const { return pack(true, state); }
+value app_behaviour::packed(value state) const { return pack(true, state, {}); }
 
 value app_behaviour::unpacked(value snapshot) const {
   cbor::reader in(snapshot.cbor());
@@ -222,7 +277,8 @@ result<void> app_behaviour::restore(const scope& where, std::uint64_t seed, cons
   static_cast<void>(seed), static_cast<void>(version);
   const auto wrong = [] { return fail(errc::invalid_argument, "this is no state of an app-hosted process"); };
   cbor::reader in(state.cbor());
-  if (const auto head = in.next(); head.kind != major::array || head.number != 4) return wrong();
+  const auto head = in.next();
+  if (head.kind != major::array || head.number < 4 || head.number > 5) return wrong();
   const auto begun = in.next();
   if (begun.kind != major::simple || (begun.info != 20 && begun.info != 21)) return wrong();
   const auto of_version = in.next();
@@ -235,13 +291,49 @@ result<void> app_behaviour::restore(const scope& where, std::uint64_t seed, cons
   state_version_ = static_cast<std::uint32_t>(of_version.number);
   numbers_ = numbers.number;
   state_ = value::adopt(in.whole());
+  if (head.number == 5) {
+    auto notices = read_notices(in);
+    if (!notices) return wrong();
+    more().notices = *std::move(notices);
+  }
   if (!begun_) where.self.resume();
   return {};
 }
 
+std::optional<std::deque<app_behaviour::notice>> app_behaviour::read_notices(cbor::reader& in) {
+  std::deque<notice> all;
+  const auto count = in.next();
+  if (count.kind != major::array) return {};
+  for (std::uint64_t i = 0; i < count.number; ++i) {
+    const auto each = in.next();
+    if (each.kind != major::array || each.number != 3) return {};
+    const auto name = in.next();
+    if (name.kind != major::text) return {};
+    std::string called{in.take(name.number)};
+    const auto source = in.next();
+    if (source.kind != major::unsigned_integer || source.number > static_cast<std::uint64_t>(app_source::down))
+      return {};
+    all.push_back({std::move(called), static_cast<app_source>(source.number), value::adopt(in.whole())});
+  }
+  return all;
+}
+
 void app_behaviour::take_over(behaviour& before) {
   auto& other = static_cast<app_behaviour&>(before);
-  if (other.more_ && !other.more_->kept.empty()) more().kept.swap(other.more_->kept);
+  if (!other.more_) return;
+  more().kept.swap(other.more_->kept);
+  more().requests.swap(other.more_->requests);
+  more().monitors.swap(other.more_->monitors);
+  more().names.swap(other.more_->names);
+  more().notices.swap(other.more_->notices);
+}
+
+void app_behaviour::moved(const scope& where) {
+  if (!begun_) return;
+  where.self.resume(value::adopt(array_of(0)));
+  const auto word = where.self.of().atoms().intern(app_notice_word);
+  for (std::size_t i = 0; word && more_ && i < more_->notices.size(); ++i)
+    where.self.send(where.self.self(), *word);
 }
 
 // ---- answers ----
@@ -279,7 +371,26 @@ std::size_t app_behaviour::timers_after(const app_answer& answer) const {
   return names.size();
 }
 
+/// Calls and monitors, likewise.
+std::size_t app_behaviour::asked_after(const app_answer& answer) const {
+  std::size_t count = more_ ? more_->requests.size() + more_->monitors.size() + more_->notices.size() : 0;
+  for (const auto& each : answer.deeds) {
+    if (const auto* asked = std::get_if<app_request>(&each))
+      count += more_ && more_->requests.contains(asked->name) ? 0 : 1;
+    if (const auto* watch = std::get_if<app_monitor>(&each))
+      count += more_ && more_->monitors.contains(watch->name) ? 0 : 1;
+  }
+  return count;
+}
+
 result<void> app_behaviour::check(const scope& where, const app_answer& answer) const {
+  for (const auto& each : answer.deeds) {
+    if (auto sound = check_deed(where.around, each); !sound) return sound;
+  }
+  if (const auto asked = asked_after(answer); asked > app_asked_max) {
+    return fail(errc::limit_exceeded, "it would wait for " + std::to_string(asked) + " answers and ends; " +
+                                          std::to_string(app_asked_max) + " are allowed");
+  }
   if (const auto timers = timers_after(answer); timers > app_timers_max) {
     return fail(errc::limit_exceeded, "it would have " + std::to_string(timers) + " timers; " +
                                           std::to_string(app_timers_max) + " are allowed");
@@ -327,41 +438,6 @@ result<void> app_behaviour::finish(const scope& where, app_answer answer) {
   }
   if (answer.stop) where.self.stop(std::move(*answer.stop));
   return {};
-}
-
-void app_behaviour::carry_out(const scope& where, app_deed& deed) {
-  std::visit(
-      overloaded{
-          [&](app_cast& what) {
-            where.out.emplace_back(cast_sent{std::move(what.to), std::move(what.method), std::move(what.argument)});
-          },
-          [&](app_timer& what) { set_timer(where, what); },
-          [&](app_cancel_timer& what) { cancel_timer(where, what.name); },
-          [&](app_late_reply& what) {
-            const auto found = more_ ? more_->kept.find(what.to) : decltype(extras::kept)::iterator{};
-            if (!more_ || found == more_->kept.end()) return;  // its deadline has passed
-            where.self.reply(found->second, std::move(what.answer));
-            more_->kept.erase(found);
-          }},
-      deed);
-}
-
-void app_behaviour::set_timer(const scope& where, app_timer& wanted) {
-  cancel_timer(where, wanted.name);
-  const auto word = where.self.of().atoms().intern(timer_word);
-  if (!word) return where.self.abort({exit_reason::kind::system_limit, "as many words are known as may be"});
-  const auto number = ++numbers_;
-  const auto set =
-      where.self.send_after(wanted.delay, where.self.self(), *word, encoded(wanted.name, number, wanted.argument));
-  more().timers.insert_or_assign(std::move(wanted.name), timer{number, set});
-}
-
-void app_behaviour::cancel_timer(const scope& where, const std::string& name) {
-  if (!more_) return;
-  const auto found = more_->timers.find(name);
-  if (found == more_->timers.end()) return;
-  static_cast<void>(where.self.cancel(found->second.set));
-  more_->timers.erase(found);  // one that fired already waits in the mailbox: it will not be known there
 }
 
 void app_behaviour::timer_restored(const value& payload, kernel::reference set) {

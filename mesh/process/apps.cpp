@@ -121,6 +121,7 @@ void runtime::impl::take(app_done& said) {
 }
 
 void runtime::impl::take(app_gone& said) {
+  client_gone(said.app, said.why);
   const auto lost = apps.take_all(said.app);
   apps.remove(now, said.app);
   for (const auto& [id, each] : lost) {

@@ -15,12 +15,13 @@ void runtime::impl::replied(kernel::call_token token, result<value> answer) {
 void runtime::impl::ended(kernel::handle who, std::uint64_t tag, const exit_reason& why) {
   forget_entries(who);
   if (is_supervisor(tag)) return supervisor_ended(who, tag);
+  if (tag == client_tag) return client_ended(who, why);
   const auto name = static_cast<std::uint32_t>(tag);
   if (names.taken(name)) spawned_ended(name, why);  // of others their supervisors tell
 }
 
 void runtime::impl::mailbox_full(std::uint64_t tag, kernel::at_the_bound what) {
-  if (is_supervisor(tag) || !names.taken(static_cast<std::uint32_t>(tag))) return;
+  if (is_supervisor(tag) || tag == client_tag || !names.taken(static_cast<std::uint32_t>(tag))) return;
   auto& counts = names[static_cast<std::uint32_t>(tag)].klass->mailboxes;
   switch (what) {
     case kernel::at_the_bound::refused:
@@ -40,6 +41,7 @@ std::string runtime::impl::describe(std::uint64_t tag) const {
     const auto found = by_id.find(static_cast<std::uint32_t>(tag));
     return found == by_id.end() ? "a supervisor" : "supervisor " + path_of(found->second);
   }
+  if (tag == client_tag) return "a client's process";
   const auto slot = static_cast<std::uint32_t>(tag);
   return names.taken(slot) && names[slot].klass != nullptr ? to_string(name_of(names[slot])) : "the process";
 }

@@ -65,6 +65,10 @@ class directory {
   /// stands for a name.
   [[nodiscard]] virtual std::string text_of(kernel::handle who) const = 0;
 
+  /// Of a message that code outside sends: how many are learnt is bounded. `what`: "a word", for errors. Errors:
+  /// invalid_argument (empty, over wire::word_bytes_max, or the system's own), overloaded.
+  [[nodiscard]] virtual result<kernel::atom> word_of(std::string_view text, std::string_view what) = 0;
+
   // ---- groups (OTP's pg; a scope is a prefix of the name, as in "chat/room-1") ----
 
   /// Any process of this node joins, also several times: it is a member until it has left as often. Errors:

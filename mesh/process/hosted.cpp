@@ -2,6 +2,7 @@
 
 #include "mesh/base/overloaded.hpp"
 #include "mesh/process/runtime_impl.hpp"
+#include "mesh/wire/cbor.hpp"
 #include "mesh/wire/excerpt.hpp"
 
 #include <algorithm>
@@ -30,6 +31,14 @@ void note(trace_entry& entry, const outcome& led_to, bool called) {
                           entry.answer = excerpt(to_string(end.reason), trace_value_bytes_max);
                         }},
              led_to);
+}
+
+value pid_document(std::string_view pid) {
+  bytes encoded;
+  cbor::put_head(encoded, cbor::major::map, 1);
+  cbor::put_text(encoded, "pid");
+  cbor::put_text(encoded, pid);
+  return value::adopt(encoded);
 }
 
 }  // namespace
@@ -136,7 +145,9 @@ void hosted::handle(kernel::context& self, kernel::message& arrived) {
   const auto word = [&] { return self.of().atoms().text(arrived.word); };  // of what has one
   switch (arrived.what) {
     case kernel::message::kind::call:
-      settle(self, arrived, inner_->call(where(self, &arrived), word(), arrived.payload));
+      settle(self, arrived,
+             arrived.word == klass_.owner.start_word_ ? outcome{done{pid_document(klass_.owner.text_of(self.self()))}}
+                                                      : inner_->call(where(self, &arrived), word(), arrived.payload));
       counted.calls_handled += self.puts_back() ? 0 : 1;
       break;
     case kernel::message::kind::cast:

@@ -37,9 +37,9 @@ class lua_behaviour final : public behaviour {
   lua_process process_;
 };
 
-class lua_type final : public behaviour_type {
+class lua_class_type final : public behaviour_type {
  public:
-  explicit lua_type(std::unique_ptr<lua_engine> engine) : engine_(std::move(engine)) {}
+  explicit lua_class_type(std::unique_ptr<lua_engine> engine) : engine_(std::move(engine)) {}
 
   bool answers(message_kind kind, std::string_view method) const override { return engine_->answers(kind, method); }
   bool hears(std::string_view word) const override { return engine_->hears(word); }
@@ -62,7 +62,7 @@ class lua_type final : public behaviour_type {
 result<std::unique_ptr<behaviour_type>> make_lua_type(const class_spec& spec, duration (*processor_time)()) {
   auto engine = lua_engine::create(std::get<lua_source>(spec.behaviour), spec.limits, spec.version, processor_time);
   if (!engine) return fail(engine.error());
-  return std::unique_ptr<behaviour_type>(std::make_unique<lua_type>(std::move(*engine)));
+  return std::unique_ptr<behaviour_type>(std::make_unique<lua_class_type>(std::move(*engine)));
 }
 
 result<void> check_script(const lua_source& source, const limits_spec& limits) {

@@ -59,14 +59,19 @@ void runtime::impl::transmit(kernel::signal what) {
 }
 
 std::optional<kernel::atom> runtime::impl::word_from_elsewhere(std::string_view text) {
+  return word_from(text, words_from_elsewhere_, words_from_elsewhere_max);
+}
+
+/// `learnt` of `most` words that nobody here had known.
+std::optional<kernel::atom> runtime::impl::word_from(std::string_view text, std::size_t& learnt, std::size_t most) {
   if (const auto known = core.atoms().find(text)) return known;
   // What a script here has a callback for is bounded by what operators deploy, and is not to be kept out by the rest.
   const bool heard = std::any_of(classes.begin(), classes.end(), [&](const auto& each) {
     return each.second->type != nullptr && each.second->type->of->hears(text);
   });
   if (heard) return core.atoms().intern(text);
-  if (words_from_elsewhere_ >= words_from_elsewhere_max) return {};
-  ++words_from_elsewhere_;
+  if (learnt >= most) return {};
+  ++learnt;
   return core.atoms().intern(text);
 }
 
@@ -103,11 +108,9 @@ void runtime::impl::take_signal(std::uint32_t from, wire::signal what) {
 void runtime::impl::to_name(kernel::signal what) {
   if (what.to.slot == kernel::no_slot) return;  // of a claim: its answer comes as if from there
   stand_ins::entry* to = stand_ins_.find(what.to);
-  const bool over = what.what == kernel::signal::kind::demonitor ||
-                    what.what == kernel::signal::kind::link_broke;  // it ties nothing any more
-  if (over && to != nullptr) return;
-  if (to == nullptr || (stand_ins_.full(*to) && what.what != kernel::signal::kind::unlink))
-    return lost_.push_back(std::move(what));
+  if (what.what == kernel::signal::kind::demonitor && to != nullptr) return;  // it ties nothing any more
+  const bool ends = what.what == kernel::signal::kind::unlink || what.what == kernel::signal::kind::link_broke;
+  if (to == nullptr || (stand_ins_.full(*to) && !ends)) return lost_.push_back(std::move(what));
   stand_ins_.touch(what.to);
   const bool asks = what.what == kernel::signal::kind::call || what.what == kernel::signal::kind::cast;
   const auto deadline = after(now, std::min(what.timeout, named_call_max));

@@ -17,6 +17,8 @@ namespace orrery::process {
 inline constexpr std::size_t lives_known_max = 1U << 20U;
 /// Words that peers may make this node know. Beyond it a signal with a new word is refused or dropped.
 inline constexpr std::size_t words_from_elsewhere_max = 65'536;
+/// Likewise of clients and apps of this node.
+inline constexpr std::size_t words_from_clients_max = 65'536;
 /// A call to a name that has no timeout is given up after this.
 inline constexpr duration named_call_max = std::chrono::hours{1};
 

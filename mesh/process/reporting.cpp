@@ -33,8 +33,8 @@ void runtime::impl::note_scene(std::uint32_t name, const kernel::message* handle
 }
 
 void runtime::impl::note_app_scene(std::uint32_t name, const app_desk::work& of) {
-  static constexpr std::array<const char*, 7> kinds{"init",     "call",        "cast",     "info",
-                                                    "continue", "code_change", "terminate"};
+  static constexpr std::array<const char*, 8> kinds{"init",     "call",        "cast",      "info",
+                                                    "continue", "code_change", "terminate", "handoff"};
   note_scene(name, nullptr, &body_of(name).inner());
   scene->scene.message_kind = kinds.at(static_cast<std::size_t>(of.what));
   scene->scene.method = of.method;

@@ -22,6 +22,7 @@ runtime::impl::impl(options chosen)
   joined_word_ = *core.atoms().intern("group_joined");
   left_word_ = *core.atoms().intern("group_left");
   key_lost_word_ = *core.atoms().intern("key_lost");
+  start_word_ = *core.atoms().intern(start_method);
 }
 runtime::impl::~impl() = default;
 
@@ -59,7 +60,8 @@ result<runtime::impl::route> runtime::impl::receiver(const process_name& name, m
   supervised_class* klass = find_class(name.klass);
   if (klass == nullptr) return fail(no_class(name.klass));
   if (auto why = klass->type->of->refusal(now)) return fail(std::move(*why));
-  if (!klass->type->of->answers(kind, method)) {
+  const bool starts = kind == message_kind::call && method == start_method;
+  if (!starts && !klass->type->of->answers(kind, method)) {
     const auto known = klass->type->of->methods(kind);
     return fail(errc::not_found,
                 "class '" + name.klass.value + "' has no method '" + std::string{method.substr(0, 80)} + "' for a " +
@@ -246,7 +248,7 @@ std::vector<supervisor_info> runtime::supervisors() const {
 
 counters runtime::counted() const noexcept {
   auto all = impl_->counted;
-  all.casts_dropped += impl_->core.counted().dropped;
+  all.casts_dropped += impl_->core.counted().dropped + impl_->client_shared.dropped;
   all.calls_expired = impl_->core.counted().expired;
   const auto& by_apps = impl_->apps.counted();
   all.app_works = by_apps.handed_out;

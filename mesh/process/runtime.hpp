@@ -19,6 +19,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -30,6 +31,10 @@ using kernel::to_string;
 
 /// Chosen by whoever calls; comes back with the reply, exactly once.
 using reply_token = strong<struct reply_token_tag, std::uint64_t>;
+
+/// A call of this method is answered by every process, once it has begun, with
+/// {"pid"}: no class can have the method.
+inline constexpr std::string_view start_method = "orrery:start";
 
 struct call_request {
   process_name name;
@@ -289,8 +294,9 @@ class runtime {
   bool cancel(kernel::reference asked, reply_token token);
   /// As call, with no answer: a cast that is refused here and now is dropped and counted, and the error says why.
   result<void> cast(time_point now, const process_name& name, std::string method, value argument, effects& out);
-  /// What an app says. A process whose work is with an app handles nothing else until it is done; the app's failure,
-  /// its going away and a missed deadline end exactly the processes whose work it had.
+  /// What a client says: an app that hosts, or one that has processes. A process whose work is with an app handles
+  /// nothing else until it is done; the app's failure, its going away and a missed deadline end exactly the processes
+  /// whose work it had.
   void from_app(time_point now, app_event said, effects& out);
   struct app_load {
     std::size_t registrations = 0;

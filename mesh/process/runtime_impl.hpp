@@ -2,14 +2,16 @@
 // The inside of process::runtime: classes and names on a kernel. runtime.cpp: messages, reading. classes.cpp: classes,
 // start and end of processes, handing over. tree.cpp: supervisors and what they say. declared.cpp: declared children.
 // introspect.cpp: what may be seen of one process, and done to it. reporting.cpp: crashes. observing.cpp: traces, the
-// census. apps.cpp: processes whose callbacks run in an app. directory.cpp: pids and names. remote.cpp: signals to and
-// from other nodes. shared.cpp: groups; keys.cpp: the registry; announced.cpp: what nodes say of them.
+// census. apps.cpp: processes whose callbacks run in an app. clients.cpp: processes of clients. directory.cpp: pids and
+// names. remote.cpp: signals to and from other nodes. shared.cpp: groups; keys.cpp: the registry; announced.cpp: what
+// nodes say of them.
 #include "mesh/base/hash.hpp"
 #include "mesh/kernel/core.hpp"
 #include "mesh/process/app_behaviour.hpp"
 #include "mesh/process/app_desk.hpp"
 #include "mesh/process/behaviour.hpp"
 #include "mesh/process/caller_seal.hpp"
+#include "mesh/process/client_process.hpp"
 #include "mesh/process/given_up.hpp"
 #include "mesh/process/groups.hpp"
 #include "mesh/process/hosted.hpp"
@@ -40,9 +42,11 @@ inline constexpr std::uint32_t supervisors_max = 10'000;  ///< beside the proces
 /// Before a declared child that did not start is tried again, where its class has no backoff.
 inline constexpr backoff_spec start_patience{std::chrono::seconds{1}, std::chrono::seconds{30}};
 
-/// Tags of kernel processes: the slot of a name, or this bit and the number of a class, for its supervisor.
+/// Tags of kernel processes: the slot of a name; this bit and the number of a class, for its supervisor; client_tag.
 inline constexpr std::uint64_t supervisor_bit = 1ULL << 32U;
 [[nodiscard]] constexpr bool is_supervisor(std::uint64_t tag) noexcept { return (tag & supervisor_bit) != 0; }
+/// The tag of all client processes.
+inline constexpr std::uint64_t client_tag = 1ULL << 33U;
 
 /// A behaviour's type, and how many processes run it.
 struct shared_type {
@@ -169,6 +173,7 @@ struct runtime::impl final : kernel::surroundings, directory {
   [[nodiscard]] std::vector<registration> match_keys(key_space in, std::string_view prefix,
                                                      std::size_t limit) const override;
   [[nodiscard]] std::size_t count_keys(key_space in) const override;
+  [[nodiscard]] result<kernel::atom> word_of(std::string_view text, std::string_view what) override;
 
   /// Where effects go while one of the runtime's functions runs.
   class sink {
@@ -316,6 +321,17 @@ struct runtime::impl final : kernel::surroundings, directory {
   void app_failed(const app_desk::work& of, exit_reason why, bool loss);
   void not_started(std::uint32_t name, const exit_reason& why, error told);
 
+  // ---- clients.cpp: processes of clients ----
+  struct client_acts;
+  void take(client_act& said);
+  void take(client_looks_up& said);
+  void take(client_credit& said);
+  [[nodiscard]] result<value> open_client(const client_act& said, std::uint32_t credit);
+  void end_client(kernel::handle who, const exit_reason& why);
+  void client_gone(app_id client, const std::string& why);
+  /// One has ended, by others than its client.
+  void client_ended(kernel::handle who, const exit_reason& why);
+
   // ---- remote.cpp ----
   /// Another node's life, by its number in the kernel.
   struct life {
@@ -327,6 +343,7 @@ struct runtime::impl final : kernel::surroundings, directory {
   [[nodiscard]] std::optional<kernel::handle> handle_of(const pid& who) const;
   [[nodiscard]] pid pid_of(kernel::handle who) const;
   [[nodiscard]] std::optional<kernel::atom> word_from_elsewhere(std::string_view text);
+  [[nodiscard]] std::optional<kernel::atom> word_from(std::string_view text, std::size_t& learnt, std::size_t most);
   void take_signal(std::uint32_t from, wire::signal what);
   void to_name(kernel::signal what);
   void pass_on(stand_ins::entry& to, kernel::signal what, time_point deadline);
@@ -335,6 +352,7 @@ struct runtime::impl final : kernel::surroundings, directory {
   void answer_through(kernel::handle stand_in, kernel::handle to, kernel::reference ref, result<value> answer);
 
   // ---- shared.cpp ----
+  [[nodiscard]] result<void> check_word(std::string_view text, std::string_view what);
   [[nodiscard]] result<void> check_own(kernel::handle who);
   void forget_entries(kernel::handle who);
   void tell_watchers(std::string_view group, kernel::handle who, bool joined);
@@ -368,7 +386,10 @@ struct runtime::impl final : kernel::surroundings, directory {
   void tell_what_waits();
 
   options settings;
-  app_desk apps;                    // behaviours refer to its pools: declared before them
+  app_desk apps;  // behaviours refer to its pools: declared before them
+  client_surroundings client_shared{*this, apps.outbox};
+  std::map<std::pair<app_id, client_process_id>, kernel::handle> clients;
+  std::map<kernel::handle, std::pair<app_id, client_process_id>> client_of;
   std::set<std::uint32_t> to_tell;  ///< names that were to be taken out, and were busy
   std::map<class_name, std::unique_ptr<supervised_class>> classes;
   supervised_class* last_class = nullptr;  ///< that was asked for
@@ -426,9 +447,11 @@ struct runtime::impl final : kernel::surroundings, directory {
   process::stand_ins stand_ins_;
   std::vector<kernel::signal> lost_;  ///< sent through stand-ins that stand for nobody any more
   std::size_t words_from_elsewhere_ = 0;
+  std::size_t words_from_clients_ = 0;
   kernel::atom key_lost_word_{};
   kernel::atom joined_word_{};
   kernel::atom left_word_{};
+  kernel::atom start_word_{};
   effects* out_ = nullptr;
 };
 

@@ -86,6 +86,28 @@ void runtime::impl::tell_what_waits() {
   stand_ins_.trim();
 }
 
+// ---- words ----
+
+result<void> runtime::impl::check_word(std::string_view text, std::string_view what) {
+  if (text.empty() || text.size() > wire::word_bytes_max) {
+    return fail(errc::invalid_argument, std::string{what} + " has 1 to " + std::to_string(wire::word_bytes_max) +
+                                            " bytes; this one has " + std::to_string(text.size()));
+  }
+  const auto met = core.atoms().find(text);
+  if (met && (*met == joined_word_ || *met == left_word_ || *met == key_lost_word_)) {
+    return fail(errc::invalid_argument,
+                "the word '" + std::string{text} + "' is the system's: nobody else can send it");
+  }
+  return {};
+}
+
+result<kernel::atom> runtime::impl::word_of(std::string_view text, std::string_view what) {
+  if (auto fine = check_word(text, what); !fine) return fail(std::move(fine.error()));
+  const auto known = word_from(text, words_from_clients_, words_from_clients_max);
+  if (!known) return fail(errc::overloaded, "this node has met as many words as it may");
+  return *known;
+}
+
 // ---- groups ----
 
 result<void> runtime::impl::join(std::string_view group, kernel::handle who) {
@@ -139,20 +161,12 @@ result<std::size_t> runtime::publish(time_point now, std::string_view group, std
                                      const value& payload, effects& out) {
   const impl::sink into(*impl_, now, out);
   if (auto fine = check_group_name(group); !fine) return fail(std::move(fine.error()));
-  if (word.empty() || word.size() > wire::word_bytes_max) {
-    return fail(errc::invalid_argument, "the word has " + std::to_string(word.size()) + " bytes; 1 to " +
-                                            std::to_string(wire::word_bytes_max) + " are accepted");
-  }
-  const auto met = impl_->core.atoms().find(word);
-  if (met && (*met == impl_->joined_word_ || *met == impl_->left_word_ || *met == impl_->key_lost_word_)) {
-    return fail(errc::invalid_argument,
-                "the word '" + std::string{word} + "' is the system's: nobody else can send it");
-  }
+  if (auto fine = impl_->check_word(word, "a word"); !fine) return fail(std::move(fine.error()));
   const auto all = impl_->groups_.members(group, reach::mesh);
   const auto is_here = [](const kernel::handle& each) { return each.node == kernel::handle::here; };
   if (std::any_of(all.begin(), all.end(), is_here)) {  // words are never forgotten: none is learnt for nobody
-    const auto known = impl_->word_from_elsewhere(word);
-    if (!known) return fail(errc::overloaded, "this node has met as many words as it may");
+    const auto known = impl_->word_of(word, "a word");
+    if (!known) return fail(known.error());
     for (const auto& each : all) {
       if (is_here(each)) impl_->core.send(now, each, *known, payload);
     }

@@ -60,7 +60,7 @@ TEST(group, without_members_here_lets_no_client_teach_the_node_words) {
   inside w;
   EXPECT_EQ(w.rt.publish(w.now, "nobody", "never-heard", {}, w.out).value(), 0U);
   EXPECT_FALSE(w.of.core.atoms().find("never-heard"));
-  w.of.words_from_elsewhere_ = words_from_elsewhere_max;
+  w.of.words_from_clients_ = words_from_clients_max;
   EXPECT_EQ(w.rt.publish(w.now, "nobody", "never-heard", {}, w.out).value(), 0U);
 }
 
@@ -85,7 +85,7 @@ TEST(group, hears_what_its_scripts_know_after_clients_have_used_up_the_words) {
   ASSERT_TRUE(
       w.rt.define(testing::lua_class("return { call = { get = function() end }, info = { news = function() end } }")));
   ASSERT_TRUE(w.around.join("room", member));
-  w.of.words_from_elsewhere_ = words_from_elsewhere_max;
+  w.of.words_from_clients_ = words_from_clients_max;
   EXPECT_EQ(w.rt.publish(w.now, "room", "gossip", {}, w.out).error().code, errc::overloaded);
   EXPECT_EQ(w.rt.publish(w.now, "room", "news", {}, w.out).value(), 1U);
   w.run();

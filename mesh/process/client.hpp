@@ -1,0 +1,157 @@
+#pragma once
+// What a runtime and clients that are processes say to each other (docs/sdk-protocol.md, "Client processes"). A client
+// process is a process of this node whose mailbox is one connection of an SDK client.
+#include "mesh/base/ids.hpp"
+#include "mesh/base/result.hpp"
+#include "mesh/base/strong.hpp"
+#include "mesh/base/time.hpp"
+#include "mesh/kernel/exit_reason.hpp"
+#include "mesh/process/directory.hpp"
+#include "mesh/wire/value.hpp"
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+
+namespace orrery::process {
+
+/// One connection of an SDK client, of which some host classes; chosen by the shell, never reused.
+using app_id = strong<struct app_id_tag, std::uint64_t>;
+/// A client's number for one of its processes.
+using client_process_id = strong<struct client_process_id_tag, std::uint64_t>;
+/// Chosen by the connection for something that it asked; comes back with the answer, exactly once.
+using client_request = strong<struct client_request_tag, std::uint64_t>;
+
+inline constexpr std::size_t client_processes_max = 1024;        ///< of one connection
+inline constexpr std::size_t client_ties_max = 10'000;           ///< monitors that one process holds; links, likewise
+inline constexpr std::size_t client_messages_max = 10'000;       ///< that wait for credit, for one process
+inline constexpr std::size_t client_message_bytes = 64U << 20U;  ///< of what waits for credit, for all of a node
+inline constexpr std::uint32_t client_credit_max = 1'000'000;    ///< in hand, of one process
+inline constexpr duration client_call_timeout = std::chrono::seconds{5};  ///< where none is given
+
+// ---- acts of a process; `to` is a pid's text or "class/key" ----
+
+struct client_open {
+  std::uint32_t credit = 0;
+};
+struct client_close {
+  kernel::exit_reason why;
+};
+struct client_calls {
+  std::string to;
+  std::string method;
+  value argument;
+  duration timeout = client_call_timeout;
+};
+struct client_casts {
+  std::string to;
+  std::string method;
+  value argument;
+};
+struct client_sends {
+  std::string to;
+  std::string word;
+  value argument;
+};
+struct client_spawns {
+  class_name klass;
+  value argument;
+  bool link = false;
+  bool monitor = false;
+};
+struct client_monitors {
+  std::string to;
+};
+struct client_demonitors {
+  std::uint64_t monitor = 0;
+};
+struct client_links {
+  std::string to;
+  bool on = true;
+};
+struct client_exits {
+  std::string to;
+  kernel::exit_reason why;
+};
+struct client_groups {
+  enum class kind : std::uint8_t { join, leave, watch, unwatch };
+  kind what = kind::join;
+  std::string group;
+};
+struct client_publishes {
+  std::string group;
+  std::string word;
+  value argument;
+};
+struct client_claims {
+  key_space in = key_space::mesh_unique;
+  std::string key;
+  value held;
+  duration timeout = client_call_timeout;
+};
+struct client_updates {
+  key_space in = key_space::mesh_unique;
+  std::string key;
+  value held;
+};
+struct client_releases {
+  key_space in = key_space::mesh_unique;
+  std::string key;
+};
+using client_deed = std::variant<client_open, client_close, client_calls, client_casts, client_sends, client_spawns,
+                                 client_monitors, client_demonitors, client_links, client_exits, client_groups,
+                                 client_publishes, client_claims, client_updates, client_releases>;
+
+// ---- from a client ----
+
+/// Answered by client_answer.
+struct client_act {
+  app_id client;
+  client_request request;
+  client_process_id process;
+  client_deed what;
+};
+/// Who holds a key; answered by client_answer.
+struct client_looks_up {
+  app_id client;
+  client_request request;
+  key_space in = key_space::mesh_unique;
+  std::string key;
+};
+/// So many more messages may come. Not answered.
+struct client_credit {
+  app_id client;
+  client_process_id process;
+  std::uint32_t add = 0;
+};
+
+// ---- to a client ----
+
+/// What came of an act: `ok` of docs/sdk-protocol.md.
+struct client_answer {
+  app_id app;
+  client_request request;
+  result<value> answer;
+};
+struct client_message {
+  enum class kind : std::uint8_t { plain, cast, down, exit };
+  app_id app;
+  client_process_id process;
+  kind what = kind::plain;
+  std::string word{};  ///< or a method
+  value argument{};
+  std::string from{};         ///< pid; empty: no process
+  std::uint64_t monitor = 0;  ///< of a down
+  kernel::exit_reason why{};  ///< of a down or an exit
+};
+/// Ended by others than its client; it is no more.
+struct client_ended {
+  app_id app;
+  client_process_id process;
+  kernel::exit_reason why;
+};
+
+}  // namespace orrery::process

@@ -1,0 +1,373 @@
+// Processes whose code is a client's: what they do and what comes to them, on one node.
+#include "mesh/process/testing.hpp"
+
+#include <gmock/gmock.h>
+
+namespace orrery::process {
+namespace {
+
+using namespace testing;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::StartsWith;
+
+constexpr std::string_view script = R"(
+local c = {call = {}, cast = {}, info = {}}
+function c.init(key, given)
+  if key == "bad" then error("no") end
+  return {given = given}
+end
+function c.call.given(state) return state.given end
+function c.call.pid() return orrery.pid() end
+function c.call.boom() error("boom") end
+function c.cast.boom() error("boom") end
+function c.call.tell(state, to)
+  orrery.send(to, "hello", {n = 1})
+  orrery.cast(to, "note", 2)
+  return true
+end
+function c.call.ask(state, to) return orrery.call(to, "any") end
+function c.call.join(state, group) orrery.join(group) return true end
+function c.call.heard(state) return state.word end
+function c.info.said(state, what) state.word = what end
+return c
+)";
+
+std::string shown(const client_message& what) {
+  switch (what.what) {
+    case client_message::kind::plain:
+      return "plain " + what.word + " " + what.argument.json_text();
+    case client_message::kind::cast:
+      return "cast " + what.word + " " + what.argument.json_text();
+    case client_message::kind::down:
+      return "down " + std::to_string(what.monitor) + " " + to_string(what.why);
+    case client_message::kind::exit:
+      return "exit " + to_string(what.why);
+  }
+  return "";
+}
+
+struct client_world : world {
+  client_world() {
+    EXPECT_TRUE(rt.define(counter_class()));
+    EXPECT_TRUE(rt.define(lua_class(std::string{script})));
+  }
+  std::uint64_t begin(std::uint64_t process, client_deed what, std::uint64_t client = 1) {
+    rt.from_app(now, client_act{app_id{client}, client_request{++asked}, client_process_id{process}, std::move(what)},
+                out);
+    run();
+    return asked;
+  }
+  /// As JSON text; an error as text; "waits".
+  std::string came(std::uint64_t request) {
+    for (const auto& each : to_apps) {
+      const auto* answer = std::get_if<client_answer>(&each);
+      if (answer == nullptr || answer->request.value != request) continue;
+      if (answer->answer) return answer->answer->json_text();
+      const auto& why = answer->answer.error();
+      return to_string(why) + (why.effect == took_effect::unknown ? " (unknown)" : "");
+    }
+    return "waits";
+  }
+  std::string act(std::uint64_t process, client_deed what, std::uint64_t client = 1) {
+    return came(begin(process, std::move(what), client));
+  }
+  /// Its pid.
+  std::string open(std::uint64_t process, std::uint32_t credit = 100, std::uint64_t client = 1) {
+    const auto text = act(process, client_open{credit}, client);
+    EXPECT_THAT(text, StartsWith(R"({"pid":")"));
+    return text.substr(8, text.size() - 10);
+  }
+  std::vector<std::string> heard(std::uint64_t process = 1) {
+    std::vector<std::string> all;
+    std::erase_if(to_apps, [&](const app_effect& each) {
+      const auto* message = std::get_if<client_message>(&each);
+      const auto* ended = std::get_if<client_ended>(&each);
+      if (message != nullptr && message->process.value == process) all.push_back(shown(*message));
+      if (ended != nullptr && ended->process.value == process) all.push_back("ended " + to_string(ended->why));
+      return (message != nullptr && message->process.value == process) ||
+             (ended != nullptr && ended->process.value == process);
+    });
+    return all;
+  }
+  void leave(std::uint64_t client = 1) {
+    rt.from_app(now, app_gone{app_id{client}, "closed"}, out);
+    run();
+  }
+  void give(std::uint64_t process, std::uint32_t more) {
+    rt.from_app(now, client_credit{app_id{1}, client_process_id{process}, more}, out);
+    run();
+  }
+  std::uint64_t asked = 0;
+};
+
+TEST(client_process, has_a_pid_that_others_send_to) {
+  client_world w;
+  const auto pid = w.open(1);
+  EXPECT_EQ(w.ask("lua/a", "tell", "\"" + pid + "\""), "true");
+  EXPECT_THAT(w.heard(), ElementsAre(R"(plain hello {"n":1})", "cast note 2"));
+}
+
+TEST(client_process, answers_no_calls) {
+  client_world w;
+  const auto pid = w.open(1);
+  EXPECT_THAT(w.ask("lua/a", "ask", "\"" + pid + "\""), HasSubstr("a client's process answers no calls"));
+  EXPECT_THAT(w.heard(), IsEmpty());
+}
+
+TEST(client_process, hears_once_of_the_end_of_what_it_monitors) {
+  client_world w;
+  w.open(1);
+  w.ask("lua/a", "given");
+  EXPECT_EQ(w.act(1, client_monitors{"lua/a"}), R"({"monitor":1})");
+  EXPECT_EQ(w.act(1, client_monitors{"lua/a"}), R"({"monitor":2})");
+  EXPECT_EQ(w.act(1, client_demonitors{2}), "{}");
+  w.cast("lua/a", "boom");
+  EXPECT_THAT(w.heard(), ElementsAre(HasSubstr("down 1 error: ")));
+  w.cast("lua/a", "boom");
+  EXPECT_THAT(w.heard(), IsEmpty());
+}
+
+TEST(client_process, hears_at_once_that_what_it_monitors_does_not_run) {
+  client_world w;
+  w.open(1);
+  EXPECT_EQ(w.act(1, client_monitors{"lua/a"}), R"({"monitor":1})");
+  EXPECT_THAT(w.heard(), ElementsAre("down 1 noproc"));
+  EXPECT_THAT(w.act(1, client_monitors{"nope/a"}), HasSubstr("not_found: no class 'nope'"));
+  EXPECT_THAT(w.act(1, client_monitors{"nope"}), HasSubstr("'nope' is no pid"));
+}
+
+TEST(client_process, ends_what_it_is_linked_with_and_hears_of_its_end) {
+  client_world w;
+  w.open(1);
+  w.open(2);
+  w.ask("lua/a", "given");
+  w.ask("lua/b", "given");
+  EXPECT_EQ(w.act(1, client_links{"lua/a", true}), "{}");
+  EXPECT_EQ(w.act(2, client_links{"lua/b", true}), "{}");
+  w.cast("lua/a", "boom");
+  EXPECT_THAT(w.heard(1), ElementsAre(HasSubstr("exit error: ")));
+  w.events.clear();
+  EXPECT_EQ(w.act(2, client_close{{exit_reason::kind::error, "task failed"}}), "{}");
+  ASSERT_THAT(w.kinds_of("lua/b"), ElementsAre(process_event::kind::exited, process_event::kind::restarted));
+  EXPECT_EQ(to_string(w.events.back().reason), "error: task failed");
+  EXPECT_THAT(w.heard(2), IsEmpty()) << "its own client ended it";
+}
+
+TEST(client_process, that_is_unlinked_or_ends_normally_ends_nobody) {
+  client_world w;
+  w.open(1);
+  w.open(2);
+  w.ask("lua/a", "given");
+  w.act(1, client_links{"lua/a", true});
+  w.act(1, client_links{"lua/a", false});
+  w.act(2, client_links{"lua/a", true});
+  w.events.clear();
+  w.act(1, client_close{{exit_reason::kind::error, "no matter"}});
+  w.act(2, client_close{});
+  EXPECT_THAT(w.kinds_of("lua/a"), IsEmpty());
+}
+
+TEST(client_process, that_ends_before_it_is_known_whom_it_is_linked_with_ends_it_all_the_same) {
+  client_world w;
+  w.open(1);
+  const auto say = [&](client_deed what) {
+    w.rt.from_app(w.now, client_act{app_id{1}, client_request{++w.asked}, client_process_id{1}, std::move(what)},
+                  w.out);
+  };
+  say(client_links{"lua/a", true});
+  (void)w.rt.call(w.now, {named("lua/a"), "given", {}, never, reply_token{1}}, w.out);
+  say(client_close{{exit_reason::kind::error, "task failed"}});
+  w.run();
+  ASSERT_THAT(w.kinds_of("lua/a"),
+              ElementsAre(process_event::kind::started, process_event::kind::exited, process_event::kind::restarted));
+  EXPECT_EQ(to_string(w.events.back().reason), "error: task failed");
+}
+
+TEST(client_process, sends_exit_signals) {
+  client_world w;
+  w.open(1);
+  w.ask("lua/a", "given");
+  w.events.clear();
+  EXPECT_EQ(w.act(1, client_exits{"lua/a", {exit_reason::kind::kill, {}}}), "{}");
+  EXPECT_THAT(w.kinds_of("lua/a"), ElementsAre(process_event::kind::exited, process_event::kind::restarted));
+  EXPECT_EQ(to_string(w.events.back().reason), "killed");
+}
+
+TEST(client_process, that_is_killed_is_told_to_its_client_and_is_no_more) {
+  client_world w;
+  const auto pid = w.open(1);
+  w.open(2);
+  EXPECT_EQ(w.act(2, client_exits{pid, {exit_reason::kind::error, "stop it"}}), "{}");
+  EXPECT_THAT(w.heard(1), ElementsAre("exit error: stop it")) << "it traps exits";
+  EXPECT_EQ(w.act(2, client_exits{pid, {exit_reason::kind::kill, {}}}), "{}");
+  EXPECT_THAT(w.heard(1), ElementsAre("ended killed"));
+  EXPECT_THAT(w.act(1, client_monitors{"lua/a"}), HasSubstr("not_found: process 1 is not open"));
+  w.open(1);
+}
+
+TEST(client_process, calls_names_and_pids) {
+  client_world w;
+  w.open(1);
+  EXPECT_EQ(w.act(1, client_calls{"counter/a", "add", json("3")}), "3");
+  const auto quoted = w.ask("lua/a", "pid");
+  const auto pid = quoted.substr(1, quoted.size() - 2);
+  EXPECT_EQ(w.act(1, client_calls{pid, "pid", {}}), "\"" + pid + "\"");
+  EXPECT_THAT(w.act(1, client_calls{pid, "nope", {}}), HasSubstr("not_found"));
+  EXPECT_THAT(w.act(1, client_calls{"lua/a", "boom", {}}), HasSubstr("process_exited"));
+  EXPECT_EQ(w.act(1, client_casts{"counter/a", "add", json("4")}), "{}");
+  EXPECT_EQ(w.ask("counter/a", "get"), "7");
+}
+
+TEST(client_process, that_ends_while_it_asks_hears_that_nobody_knows_what_came_of_it) {
+  client_world w;
+  w.open(1);
+  ASSERT_TRUE(w.rt.suspend(named("counter/a")).error().code == errc::not_found);
+  w.ask("counter/a", "get");
+  ASSERT_TRUE(w.rt.suspend(named("counter/a")));
+  const auto call = w.begin(1, client_calls{"counter/a", "get", {}, 60s});
+  EXPECT_EQ(w.came(call), "waits");
+  w.act(1, client_close{});
+  EXPECT_EQ(w.came(call), "cancelled: its process has ended (unknown)");
+}
+
+TEST(client_process, spawns_with_a_link_and_a_monitor) {
+  client_world w;
+  w.open(1);
+  const auto made = w.act(1, client_spawns{class_name{"lua"}, json("5"), true, true});
+  EXPECT_THAT(made, HasSubstr(R"("monitor":1)"));
+  const auto at = made.find(R"("pid":")") + 7;
+  const auto pid = made.substr(at, made.find('"', at) - at);
+  EXPECT_EQ(w.act(1, client_calls{pid, "given", {}}), "5");
+  EXPECT_EQ(w.act(1, client_casts{pid, "boom", {}}), "{}");
+  EXPECT_THAT(w.heard(), ::testing::UnorderedElementsAre(HasSubstr("down 1 error: "), HasSubstr("exit error: ")));
+  EXPECT_THAT(w.act(1, client_spawns{class_name{"nope"}, {}, false, false}), HasSubstr("no class 'nope'"));
+}
+
+TEST(client_process, is_a_member_of_groups) {
+  client_world w;
+  w.open(1);
+  const auto other = w.open(2);
+  EXPECT_EQ(w.act(1, client_groups{client_groups::kind::watch, "room"}), R"({"pids":[]})");
+  EXPECT_EQ(w.act(2, client_groups{client_groups::kind::join, "room"}), "{}");
+  EXPECT_THAT(w.heard(1), ElementsAre(R"(plain group_joined {"group":"room","pids":[")" + other + R"("]})"));
+  EXPECT_EQ(w.ask("lua/a", "join", R"("room")"), "true");
+  EXPECT_EQ(w.act(1, client_groups{client_groups::kind::unwatch, "room"}), "{}");
+  EXPECT_EQ(w.act(1, client_publishes{"room", "said", json(R"("hi")")}), R"({"members":2})");
+  EXPECT_THAT(w.heard(2), ElementsAre(R"(plain said "hi")"));
+  EXPECT_EQ(w.ask("lua/a", "heard"), R"("hi")");
+  EXPECT_EQ(w.act(2, client_groups{client_groups::kind::leave, "room"}), R"({"member":true})");
+  EXPECT_EQ(w.act(2, client_groups{client_groups::kind::leave, "room"}), R"({"member":false})");
+  EXPECT_THAT(w.act(1, client_publishes{"room", "group_left", {}}), HasSubstr("is the system's"));
+  EXPECT_THAT(w.act(1, client_groups{client_groups::kind::join, ""}), HasSubstr("invalid_argument"));
+  w.heard(1);
+}
+
+TEST(client_process, holds_keys_until_it_ends) {
+  client_world w;
+  const auto pid = w.open(1);
+  w.open(2, 100, 2);
+  EXPECT_EQ(w.act(1, client_claims{key_space::mesh_unique, "leader", json("1")}), "{}");
+  EXPECT_THAT(w.act(2, client_claims{key_space::mesh_unique, "leader", {}}, 2), HasSubstr("already_exists: " + pid));
+  EXPECT_EQ(w.act(1, client_claims{key_space::node_duplicate, "k", json("2")}), "{}");
+  EXPECT_EQ(w.act(1, client_updates{key_space::mesh_unique, "leader", json("3")}), "{}");
+  w.rt.from_app(w.now, client_looks_up{app_id{2}, client_request{++w.asked}, key_space::mesh_unique, "leader"}, w.out);
+  w.run();
+  EXPECT_EQ(w.came(w.asked), R"({"entries":[{"key":"leader","pid":")" + pid + R"(","value":3}]})");
+  EXPECT_EQ(w.act(1, client_releases{key_space::node_duplicate, "k"}), R"({"held":true})");
+  EXPECT_EQ(w.act(1, client_releases{key_space::node_duplicate, "k"}), R"({"held":false})");
+  w.leave();
+  EXPECT_EQ(w.act(2, client_claims{key_space::mesh_unique, "leader", {}}, 2), "{}");
+}
+
+TEST(client_process, ends_with_its_connection) {
+  client_world w;
+  const auto pid = w.open(1);
+  w.open(2);
+  w.open(1, 100, 2);
+  w.ask("lua/a", "given");
+  w.act(1, client_links{"lua/a", true}, 1);
+  EXPECT_EQ(w.act(1, client_monitors{pid}, 2), R"({"monitor":1})");
+  w.events.clear();
+  w.to_apps.clear();
+  w.leave(1);
+  EXPECT_EQ(to_string(w.events.back().reason), "noconnection: its client went away: closed");
+  EXPECT_THAT(w.heard(1), ElementsAre("down 1 noconnection: its client went away: closed"));
+  w.open(1);
+}
+
+TEST(client_process, gets_no_more_messages_than_it_has_credit_for) {
+  client_world w;
+  const auto pid = w.open(1, 2);
+  for (int i = 0; i < 2; ++i)
+    w.ask("lua/a", "tell", "\"" + pid + "\"");
+  EXPECT_THAT(w.heard(), ElementsAre(R"(plain hello {"n":1})", "cast note 2"));
+  EXPECT_EQ(w.act(1, client_calls{"counter/a", "add", json("3")}), "3") << "answers cost nothing";
+  w.give(1, 1);
+  EXPECT_THAT(w.heard(), ElementsAre(R"(plain hello {"n":1})"));
+  w.give(1, 100);
+  EXPECT_THAT(w.heard(), ElementsAre("cast note 2"));
+}
+
+TEST(client_process, that_reads_nothing_loses_what_is_too_much_but_no_ends) {
+  client_world w;
+  w.open(1, 0);
+  w.open(2);
+  w.ask("lua/a", "given");
+  w.act(1, client_groups{client_groups::kind::join, "room"});
+  w.act(1, client_monitors{"lua/a"});
+  const value big = json('"' + std::string(1U << 19U, 'x') + '"');
+  const auto fits = client_message_bytes / (1U << 19U) - 1;
+  for (int round = 0; round < 2; ++round) {
+    const auto before = w.rt.counted().casts_dropped;
+    for (std::size_t i = 0; i < fits + 10; ++i)
+      w.act(2, client_publishes{"room", "said", big});
+    EXPECT_GE(w.rt.counted().casts_dropped, before + 9);
+    if (round == 1) w.cast("lua/a", "boom");
+    w.give(1, 1000);
+    const auto came = w.heard();
+    EXPECT_THAT(came.size(), ::testing::AllOf(::testing::Ge(fits), ::testing::Le(fits + 2)));
+    if (round == 1) {
+      EXPECT_THAT(came.back(), HasSubstr("down 1 error: "));
+    }
+    w.rt.from_app(w.now, client_act{app_id{1}, client_request{++w.asked}, client_process_id{1}, client_close{}}, w.out);
+    w.open(1, 0);
+    w.act(1, client_groups{client_groups::kind::join, "room"});
+    w.ask("lua/a", "given");
+    w.act(1, client_monitors{"lua/a"});
+  }
+}
+
+TEST(client_process, forgets_a_down_that_waits_for_credit_when_it_demonitors) {
+  client_world w;
+  w.open(1, 0);
+  w.act(1, client_monitors{"lua/a"});
+  EXPECT_EQ(w.act(1, client_demonitors{1}), "{}");
+  w.give(1, 10);
+  EXPECT_THAT(w.heard(), IsEmpty());
+}
+
+TEST(client_process, is_one_of_a_bounded_number) {
+  client_world w;
+  w.open(1);
+  EXPECT_THAT(w.act(1, client_open{1}), HasSubstr("already_exists"));
+  for (std::uint64_t i = 2; i <= client_processes_max; ++i)
+    w.open(i);
+  EXPECT_THAT(w.act(client_processes_max + 1, client_open{1}), HasSubstr("overloaded: 1024 processes"));
+  w.open(1, 1, 2);
+  w.act(2, client_close{});
+  w.open(client_processes_max + 1);
+}
+
+TEST(client_process, starts_a_name_and_hears_why_it_does_not_start) {
+  client_world w;
+  const auto pid = w.ask("lua/a", std::string{start_method});
+  EXPECT_EQ(pid, R"({"pid":)" + w.ask("lua/a", "pid") + "}");
+  EXPECT_EQ(pid, w.ask("lua/a", std::string{start_method}));
+  EXPECT_THAT(w.ask("lua/bad", std::string{start_method}), HasSubstr("process_exited"));
+  EXPECT_THAT(w.ask("nope/a", std::string{start_method}), HasSubstr("no class 'nope'"));
+}
+
+}  // namespace
+}  // namespace orrery::process

@@ -1,0 +1,140 @@
+#include "mesh/process/client_process.hpp"
+
+#include "mesh/kernel/core.hpp"
+#include "mesh/process/app.hpp"
+
+#include <algorithm>
+
+namespace orrery::process {
+namespace {
+
+/// An end is to be told, beyond the bound that holds for what others send.
+constexpr std::size_t exits_beyond_max = kernel::exits_beyond_max;
+
+value nothing_to_tell() {
+  const std::uint8_t empty_map = 0xa0;
+  return value::adopt({&empty_map, 1});
+}
+
+std::size_t weight_of(const client_message& what) noexcept {
+  return what.argument.cbor().size() + what.why.detail.size() + what.word.size();
+}
+
+}  // namespace
+
+client_process::~client_process() {
+  for (const auto& [ref, each] : asked_) {
+    shared_.outbox.emplace_back(
+        client_answer{client_, each.by, fail(errc::cancelled, "its process has ended", took_effect::unknown)});
+  }
+  for (const auto& each : waiting_)
+    shared_.waiting_bytes -= weight_of(each);
+}
+
+void client_process::received(kernel::context& self, kernel::message& arrived) {
+  using kind = kernel::message::kind;
+  client_message told{.app = client_, .process = id_};
+  if (arrived.from != kernel::nobody && arrived.from.node != kernel::handle::outside) {
+    told.from = shared_.around.text_of(arrived.from);
+  }
+  switch (arrived.what) {
+    case kind::call:
+      return self.reply(kernel::caller_of(arrived),
+                        fail(errc::not_found, "a client's process answers no calls; a hosted class does"));
+    case kind::reply:
+      return answered(arrived);
+    case kind::plain:
+    case kind::cast:
+      told.what = arrived.what == kind::plain ? client_message::kind::plain : client_message::kind::cast;
+      told.word = self.of().atoms().text(arrived.word);
+      told.argument = std::move(arrived.payload);
+      return take(std::move(told));
+    case kind::exit:
+      told.what = client_message::kind::exit;
+      told.why = kernel::reason_of(arrived);
+      return take(std::move(told));
+    case kind::down: {
+      const auto found = numbers_.find(kernel::packed(arrived.ref));
+      if (found == numbers_.end()) return;
+      told.what = client_message::kind::down;
+      told.monitor = found->second;
+      told.why = kernel::reason_of(arrived);
+      static_cast<void>(unwatch(told.monitor));
+      return take(std::move(told));
+    }
+    case kind::timer:
+    case kind::timeout:
+    case kind::resume:
+      return;  // it sets none
+  }
+}
+
+void client_process::answered(const kernel::message& reply) {
+  const auto found = asked_.find(kernel::packed(reply.ref));
+  if (found == asked_.end()) return;
+  auto came = kernel::outcome_of(reply);
+  if (came && found->second.claims) came = nothing_to_tell();
+  shared_.outbox.emplace_back(client_answer{client_, found->second.by, std::move(came)});
+  asked_.erase(found);
+}
+
+bool client_process::has_room(const client_message& what) const noexcept {
+  if (what.what == client_message::kind::down) return true;  // as many as it has monitors
+  const auto most = client_messages_max + (what.what == client_message::kind::exit ? exits_beyond_max : std::size_t{0});
+  return waiting_.size() < most && shared_.waiting_bytes + weight_of(what) <= client_message_bytes;
+}
+
+void client_process::take(client_message what) {
+  if (credit_ > 0 && waiting_.empty()) return tell(std::move(what));
+  if (!has_room(what)) return static_cast<void>(++shared_.dropped);
+  shared_.waiting_bytes += weight_of(what);
+  waiting_.push_back(std::move(what));
+}
+
+void client_process::tell(client_message what) {
+  --credit_;
+  shared_.outbox.emplace_back(std::move(what));
+}
+
+void client_process::add_credit(std::uint32_t more) {
+  credit_ = static_cast<std::uint32_t>(std::min<std::uint64_t>(client_credit_max, std::uint64_t{credit_} + more));
+  while (credit_ > 0 && !waiting_.empty()) {
+    shared_.waiting_bytes -= weight_of(waiting_.front());
+    tell(std::move(waiting_.front()));
+    waiting_.pop_front();
+  }
+}
+
+std::uint64_t client_process::watch(kernel::reference monitor) {
+  const auto number = ++monitors_made_;
+  monitors_.emplace(number, kernel::packed(monitor));
+  numbers_.emplace(kernel::packed(monitor), number);
+  return number;
+}
+
+std::optional<kernel::reference> client_process::unwatch(std::uint64_t number) {
+  const auto found = monitors_.find(number);
+  if (found == monitors_.end()) return {};
+  const auto monitor = kernel::unpacked(found->second);
+  numbers_.erase(found->second);
+  monitors_.erase(found);
+  return monitor;
+}
+
+void client_process::forget_down(std::uint64_t number) {
+  const auto found = std::find_if(waiting_.begin(), waiting_.end(), [&](const client_message& each) {
+    return each.what == client_message::kind::down && each.monitor == number;
+  });
+  if (found == waiting_.end()) return;
+  shared_.waiting_bytes -= weight_of(*found);
+  waiting_.erase(found);
+}
+
+bool client_process::add_link(kernel::context& self) {
+  if (links_ >= client_ties_max) links_ = self.of().inspect(self.self())->links.size();  // some may have broken
+  if (links_ >= client_ties_max) return false;
+  ++links_;
+  return true;
+}
+
+}  // namespace orrery::process

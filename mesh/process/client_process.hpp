@@ -1,0 +1,71 @@
+#pragma once
+#include "mesh/kernel/body.hpp"
+#include "mesh/process/client.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+namespace orrery::process {
+
+/// What the client processes of a node share.
+struct client_surroundings {
+  directory& around;
+  std::vector<app_effect>& outbox;
+  std::size_t waiting_bytes = 0;  ///< of messages that wait for credit
+  std::uint64_t dropped = 0;      ///< messages that found no room, ever
+};
+
+/// A process whose code is a client's: it does what the client says, and what comes to it goes to the client, as far as
+/// that has given credit. What waits for more waits here, and not in the mailbox, as answers to the client's own calls
+/// need no credit.
+class client_process final : public kernel::body {
+ public:
+  client_process(client_surroundings& shared, app_id client, client_process_id id, std::uint32_t credit)
+      : shared_(shared), client_(client), id_(id), credit_(credit) {}
+  ~client_process() override;
+
+  void received(kernel::context& self, kernel::message& arrived) override;
+
+  void add_credit(std::uint32_t more);
+  /// The answer to this call is the answer to what the client asked. A claim's tells no more than that it is granted.
+  void expect(kernel::reference asked, client_request by, bool claims) {
+    asked_.emplace(kernel::packed(asked), asked_for{by, claims});
+  }
+  /// The client's number for a monitor. REQUIRES: may_watch().
+  [[nodiscard]] std::uint64_t watch(kernel::reference monitor);
+  /// The monitor of this number, which is forgotten.
+  [[nodiscard]] std::optional<kernel::reference> unwatch(std::uint64_t number);
+  /// The down of this monitor is not to be told, if it waits.
+  void forget_down(std::uint64_t number);
+  [[nodiscard]] bool may_watch() const noexcept { return monitors_.size() < client_ties_max; }
+  /// One link more. False where it has as many as may be.
+  [[nodiscard]] bool add_link(kernel::context& self);
+
+ private:
+  struct asked_for {
+    client_request by;
+    bool claims = false;
+  };
+  void answered(const kernel::message& reply);
+  void take(client_message what);
+  [[nodiscard]] bool has_room(const client_message& what) const noexcept;
+  void tell(client_message what);
+
+  client_surroundings& shared_;
+  app_id client_;
+  client_process_id id_;
+  std::uint32_t credit_;
+  std::deque<client_message> waiting_;
+  std::uint64_t monitors_made_ = 0;
+  std::unordered_map<std::uint64_t, std::uint64_t> monitors_;  ///< packed references; numbers
+  std::unordered_map<std::uint64_t, std::uint64_t> numbers_;   ///< the other way round
+  std::size_t links_ = 0;                                      ///< that it made since they were counted, and those
+  std::unordered_map<std::uint64_t, asked_for> asked_;         ///< by packed references
+};
+
+}  // namespace orrery::process

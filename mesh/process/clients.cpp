@@ -1,0 +1,279 @@
+// Clients that are processes: what they do, each as one of its processes.
+#include "mesh/base/overloaded.hpp"
+#include "mesh/process/runtime_impl.hpp"
+#include "mesh/wire/cbor.hpp"
+
+#include <string>
+#include <utility>
+
+namespace orrery::process {
+namespace {
+
+value nothing() {
+  bytes encoded;
+  cbor::put_head(encoded, cbor::major::map, 0);
+  return value::adopt(encoded);
+}
+value text_map(std::string_view key, std::string_view text) {
+  bytes encoded;
+  cbor::put_head(encoded, cbor::major::map, 1);
+  cbor::put_text(encoded, key);
+  cbor::put_text(encoded, text);
+  return value::adopt(encoded);
+}
+value number_map(std::string_view key, std::uint64_t number) {
+  bytes encoded;
+  cbor::put_head(encoded, cbor::major::map, 1);
+  cbor::put_text(encoded, key);
+  cbor::put_head(encoded, cbor::major::unsigned_integer, number);
+  return value::adopt(encoded);
+}
+value flag_map(std::string_view key, bool flag) {
+  bytes encoded;
+  cbor::put_head(encoded, cbor::major::map, 1);
+  cbor::put_text(encoded, key);
+  cbor::put_bool(encoded, flag);
+  return value::adopt(encoded);
+}
+value spawned_map(std::string_view pid, std::optional<std::uint64_t> monitor) {
+  bytes encoded;
+  cbor::put_head(encoded, cbor::major::map, monitor ? 2 : 1);
+  cbor::put_text(encoded, "pid");
+  cbor::put_text(encoded, pid);
+  if (monitor) {
+    cbor::put_text(encoded, "monitor");
+    cbor::put_head(encoded, cbor::major::unsigned_integer, *monitor);
+  }
+  return value::adopt(encoded);
+}
+
+auto too_many_ties(std::string_view what) {
+  return fail(errc::overloaded, std::to_string(client_ties_max) + " " + std::string{what} +
+                                    " are as many as a client's process may hold");
+}
+
+}  // namespace
+
+// ---- what a client's process does, in its name ----
+
+struct runtime::impl::client_acts {
+  /// What came of it; nothing where the answer is still to come.
+  using answer = std::optional<result<value>>;
+
+  impl& of;
+  client_process& as;
+  kernel::context& self;
+  client_request asked;
+
+  [[nodiscard]] result<kernel::atom> word(std::string_view text, std::string_view what) const {
+    if (of.core.queued_bytes() >= of.settings.queued_bytes_max) {
+      return fail(errc::overloaded, "what waits in this node's mailboxes holds as much as it may; retry later");
+    }
+    return of.word_of(text, what);
+  }
+  [[nodiscard]] answer open(kernel::reference waits, bool claims) const {
+    if (waits == kernel::no_reference) return fail(errc::overloaded, "this node waits for as many answers as it may");
+    as.expect(waits, asked, claims);
+    return {};
+  }
+  [[nodiscard]] value watched(kernel::reference monitor) const { return number_map("monitor", as.watch(monitor)); }
+
+  answer operator()(client_calls& what) const {
+    const auto method = word(what.method, "a method");
+    if (!method) return fail(method.error());
+    const auto to = of.find(what.to);
+    if (!to) return fail(to.error());
+    return open(self.call(*to, *method, std::move(what.argument), what.timeout), false);
+  }
+  answer operator()(client_casts& what) const {
+    const auto method = word(what.method, "a method");
+    if (!method) return fail(method.error());
+    const auto to = of.find(what.to);
+    if (!to) return fail(to.error());
+    self.cast(*to, *method, std::move(what.argument));
+    return nothing();
+  }
+  answer operator()(client_sends& what) const {
+    const auto as_word = word(what.word, "a word");
+    if (!as_word) return fail(as_word.error());
+    const auto to = of.find(what.to);
+    if (!to) return fail(to.error());
+    self.send(*to, *as_word, std::move(what.argument));
+    return nothing();
+  }
+  answer operator()(client_spawns& what) const {
+    if (what.monitor && !as.may_watch()) return too_many_ties("monitors");
+    if (what.link && !as.add_link(self)) return too_many_ties("links");
+    const auto made = of.spawn(self, {what.klass.value, std::move(what.argument), what.link, what.monitor});
+    if (!made) return fail(made.error());
+    return spawned_map(of.text_of(made->who),
+                       what.monitor ? std::optional{as.watch(made->monitor)} : std::optional<std::uint64_t>{});
+  }
+  answer operator()(client_monitors& what) const {
+    if (!as.may_watch()) return too_many_ties("monitors");
+    const auto to = of.find(what.to);
+    if (!to) return fail(to.error());
+    return watched(self.monitor(*to));
+  }
+  answer operator()(client_demonitors& what) const {
+    if (const auto monitor = as.unwatch(what.monitor)) {
+      self.demonitor(*monitor);
+    } else {
+      as.forget_down(what.monitor);
+    }
+    return nothing();
+  }
+  answer operator()(client_links& what) const {
+    const auto to = of.find(what.to);
+    if (!to) return fail(to.error());
+    if (what.on && !as.add_link(self)) return too_many_ties("links");
+    what.on ? self.link(*to) : self.unlink(*to);
+    return nothing();
+  }
+  answer operator()(client_exits& what) const {
+    const auto to = of.find(what.to);
+    if (!to) return fail(to.error());
+    self.exit(*to, std::move(what.why));
+    return nothing();
+  }
+  answer operator()(client_groups& what) const {
+    switch (what.what) {
+      case client_groups::kind::join: {
+        auto done = of.join(what.group, self.self());
+        return done ? result<value>{nothing()} : fail(std::move(done.error()));
+      }
+      case client_groups::kind::leave:
+        return flag_map("member", of.leave(what.group, self.self()));
+      case client_groups::kind::watch: {
+        const auto members = of.monitor_group(what.group, self.self());
+        if (!members) return fail(members.error());
+        bytes encoded;
+        cbor::put_head(encoded, cbor::major::map, 1);
+        cbor::put_text(encoded, "pids");
+        cbor::put_head(encoded, cbor::major::array, members->size());
+        for (const auto& each : *members)
+          cbor::put_text(encoded, of.text_of(each));
+        return value::adopt(encoded);
+      }
+      case client_groups::kind::unwatch:
+        of.demonitor_group(what.group, self.self());
+        return nothing();
+    }
+    return nothing();
+  }
+  answer operator()(client_publishes& what) const {
+    if (auto fine = check_group_name(what.group); !fine) return fail(std::move(fine.error()));
+    const auto as_word = word(what.word, "a word");
+    if (!as_word) return fail(as_word.error());
+    return number_map("members", of.publish(self, what.group, *as_word, what.argument, reach::mesh));
+  }
+  answer operator()(client_claims& what) const {
+    if (what.in == key_space::mesh_unique) {
+      return open(of.claim_key(self, what.key, std::move(what.held), what.timeout), true);
+    }
+    auto done = of.register_key(what.in, what.key, self.self(), std::move(what.held));
+    return done ? result<value>{nothing()} : fail(std::move(done.error()));
+  }
+  answer operator()(client_updates& what) const {
+    auto done = of.update_value(what.in, what.key, self.self(), std::move(what.held));
+    return done ? result<value>{nothing()} : fail(std::move(done.error()));
+  }
+  answer operator()(client_releases& what) const {
+    return flag_map("held", of.unregister_key(what.in, what.key, self.self()));
+  }
+  answer operator()(client_open&) const { return {}; }
+  answer operator()(client_close&) const { return {}; }
+};
+
+// ---- what clients say ----
+
+void runtime::impl::take(client_act& said) {
+  const auto answer = [&](result<value> with) {
+    apps.outbox.emplace_back(client_answer{said.client, said.request, std::move(with)});
+  };
+  if (const auto* open = std::get_if<client_open>(&said.what)) return answer(open_client(said, open->credit));
+  const auto found = clients.find({said.client, said.process});
+  if (found == clients.end()) {
+    return answer(fail(errc::not_found, "process " + std::to_string(said.process.value) +
+                                            " is not open on this connection: it was closed, or has ended"));
+  }
+  const auto who = found->second;
+  if (const auto* close = std::get_if<client_close>(&said.what)) {
+    end_client(who, close->why);
+    return answer(nothing());
+  }
+  client_acts::answer came;
+  core.enter(now, who, [&](kernel::body& body, kernel::context& self) {
+    const client_acts acts{*this, static_cast<client_process&>(body), self, said.request};
+    came = std::visit([&](auto& what) { return acts(what); }, said.what);
+  });
+  if (came) answer(std::move(*came));
+}
+
+result<value> runtime::impl::open_client(const client_act& said, std::uint32_t credit) {
+  if (clients.contains({said.client, said.process})) {
+    return fail(errc::already_exists, "process " + std::to_string(said.process.value) + " is open already");
+  }
+  std::size_t open = 0;
+  for (auto at = clients.lower_bound({said.client, client_process_id{0}});
+       at != clients.end() && at->first.first == said.client; ++at)
+    ++open;
+  if (open >= client_processes_max) {
+    return fail(errc::overloaded,
+                std::to_string(client_processes_max) + " processes are as many as a connection may have open");
+  }
+  const auto made = core.spawn(now, std::make_unique<client_process>(client_shared, said.client, said.process, credit),
+                               {.trap_exits = true, .announced = true, .tag = client_tag});
+  if (!made) return fail(made.error());
+  clients.emplace(std::pair{said.client, said.process}, *made);
+  client_of.emplace(*made, std::pair{said.client, said.process});
+  return text_map("pid", text_of(*made));
+}
+
+void runtime::impl::take(client_credit& said) {
+  const auto found = clients.find({said.client, said.process});
+  if (found != clients.end()) static_cast<client_process*>(core.body_of(found->second))->add_credit(said.add);
+}
+
+void runtime::impl::take(client_looks_up& said) {
+  const auto found = lookup(said.in, said.key);
+  bytes encoded;
+  cbor::put_head(encoded, cbor::major::map, 1);
+  cbor::put_text(encoded, "entries");
+  cbor::put_head(encoded, cbor::major::array, found.size());
+  for (const auto& each : found) {
+    cbor::put_head(encoded, cbor::major::map, 3);
+    cbor::put_text(encoded, "key");
+    cbor::put_text(encoded, each.key);
+    cbor::put_text(encoded, "pid");
+    cbor::put_text(encoded, text_of(each.who));
+    cbor::put_text(encoded, "value");
+    cbor::put(encoded, each.held.cbor());
+  }
+  apps.outbox.emplace_back(client_answer{said.client, said.request, value::adopt(encoded)});
+}
+
+void runtime::impl::end_client(kernel::handle who, const exit_reason& why) {
+  clients.erase(client_of.at(who));
+  client_of.erase(who);
+  core.stop(now, who, why);
+}
+
+void runtime::impl::client_gone(app_id client, const std::string& why) {
+  while (true) {
+    const auto next = clients.lower_bound({client, client_process_id{0}});
+    if (next == clients.end() || next->first.first != client) return;
+    end_client(next->second, {exit_reason::kind::noconnection, "its client went away: " + why});
+  }
+}
+
+void runtime::impl::client_ended(kernel::handle who, const exit_reason& why) {
+  const auto found = client_of.find(who);
+  if (found == client_of.end()) return;  // by its client
+  const auto [client, id] = found->second;
+  client_of.erase(found);
+  clients.erase({client, id});
+  apps.outbox.emplace_back(process::client_ended{client, id, why});
+}
+
+}  // namespace orrery::process

@@ -104,6 +104,11 @@ struct call_op {
   value argument;
   std::optional<duration> timeout;
 };
+/// Sees to it that the process runs; answered with {"pid"}, once its init is done.
+struct start_op {
+  process_name name;
+  std::optional<duration> timeout;
+};
 struct cast_op {
   process_name name;
   std::string method;
@@ -189,9 +194,9 @@ struct list_registry_op {
   std::size_t limit = 1000;
 };
 using operation =
-    std::variant<call_op, cast_op, inspect_op, stop_op, kill_op, state_op, set_state_op, suspend_op, resume_op,
-                 release_op, list_nodes_op, list_processes_op, list_classes_op, tree_op, crashes_op, top_op, load_op,
-                 trace_op, list_groups_op, group_op, publish_op, list_registry_op>;
+    std::variant<call_op, start_op, cast_op, inspect_op, stop_op, kill_op, state_op, set_state_op, suspend_op,
+                 resume_op, release_op, list_nodes_op, list_processes_op, list_classes_op, tree_op, crashes_op, top_op,
+                 load_op, trace_op, list_groups_op, group_op, publish_op, list_registry_op>;
 struct client_request {
   request_id id;
   operation asked;

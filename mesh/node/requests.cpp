@@ -36,22 +36,23 @@ void core::impl::ask_client(request_id id, operation& asked) {
            .what = ask_control{verb, std::move(reason), std::move(argument)},
            .deadline = after(now_, control_timeout)});
   };
+  const auto call = [&](process_name& name, std::string method, value argument, std::optional<duration> given) {
+    if (auto fine = check_method(method); !fine) return answer(client, fail(std::move(fine.error())));
+    const duration timeout = given.value_or(call_timeout(name.klass));
+    if (timeout <= duration::zero() || timeout > call_timeout_max) {
+      return answer(client, fail(errc::invalid_argument, "the timeout must be more than 0 and at most 1 h"));
+    }
+    begin({.from = client,
+           .name = std::move(name),
+           .what = ask_call{std::move(method), std::move(argument)},
+           .deadline = after(now_, timeout)});
+  };
   const auto no_such = [&](const std::optional<class_name>& only) {
     return only && runtime_.find_class(*only) == nullptr;
   };
   std::visit(
-      overloaded{[&](call_op& op) {
-                   if (auto fine = check_method(op.method); !fine) return answer(client, fail(std::move(fine.error())));
-                   const duration timeout = op.timeout.value_or(call_timeout(op.name.klass));
-                   if (timeout <= duration::zero() || timeout > call_timeout_max) {
-                     return answer(client,
-                                   fail(errc::invalid_argument, "the timeout must be more than 0 and at most 1 h"));
-                   }
-                   begin({.from = client,
-                          .name = std::move(op.name),
-                          .what = ask_call{std::move(op.method), std::move(op.argument)},
-                          .deadline = after(now_, timeout)});
-                 },
+      overloaded{[&](call_op& op) { call(op.name, std::move(op.method), std::move(op.argument), op.timeout); },
+                 [&](start_op& op) { call(op.name, std::string{process::start_method}, {}, op.timeout); },
                  [&](cast_op& op) {
                    if (auto fine = check_method(op.method); !fine) return answer(client, fail(std::move(fine.error())));
                    // Nobody answers a cast, so what would become of it elsewhere is told by what is known here.

@@ -133,13 +133,14 @@ TEST(decoding, reads_registrations_and_passes_over_callbacks_that_it_does_not_kn
                                           {"class", "cart"},
                                           {"calls", {"add", "get"}},
                                           {"casts", {"clear"}},
-                                          {"callbacks", {"init", "dream", "continue"}},
+                                          {"callbacks", {"init", "dream", "continue", "handoff"}},
                                           {"stateVersion", 2},
                                           {"concurrency", 5}});
   EXPECT_THAT(said.offer.calls, ElementsAre("add", "get"));
   EXPECT_THAT(said.offer.casts, ElementsAre("clear"));
   EXPECT_TRUE(said.offer.has(process::app_callback::init));
   EXPECT_TRUE(said.offer.has(process::app_callback::resume));
+  EXPECT_TRUE(said.offer.has(process::app_callback::handoff));
   EXPECT_FALSE(said.offer.has(process::app_callback::info));
   EXPECT_EQ(said.offer.state_version, 2U);
   EXPECT_EQ(said.offer.concurrency, 5U);
@@ -183,6 +184,26 @@ TEST(decoding, reads_what_became_of_work) {
             (error{errc::conflict, "no", took_effect::executed}));
 }
 
+TEST(decoding, reads_what_handlers_have_done_among_processes) {
+  const auto all =
+      answer_of({{"effects",
+                  {{{"send", {{"to", "a/b"}, {"word", "w"}, {"argument", 1}}}},
+                   {{"publish", {{"group", "g"}, {"word", "w"}}}},
+                   {{"join", "g"}},
+                   {{"leave", "g"}},
+                   {{"call", {{"name", "n"}, {"to", "a/b"}, {"method", "m"}, {"argument", 2}, {"timeoutMs", 50}}}},
+                   {{"monitor", {{"name", "n"}, {"to", "a/b"}}}},
+                   {{"demonitor", "n"}}}}});
+  ASSERT_TRUE(all) << to_string(all.error());
+  EXPECT_EQ(std::get<process::app_send>(all->deeds[0]).word, "w");
+  EXPECT_EQ(std::get<process::app_publish>(all->deeds[1]).group, "g");
+  EXPECT_EQ(std::get<process::app_join>(all->deeds[2]).group, "g");
+  EXPECT_EQ(std::get<process::app_leave>(all->deeds[3]).group, "g");
+  EXPECT_EQ(std::get<process::app_request>(all->deeds[4]).timeout, 50ms);
+  EXPECT_EQ(std::get<process::app_monitor>(all->deeds[5]).to, "a/b");
+  EXPECT_EQ(std::get<process::app_demonitor>(all->deeds[6]).name, "n");
+}
+
 TEST(decoding, tells_no_new_state_from_a_state_of_null) {
   EXPECT_FALSE(answer_of({{"reply", 1}})->state);
   EXPECT_EQ(answer_of({{"state", nullptr}})->state, value{});
@@ -210,8 +231,8 @@ TEST(decoding, refuses_answers_that_make_no_sense_and_says_where) {
             "invalid_argument: effects[0]: timer: field 'afterMs' must be an integer from 1 to 34560000000, not 0");
   EXPECT_EQ(
       why({{"effects", {{{"cancelTimer", "t"}}, {{"dance", json::object()}}}}}),
-      "invalid_argument: effects[1]: field 'dance' is no effect that is known; there are cast, timer, cancelTimer, "
-      "reply");
+      "invalid_argument: effects[1]: field 'dance' is no effect that is known; there are cast, call, send, publish, "
+      "join, leave, monitor, demonitor, timer, cancelTimer, reply");
   EXPECT_EQ(why({{"effects", {{{"cast", {{"class", "log"}, {"key", "x"}}}}}}}),
             "invalid_argument: effects[0]: cast: field 'method' is missing");
   EXPECT_EQ(why({{"error", {{"code", "nonsense"}}}}),

@@ -1,5 +1,4 @@
-#include "mesh/sdk/fields.hpp"
-#include "mesh/sdk/messages.hpp"
+#include "mesh/sdk/readers.hpp"
 #include "mesh/wire/trace_context.hpp"
 
 #include <nlohmann/json.hpp>
@@ -13,20 +12,20 @@ namespace orrery::sdk {
 namespace {
 
 using process::app_callback;
-using process::app_deed;
+using exit_kind = kernel::exit_reason::kind;
 
-constexpr std::int64_t method_bytes_max = 256;  ///< read; the node says what it takes
-constexpr std::int64_t list_limit_max = 5000;
-constexpr std::int64_t timeout_ms_max = 3'600'000;
-constexpr std::int64_t timer_ms_max = std::int64_t{400} * 24 * 3'600'000;
-constexpr std::size_t reason_bytes_max = 1024;
-constexpr std::size_t trace_bytes_max = 1024;  ///< read; what is no traceparent is dropped
-constexpr std::size_t crash_bytes_max = 4096;
+constexpr std::array<std::string_view, 36> numbered_types{
+    "call",     "cast",   "start", "inspect", "stop",     "kill",    "nodes",   "processes", "classes",
+    "tree",     "groups", "group", "publish", "registry", "lookup",  "cancel",  "subscribe", "credit",
+    "register", "drain",  "open",  "close",   "send",     "spawn",   "monitor", "demonitor", "link",
+    "unlink",   "exit",   "join",  "leave",   "watch",    "unwatch", "claim",   "update",    "release"};
 
-constexpr std::string_view known_types =
-    "call, cast, inspect, stop, kill, nodes, processes, classes, tree, cancel, subscribe, credit, register, drain, "
-    "done, "
-    "ping, pong, goodbye";
+std::string known_types() {
+  std::string all;
+  for (const auto each : numbered_types)
+    all += std::string{each} + ", ";
+  return all + "done, ping, pong, goodbye";
+}
 
 /// JSON text as the CBOR that it says. Errors: protocol.
 result<bytes> from_json(byte_view text) {
@@ -45,36 +44,11 @@ result<bytes> from_json(byte_view text) {
   }
 }
 
-process_name read_name(fields& in) {
-  auto klass = in.needed_text("class", class_name_bytes_max);
-  auto key = in.needed_text("key", process_key_bytes_max);
-  if (in.refusal()) return {};
-  auto name = make_process_name(klass, key);
-  if (name) return *std::move(name);
-  in.refuse("class", "and 'key' name no process: " + name.error().context);
-  return {};
-}
-
-std::optional<class_name> read_class(fields& in) {
-  auto text = in.text("class", class_name_bytes_max);
-  if (!text) return {};
-  if (!is_dns_label(*text)) in.refuse("class", "is no class name: '" + *text + "'");
-  return class_name{*std::move(text)};
-}
-
-value read_argument(fields& in) {
-  auto argument = in.item("argument").value_or(value{});
-  const auto trace = in.has("trace") ? in.text("trace", trace_bytes_max) : std::nullopt;
-  return trace ? with_trace(argument, *trace) : argument;
-}
-
 node::call_op read_call(fields& in) {
-  node::call_op op{.name = read_name(in),
-                   .method = in.needed_text("method", method_bytes_max),
-                   .argument = read_argument(in),
-                   .timeout = {}};
-  if (const auto ms = in.integer("timeoutMs", 1, timeout_ms_max)) op.timeout = std::chrono::milliseconds{*ms};
-  return op;
+  return {.name = read_name(in),
+          .method = in.needed_text("method", method_bytes_max),
+          .argument = read_argument(in),
+          .timeout = read_timeout(in)};
 }
 
 node::cast_op read_cast(fields& in) {
@@ -84,6 +58,7 @@ node::cast_op read_cast(fields& in) {
 std::optional<node::operation> read_operation(std::string_view type, fields& in) {
   if (type == "call") return read_call(in);
   if (type == "cast") return read_cast(in);
+  if (type == "start") return node::start_op{read_name(in), read_timeout(in)};
   if (type == "inspect") return node::inspect_op{read_name(in)};
   if (type == "stop") return node::stop_op{read_name(in)};
   if (type == "kill") {
@@ -92,12 +67,19 @@ std::optional<node::operation> read_operation(std::string_view type, fields& in)
   if (type == "nodes") return node::list_nodes_op{};
   if (type == "processes") {
     return node::list_processes_op{
-        .only = read_class(in),
-        .limit = static_cast<std::size_t>(in.integer("limit", 1, list_limit_max).value_or(1000)),
-        .local = in.flag("local").value_or(false)};
+        .only = read_class(in), .limit = read_limit(in), .local = in.flag("local").value_or(false)};
   }
   if (type == "classes") return node::list_classes_op{};
   if (type == "tree") return node::tree_op{in.flag("local").value_or(false)};
+  if (type == "groups") return node::list_groups_op{in.text("prefix", prefix_bytes_max).value_or(""), read_limit(in)};
+  if (type == "group") return node::group_op{in.needed_text("group", process::group_name_bytes_max)};
+  if (type == "publish") {
+    return node::publish_op{in.needed_text("group", process::group_name_bytes_max),
+                            in.needed_text("word", method_bytes_max), in.item("argument").value_or(value{})};
+  }
+  if (type == "registry") {
+    return node::list_registry_op{in.text("prefix", prefix_bytes_max).value_or(""), read_limit(in)};
+  }
   return {};
 }
 
@@ -112,12 +94,13 @@ process::app_offer read_offer(fields& in) {
   if (offer.calls.size() + offer.casts.size() > process::app_methods_max) {
     in.refuse("calls", "and 'casts' together may have " + std::to_string(process::app_methods_max) + " methods");
   }
-  static constexpr std::array<std::pair<std::string_view, app_callback>, 5> callbacks{{
+  static constexpr std::array<std::pair<std::string_view, app_callback>, 6> callbacks{{
       {"init", app_callback::init},
       {"info", app_callback::info},
       {"continue", app_callback::resume},
       {"terminate", app_callback::terminate},
       {"code_change", app_callback::code_change},
+      {"handoff", app_callback::handoff},
   }};
   for (const auto& each : in.texts("callbacks", 64, 64).value_or(std::vector<std::string>{})) {
     for (const auto& [name, callback] : callbacks) {
@@ -132,90 +115,6 @@ process::app_offer read_offer(fields& in) {
 }
 
 // ---- done ----
-
-/// `changes`: what the error is an answer to has changed something.
-std::optional<error> read_error(fields& in, std::string_view key, bool changes) {
-  auto given = in.map(key);
-  if (!given) return {};
-  const auto code = given->text("code", 64);
-  error out{.code = errc::handler_failed,
-            .context = given->text("text", crash_bytes_max).value_or("the handler refused"),
-            .effect = changes ? took_effect::executed : took_effect::not_executed};
-  if (code) {
-    out.code = errc_from(*code);
-    if (to_string(out.code) != *code) given->refuse("code", "is no code of protocol.md: '" + *code + "'");
-  }
-  if (const auto effect = given->text("effect", 64)) {
-    out.effect = took_effect_from(*effect);
-    if (to_string(out.effect) != *effect) {
-      given->refuse("effect", "must be not_executed, executed or unknown, not '" + *effect + "'");
-    }
-  }
-  if (given->refusal()) in.refuse_inside(key, *given->refusal());
-  return out;
-}
-
-std::optional<app_deed> read_deed(std::string_view kind, fields& in) {
-  if (kind == "cancelTimer") {
-    return process::app_cancel_timer{in.needed_text("cancelTimer", process::app_method_bytes_max)};
-  }
-  auto inner = in.map(kind);
-  if (!inner) {
-    in.refuse(kind, "is missing");
-    return {};
-  }
-  std::optional<app_deed> deed;
-  if (kind == "cast") {
-    auto sent = read_cast(*inner);
-    deed = process::app_cast{std::move(sent.name), std::move(sent.method), std::move(sent.argument)};
-  } else if (kind == "timer") {
-    deed = process::app_timer{inner->needed_text("name", process::app_method_bytes_max),
-                              std::chrono::milliseconds{inner->needed_integer("afterMs", 1, timer_ms_max)},
-                              inner->item("argument").value_or(value{})};
-  } else if (kind == "reply") {
-    const auto to = static_cast<std::uint64_t>(inner->needed_integer("to", 1, number_max));
-    auto refusal = read_error(*inner, "error", true);
-    auto reply = inner->item("reply").value_or(value{});
-    deed = process::app_late_reply{to, refusal ? result<value>{fail(*std::move(refusal))} : std::move(reply)};
-  } else {
-    in.refuse(kind, "is no effect that is known; there are cast, timer, cancelTimer, reply");
-  }
-  if (inner->refusal()) in.refuse_inside(kind, *inner->refusal());
-  return deed;
-}
-
-std::vector<app_deed> read_deeds(fields& in) {
-  std::vector<app_deed> out;
-  auto entries = in.maps("effects", process::app_deeds_max);
-  if (!entries) return out;
-  for (auto& each : *entries) {
-    const auto where = "effects[" + std::to_string(out.size()) + "]";
-    const auto kind = each.only_key();
-    auto deed = kind ? read_deed(*kind, each) : std::nullopt;
-    if (!kind) in.refuse(where, "must be a map with one field: cast, timer, cancelTimer or reply");
-    if (each.refusal()) in.refuse_inside(where, *each.refusal());
-    if (!deed || in.refusal()) return out;
-    out.push_back(*std::move(deed));
-  }
-  return out;
-}
-
-std::optional<kernel::exit_reason> read_stop(fields& in) {
-  using kind = kernel::exit_reason::kind;
-  auto given = in.map("stop");
-  if (!given) return {};
-  kernel::exit_reason reason{kind::normal, given->text("text", reason_bytes_max).value_or("")};
-  const auto name = given->text("kind", 64).value_or("normal");
-  if (name == "shutdown") {
-    reason.why = kind::shutdown;
-  } else if (name == "error") {
-    reason.why = kind::error;
-  } else if (name != "normal") {
-    given->refuse("kind", "must be normal, shutdown or error, not '" + name + "'");
-  }
-  if (given->refusal()) in.refuse_inside("stop", *given->refusal());
-  return reason;
-}
 
 result<process::app_answer> read_answer(fields& in) {
   process::app_answer out;
@@ -233,7 +132,7 @@ result<process::app_answer> read_answer(fields& in) {
   out.reply = in.item("reply");
   out.next = in.item("next");
   if (!out.next && in.holds_null("next")) out.next = value{};
-  out.stop = read_stop(in);
+  out.stop = read_reason(in, "stop", {exit_kind::normal, exit_kind::shutdown, exit_kind::error});
   out.refusal = read_error(in, "error", out.state || out.patch || !out.deeds.empty() || out.next || out.stop);
   if (out.state && out.patch) in.refuse("patch", "and 'state' exclude each other");
   if (out.later && (out.reply || out.refusal)) in.refuse("later", "excludes 'reply' and 'error'");
@@ -253,6 +152,7 @@ hello read_hello(fields& in) {
 
 /// What needs an answer, and so a number to answer to.
 std::optional<incoming> read_numbered(std::string_view type, request_number id, fields& in) {
+  if (auto done = read_act(type, id, in)) return done;
   if (auto op = read_operation(type, in)) {
     std::optional<process::work_id> work;
     if (const auto number = in.integer("onBehalfOf", 1, number_max)) {
@@ -287,16 +187,18 @@ result<incoming> read(fields& in) {
   if (type == "ping") out = ping{static_cast<std::uint64_t>(in.integer("n", 0, number_max).value_or(0))};
   if (type == "pong") out = pong{static_cast<std::uint64_t>(in.integer("n", 0, number_max).value_or(0))};
   if (type == "goodbye") out = goodbye{in.text("code", 64).value_or(""), in.text("text", crash_bytes_max).value_or("")};
+  if (type == "credit" && in.has("process")) {
+    out = process_credit{process::client_process_id{number("process")},
+                         static_cast<std::uint32_t>(in.needed_integer("add", 1, process::client_credit_max))};
+  }
   if (type == "cast" && !in.has("id")) {
     auto op = read_cast(in);
     if (in.refusal()) return incoming{unknown{}};  // nobody is to hear of it
     return incoming{request{{}, std::move(op)}};
   }
   if (!out && !in.has("id")) {
-    static constexpr std::array<std::string_view, 13> numbered{"call",      "inspect",  "stop", "kill",   "nodes",
-                                                               "processes", "classes",  "tree", "cancel", "subscribe",
-                                                               "credit",    "register", "drain"};
-    if (std::find(numbered.begin(), numbered.end(), type) == numbered.end()) return incoming{unknown{}};
+    if (std::find(numbered_types.begin(), numbered_types.end(), type) == numbered_types.end())
+      return incoming{unknown{}};
   }
   if (out) {
     if (in.refusal()) return fail(errc::protocol, type + ": " + in.refusal()->context);
@@ -307,8 +209,7 @@ result<incoming> read(fields& in) {
   out = read_numbered(type, id, in);
   if (in.refusal()) return incoming{wrong{id, error{in.refusal()->code, type + ": " + in.refusal()->context}}};
   if (out) return *std::move(out);
-  return incoming{
-      wrong{id, error{errc::invalid_argument, "no such type: '" + type + "'; there are " + std::string{known_types}}}};
+  return incoming{wrong{id, error{errc::invalid_argument, "no such type: '" + type + "'; there are " + known_types()}}};
 }
 
 }  // namespace

@@ -113,6 +113,8 @@ std::string_view name_of(app_callback what) {
       return "code_change";
     case app_callback::terminate:
       return "terminate";
+    case app_callback::handoff:
+      return "handoff";
   }
   return "call";
 }
@@ -129,8 +131,41 @@ std::string_view name_of(process::app_class_state state) {
   return "undeclared";
 }
 
-/// "error" of "error: boom"
-std::string kind_of(const kernel::exit_reason& reason) { return to_string(kernel::exit_reason{reason.why, {}}); }
+std::string_view name_of(process::app_source source) {
+  switch (source) {
+    case process::app_source::none:
+      return "";
+    case process::app_source::timer:
+      return "timer";
+    case process::app_source::message:
+      return "message";
+    case process::app_source::reply:
+      return "reply";
+    case process::app_source::down:
+      return "down";
+  }
+  return "";
+}
+
+std::string_view name_of(process::client_message::kind what) {
+  switch (what) {
+    case process::client_message::kind::plain:
+      return "plain";
+    case process::client_message::kind::cast:
+      return "cast";
+    case process::client_message::kind::down:
+      return "down";
+    case process::client_message::kind::exit:
+      return "exit";
+  }
+  return "";
+}
+
+map_writer reason_map(const kernel::exit_reason& why) {
+  map_writer out;
+  out.text("kind", kernel::to_string(why.why)).text("text", why.detail);
+  return out;
+}
 
 std::uint64_t in_ms(duration span) { return static_cast<std::uint64_t>(duration_cast<milliseconds>(span).count()); }
 
@@ -148,10 +183,11 @@ bytes encode_welcome(encoding how, const greeting& from) {
       .number("requests", session::requests_max)
       .number("subscriptions", session::subscriptions_max)
       .number("registrations", session::registrations_max)
-      .number("concurrency", process::app_concurrency_max);
+      .number("concurrency", process::app_concurrency_max)
+      .number("processes", process::client_processes_max);
   map_writer out("welcome");
   out.number("version", version_newest)
-      .texts("features", {"events", "host", "trace"})
+      .texts("features", {"events", "host", "processes", "trace"})
       .text("sidecar", from.sidecar)
       .text("node", from.node)
       .text("mesh", from.mesh)
@@ -218,14 +254,28 @@ bytes encode_work(encoding how, const process::app_work& work) {
   if (work.state) out.item("state", *work.state).number(changes ? "fromVersion" : "stateVersion", work.state_version);
   if (work.caller != 0) out.number("caller", work.caller);
   if (!work.trace.empty()) out.text("trace", work.trace);
-  if (work.source != process::app_source::none) {
-    out.text("source", work.source == process::app_source::timer ? "timer" : "message");
+  if (work.source != process::app_source::none) out.text("source", name_of(work.source));
+  if (work.reason) out.map("reason", reason_map(*work.reason));
+  return std::move(out).frame(how);
+}
+
+bytes encode_message(encoding how, const process::client_message& what) {
+  using kind = process::client_message::kind;
+  map_writer out("message");
+  out.number("process", what.process.value).text("kind", name_of(what.what));
+  if (!what.from.empty()) out.text("from", what.from);
+  if (what.what == kind::down) out.number("monitor", what.monitor);
+  if (what.what == kind::down || what.what == kind::exit) {
+    out.map("reason", reason_map(what.why));
+  } else {
+    out.text(what.what == kind::plain ? "word" : "method", what.word).item("argument", what.argument);
   }
-  if (work.reason) {
-    map_writer reason;
-    reason.text("kind", kind_of(*work.reason)).text("text", work.reason->detail);
-    out.map("reason", reason);
-  }
+  return std::move(out).frame(how);
+}
+
+bytes encode_ended(encoding how, const process::client_ended& what) {
+  map_writer out("ended");
+  out.number("process", what.process.value).map("reason", reason_map(what.why));
   return std::move(out).frame(how);
 }
 

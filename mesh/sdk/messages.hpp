@@ -70,6 +70,22 @@ struct drain {
   request_number id;
   std::optional<class_name> only;
 };
+/// What one of the client's processes does.
+struct act {
+  request_number id;
+  process::client_process_id process;
+  process::client_deed what;
+};
+struct look_up {
+  request_number id;
+  process::key_space in = process::key_space::mesh_unique;
+  std::string key;
+};
+/// More messages may come to a process.
+struct process_credit {
+  process::client_process_id process;
+  std::uint32_t add = 0;
+};
 struct done {
   process::work_id work;
   result<process::app_answer> answer;
@@ -82,7 +98,7 @@ struct wrong {
 /// Of a type that this version does not know, with nobody to tell.
 struct unknown {};
 using incoming = std::variant<hello, ping, pong, goodbye, request, cancel, subscribe, credit, register_class, drain,
-                              done, wrong, unknown>;
+                              act, look_up, process_credit, done, wrong, unknown>;
 
 /// One frame's map. Errors end the connection: protocol where it is no such map, or has no place for an answer.
 [[nodiscard]] result<incoming> decode(byte_view payload, encoding how);
@@ -103,6 +119,8 @@ struct greeting {
 [[nodiscard]] bytes encode_closed(encoding how, request_number id);
 [[nodiscard]] bytes encode_class(encoding how, const process::app_class& told);
 [[nodiscard]] bytes encode_work(encoding how, const process::app_work& work);
+[[nodiscard]] bytes encode_message(encoding how, const process::client_message& what);
+[[nodiscard]] bytes encode_ended(encoding how, const process::client_ended& what);
 [[nodiscard]] bytes encode_cancel(encoding how, process::work_id work, std::string_view why);
 [[nodiscard]] bytes encode_refused(encoding how, process::work_id work, const error& why);
 

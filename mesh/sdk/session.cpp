@@ -150,7 +150,8 @@ void session::leave(const std::string& why, outputs& out) {
   subscriptions_.clear();
   drains_.clear();
   works_.clear();
-  if (hosts_) out.emplace_back(tell_node{process::app_gone{id_, why}});
+  acts_.clear();
+  if (known_) out.emplace_back(tell_node{process::app_gone{id_, why}});
   registered_.clear();
 }
 
@@ -201,7 +202,9 @@ void session::take(request& said, outputs& out) {
     out.emplace_back(ask{{}, std::move(said.asked)});
     return;
   }
-  const auto what = std::holds_alternative<node::call_op>(said.asked) ? open_kind::called : open_kind::asked;
+  const bool calls =
+      std::holds_alternative<node::call_op>(said.asked) || std::holds_alternative<node::start_op>(said.asked);
+  const auto what = calls ? open_kind::called : open_kind::asked;
   if (!open(*said.id, what, out)) return;
   if (said.on_behalf_of) {
     const auto work = works_.find(*said.on_behalf_of);
@@ -228,7 +231,12 @@ void session::take(cancel& said, outputs& out) {
     return;
   }
   const auto found = open_.find(said.id);
-  if (found == open_.end() || !is_for_node(found->second)) return;
+  if (found == open_.end()) return;
+  if (found->second == open_kind::acting) {
+    std::erase_if(acts_, [&](const auto& each) { return each.second == said.id; });
+    return finish(said.id, fail(errc::cancelled, "cancelled by the client", took_effect::unknown), out);
+  }
+  if (!is_for_node(found->second)) return;
   if (found->second == open_kind::called) return static_cast<void>(out.emplace_back(withdraw{said.id}));
   out.emplace_back(abandon{said.id});
   finish(said.id, fail(errc::cancelled, "cancelled by the client", took_effect::unknown), out);
@@ -276,6 +284,29 @@ void session::happened(std::string_view type, const value& data, outputs& out) {
   }
 }
 
+// ---- processes of the client ----
+
+process::client_request session::begin_act(request_number id) {
+  const process::client_request number{++acts_so_far_};
+  acts_.emplace(number, id);
+  known_ = true;
+  return number;
+}
+
+void session::take(act& said, outputs& out) {
+  if (!open(said.id, open_kind::acting, out)) return;
+  out.emplace_back(tell_node{process::client_act{id_, begin_act(said.id), said.process, std::move(said.what)}});
+}
+
+void session::take(look_up& said, outputs& out) {
+  if (!open(said.id, open_kind::acting, out)) return;
+  out.emplace_back(tell_node{process::client_looks_up{id_, begin_act(said.id), said.in, std::move(said.key)}});
+}
+
+void session::take(process_credit& said, outputs& out) {
+  out.emplace_back(tell_node{process::client_credit{id_, said.process, said.add}});
+}
+
 // ---- hosting ----
 
 void session::take(register_class& said, outputs& out) {
@@ -293,7 +324,7 @@ void session::take(register_class& said, outputs& out) {
         out);
   }
   registered_.emplace(said.offer.klass, said.id);
-  hosts_ = true;
+  known_ = true;
   said.offer.app = id_;
   out.emplace_back(tell_node{process::app_registered{std::move(said.offer)}});
 }
@@ -334,6 +365,15 @@ void session::told(const process::app_effect& what, outputs& out) {
                    } else {
                      finish(*asked, registration_value(now), out);
                    }
+                 },
+                 [&](const process::client_message& came) { out.emplace_back(send{encode_message(how_, came)}); },
+                 [&](const process::client_ended& now) { out.emplace_back(send{encode_ended(how_, now)}); },
+                 [&](const process::client_answer& to) {
+                   const auto found = acts_.find(to.request);
+                   if (found == acts_.end()) return;  // cancelled
+                   const auto id = found->second;
+                   acts_.erase(found);
+                   finish(id, to.answer, out);
                  },
                  [&](const process::app_drained& all) {
                    const auto found = std::find_if(drains_.begin(), drains_.end(),

@@ -84,7 +84,7 @@ class session {
   [[nodiscard]] std::size_t works() const noexcept { return works_.size(); }
 
  private:
-  enum class open_kind : std::uint8_t { called, asked, registering, draining };
+  enum class open_kind : std::uint8_t { called, asked, registering, draining, acting };
   [[nodiscard]] static bool is_for_node(open_kind what) noexcept {
     return what == open_kind::called || what == open_kind::asked;
   }
@@ -114,12 +114,17 @@ class session {
   void take(credit& said, outputs& out);
   void take(register_class& said, outputs& out);
   void take(drain& said, outputs& out);
+  void take(act& said, outputs& out);
+  void take(look_up& said, outputs& out);
+  void take(process_credit& said, outputs& out);
   void take(done& said, outputs& out);
   void take(wrong& said, outputs& out);
   void take(unknown&, outputs&) {}
   /// A new request: false where it is refused, and its client has heard.
   [[nodiscard]] bool open(request_number id, open_kind what, outputs& out);
   void finish(request_number id, const result<value>& outcome, outputs& out);
+  /// Its number for the node, which answers to it.
+  [[nodiscard]] process::client_request begin_act(request_number id);
   void fatal(const error& why, outputs& out);
   void leave(const std::string& why, outputs& out);
 
@@ -142,7 +147,9 @@ class session {
   std::map<request_number, subscription> subscriptions_;
   std::map<class_name, std::optional<request_number>> registered_;  ///< the number until it is answered
   std::vector<draining> drains_;
-  bool hosts_ = false;  ///< the node knows of this connection
+  bool known_ = false;  ///< to the node, of this connection: it has hosted, or had processes
+  std::map<process::client_request, request_number> acts_;  ///< that have no answer yet
+  std::uint64_t acts_so_far_ = 0;
   std::map<process::work_id, process_name> works_;
 };
 

@@ -50,7 +50,7 @@ CLASSES = """classes:
     behaviour:
       lua:
         script: |
-          return {call = {
+          return {init = function(key) if key == "stillborn" then error("no") end end, call = {
             boom = function() error("out of order") end,
             fail = function(state, code) orrery.fail(code, "as it was told") end,
             spin = function() while true do end end,
@@ -261,9 +261,11 @@ def check_processes(server: Server) -> None:
     ask("suspend", 200, **full)
     ask("cast", 202, method="add", **full)
     ask("call", 429, "overloaded", method="get", **full)
+    ask("start", 429, "overloaded", **full)
     ask("suspend", 200, **a)
     ask("inspect", 200, **a)
     ask("call", 504, "deadline_exceeded", method="get", headers={"Orrery-Timeout": "50ms"}, **a)
+    ask("start", 504, "deadline_exceeded", headers={"Orrery-Timeout": "50ms"}, **a)
     ask("resume", 200, **a)
     state = ask("getState", 200, **a)
     ask("putState", 200, body=json.dumps(state + 1), **a)
@@ -284,6 +286,12 @@ def check_processes(server: Server) -> None:
     ask("call", 500, "process_exited", method="boom", **fragile)
     server.until("a process is given up", lambda: ask("inspect", 200, **fragile)["state"] == "given up")
     ask("call", 503, "given_up", method="boom", **fragile)
+    ask("start", 503, "given_up", **fragile)
+    if ask("start", 200, **{"class": "odd", "key": "started"}) != ask("start", 200, **{"class": "odd", "key": "started"}):
+        raise Wrong("a process that ran was started anew")
+    ask("start", 400, "invalid_argument", headers={"Orrery-Timeout": "soon"}, **a)
+    ask("start", 404, "not_found", **{"class": "nothing", "key": "k"})
+    ask("start", 500, "process_exited", **{"class": "odd", "key": "stillborn"})
 
 
 def check_lists(server: Server) -> None:

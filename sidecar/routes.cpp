@@ -18,7 +18,8 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::string_view paths =
-    "/v1/processes, /v1/processes/{class}/{key}, .../call/{method}, .../cast/{method}, .../kill, .../release, "
+    "/v1/processes, /v1/processes/{class}/{key}, .../call/{method}, .../cast/{method}, .../start, .../kill, "
+    ".../release, "
     ".../state, .../suspend, .../resume, .../trace, /v1/nodes, /v1/classes, /v1/tree, /v1/top, /v1/crashes, "
     "/v1/groups, /v1/groups/{group}, .../publish/{word}, /v1/registry, /v1/events, /v1/sdk, "
     "/v1/openapi.yaml";
@@ -101,6 +102,12 @@ route process_route(const shell::http_request& request, const std::vector<std::s
     if (request.method != "POST") return refuse_method(request.method, "POST");
     return node_route{node::release_op{*std::move(name)}};
   }
+  if (segments.size() == 5 && segments[4] == "start") {
+    if (request.method != "POST") return refuse_method(request.method, "POST");
+    const auto timeout = read_timeout(request.orrery_timeout);
+    if (!timeout) return refuse(timeout.error());
+    return node_route{node::start_op{*std::move(name), *timeout}};
+  }
   if (segments.size() == 5) {
     if (auto found = introspect_route(request, *name, segments[4], query)) return *std::move(found);
   }
@@ -109,7 +116,7 @@ route process_route(const shell::http_request& request, const std::vector<std::s
   }
   return refuse(
       error{errc::not_found,
-            "no such path; after /v1/processes/{class}/{key} there may be call/{method}, cast/{method}, kill, "
+            "no such path; after /v1/processes/{class}/{key} there may be call/{method}, cast/{method}, start, kill, "
             "release, state, suspend, resume or trace (slashes in a key are written %2F)",
             took_effect::not_executed});
 }

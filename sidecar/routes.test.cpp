@@ -57,6 +57,8 @@ TEST(routes, processes_are_inspected_stopped_and_killed) {
   EXPECT_EQ(op<node::stop_op>(ask("DELETE", "/v1/processes/kv/x")).name.key.value, "x");
   EXPECT_EQ(op<node::kill_op>(ask("POST", "/v1/processes/kv/x/kill")).reason, "killed by a client");
   EXPECT_EQ(op<node::kill_op>(ask("POST", "/v1/processes/kv/x/kill", R"({"reason":"why"})")).reason, "why");
+  EXPECT_EQ(op<node::start_op>(ask("POST", "/v1/processes/kv/x/start")).name.key.value, "x");
+  EXPECT_EQ(refused(ask("GET", "/v1/processes/kv/x/start")).status, 405);
   EXPECT_EQ(op<node::release_op>(ask("POST", "/v1/processes/kv/x/release")).name.key.value, "x");
   EXPECT_EQ(refused(ask("GET", "/v1/processes/kv/x/release")).status, 405);
 }

@@ -72,6 +72,9 @@ class context {
   /// Asks; a `reply` message with this reference comes exactly once: the answer, or deadline_exceeded (`timeout`),
   /// process_exited, unavailable, overloaded. An answer that comes after that is dropped.
   reference call(handle to, atom word, value payload, duration timeout);
+  /// No reply comes to this call of ours any more. True where its receiver, of this kernel, had not begun it: it never
+  /// will.
+  bool give_up(reference asked);
   /// Lets nothing but the reply to `asked` through until it comes. REQUIRES: a call of this process.
   void await(reference asked);
   void reply(const caller& to, result<value> answer);

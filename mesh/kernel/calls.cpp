@@ -57,6 +57,16 @@ bool core::cancel(reference asked, call_token token) {
   return true;
 }
 
+bool core::give_up(std::uint32_t caller, reference asked) {
+  if (!relations_.alive(asked.slot, asked.generation)) return false;
+  const relation& tie = relations_[asked.slot];
+  if (tie.what != relation::kind::call || tie.ends[0].who != handle_of(caller)) return false;
+  const bool waits = tie.request != no_slot;
+  if (waits) remove_waiting(tie.request);
+  (void)withdraw_call(asked.slot);
+  return waits;
+}
+
 reference core::make_call(time_point now, std::uint32_t slot, handle to, atom word, value payload, duration timeout) {
   const handle self = handle_of(slot);
   const bool here = to.node == handle::here;

@@ -21,6 +21,8 @@ reference context::call(handle to, atom word, value payload, duration timeout) {
   return core_.make_call(now_, self_.slot, to, word, std::move(payload), timeout);
 }
 
+bool context::give_up(reference asked) { return core_.give_up(self_.slot, asked); }
+
 void context::await(reference asked) {
   process& of = core_.processes_[self_.slot];
   of.awaiting = asked;

@@ -322,6 +322,7 @@ class core {
   /// The relation is gone, and whoever waited has heard.
   void conclude(time_point now, std::uint32_t relation_slot, result<value> with);
   void call_expired(time_point now, std::uint32_t relation_slot);
+  bool give_up(std::uint32_t caller, reference asked);
   void post_reply(time_point now, std::uint32_t receiver, reference call, result<value> with);
 
   // ---- remote.cpp ----

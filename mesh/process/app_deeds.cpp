@@ -196,8 +196,8 @@ void app_behaviour::monitor(const scope& where, app_monitor& what) {
   demonitor(where, what.name);
   const auto to = where.around.find(what.to);
   if (!to) {
-    return notify(where, {std::move(what.name), app_source::down,
-                          down_argument(what.to, {exit_reason::kind::noproc, to.error().context})});
+    const auto why = parse_pid(what.to) ? exit_reason::kind::noconnection : exit_reason::kind::noproc;
+    return notify(where, {std::move(what.name), app_source::down, down_argument(what.to, {why, to.error().context})});
   }
   remember(more().monitors, what.name, where.self.monitor(*to));
 }

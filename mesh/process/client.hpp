@@ -44,7 +44,7 @@ struct client_calls {
   std::string to;
   std::string method;
   value argument;
-  duration timeout = client_call_timeout;
+  std::optional<duration> timeout{};  ///< none: that of the class; of a pid, client_call_timeout
 };
 struct client_casts {
   std::string to;
@@ -120,6 +120,12 @@ struct client_looks_up {
   client_request request;
   key_space in = key_space::mesh_unique;
   std::string key;
+};
+/// A call that the client wants no more: `request` is answered, `cancelled` where its reply had not come. What is no
+/// call goes on.
+struct client_cancels {
+  app_id client;
+  client_request request;
 };
 /// So many more messages may come. Not answered.
 struct client_credit {

@@ -138,6 +138,16 @@ TEST(client_process, hears_at_once_that_what_it_monitors_does_not_run) {
   EXPECT_THAT(w.act(1, client_monitors{"nope"}), HasSubstr("'nope' is no pid"));
 }
 
+TEST(client_process, has_no_connection_to_pids_of_nodes_that_are_not_known) {
+  client_world w;
+  w.open(1);
+  EXPECT_EQ(w.act(1, client_monitors{"gone-1@1.2.3"}), R"({"monitor":1})");
+  EXPECT_THAT(w.heard(), ElementsAre("down 1 noconnection"));
+  EXPECT_EQ(w.act(1, client_links{"gone-1@1.2.3", true}), "{}");
+  EXPECT_THAT(w.heard(), ElementsAre("exit noconnection"));
+  EXPECT_THAT(w.act(1, client_calls{"gone-1@1.2.3", "get", {}}), HasSubstr("no node gone-1@1 is known here"));
+}
+
 TEST(client_process, ends_what_it_is_linked_with_and_hears_of_its_end) {
   client_world w;
   w.open(1);
@@ -230,6 +240,20 @@ TEST(client_process, that_ends_while_it_asks_hears_that_nobody_knows_what_came_o
   EXPECT_EQ(w.came(call), "waits");
   w.act(1, client_close{});
   EXPECT_EQ(w.came(call), "cancelled: its process has ended (unknown)");
+}
+
+TEST(client_process, takes_back_a_call_that_has_not_begun) {
+  client_world w;
+  w.open(1);
+  w.open(2);
+  w.ask("counter/a", "get");
+  ASSERT_TRUE(w.rt.suspend(named("counter/a")));
+  const auto call = w.begin(2, client_calls{"counter/a", "add", json("1"), 60s});
+  w.rt.from_app(w.now, client_cancels{app_id{1}, client_request{call}}, w.out);
+  w.run();
+  EXPECT_EQ(w.came(call), "cancelled: cancelled by the client");
+  ASSERT_TRUE(w.rt.resume(named("counter/a")));
+  EXPECT_EQ(w.ask("counter/a", "get"), "0");
 }
 
 TEST(client_process, spawns_with_a_link_and_a_monitor) {

@@ -16,6 +16,9 @@ value nothing_to_tell() {
   return value::adopt({&empty_map, 1});
 }
 
+/// Beyond what its monitors come to: those that fail at once.
+constexpr std::size_t downs_max = 10 * client_ties_max;
+
 std::size_t weight_of(const client_message& what) noexcept {
   return what.argument.cbor().size() + what.why.detail.size() + what.word.size();
 }
@@ -79,7 +82,7 @@ void client_process::answered(const kernel::message& reply) {
 }
 
 bool client_process::has_room(const client_message& what) const noexcept {
-  if (what.what == client_message::kind::down) return true;  // as many as it has monitors
+  if (what.what == client_message::kind::down) return waiting_.size() < downs_max;
   const auto most = client_messages_max + (what.what == client_message::kind::exit ? exits_beyond_max : std::size_t{0});
   return waiting_.size() < most && shared_.waiting_bytes + weight_of(what) <= client_message_bytes;
 }
@@ -112,6 +115,23 @@ std::uint64_t client_process::watch(kernel::reference monitor) {
   return number;
 }
 
+std::uint64_t client_process::watch_in_vain(std::string_view pid) {
+  const auto number = ++monitors_made_;
+  lost_sight_of(client_message::kind::down, pid, number);
+  return number;
+}
+
+void client_process::link_in_vain(std::string_view pid) { lost_sight_of(client_message::kind::exit, pid, 0); }
+
+/// Waits, whatever the credit, as the answer to the act comes first.
+void client_process::lost_sight_of(client_message::kind what, std::string_view pid, std::uint64_t monitor) {
+  client_message told{.app = client_, .process = id_, .what = what, .from = std::string{pid}, .monitor = monitor};
+  told.why = {kernel::exit_reason::kind::noconnection, {}};
+  if (!has_room(told)) return static_cast<void>(++shared_.dropped);
+  shared_.waiting_bytes += weight_of(told);
+  waiting_.push_back(std::move(told));
+}
+
 std::optional<kernel::reference> client_process::unwatch(std::uint64_t number) {
   const auto found = monitors_.find(number);
   if (found == monitors_.end()) return {};
@@ -128,6 +148,18 @@ void client_process::forget_down(std::uint64_t number) {
   if (found == waiting_.end()) return;
   shared_.waiting_bytes -= weight_of(*found);
   waiting_.erase(found);
+}
+
+bool client_process::cancel(kernel::context& self, client_request which) {
+  const auto found = std::find_if(asked_.begin(), asked_.end(),
+                                  [&](const auto& each) { return each.second.by == which && !each.second.claims; });
+  if (found == asked_.end()) return false;
+  const bool never = self.give_up(kernel::unpacked(found->first));
+  asked_.erase(found);
+  shared_.outbox.emplace_back(client_answer{
+      client_, which,
+      fail(errc::cancelled, "cancelled by the client", never ? took_effect::not_executed : took_effect::unknown)});
+  return true;
 }
 
 bool client_process::add_link(kernel::context& self) {

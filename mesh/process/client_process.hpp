@@ -36,8 +36,14 @@ class client_process final : public kernel::body {
   void expect(kernel::reference asked, client_request by, bool claims) {
     asked_.emplace(kernel::packed(asked), asked_for{by, claims});
   }
+  /// The call that this asks for is given up, and answered. False where there is no such call.
+  bool cancel(kernel::context& self, client_request which);
   /// The client's number for a monitor. REQUIRES: may_watch().
   [[nodiscard]] std::uint64_t watch(kernel::reference monitor);
+  /// As a monitor of, and a link with, a process of a node that cannot be reached: the client is to be told so, which
+  /// the next `add_credit` does.
+  [[nodiscard]] std::uint64_t watch_in_vain(std::string_view pid);
+  void link_in_vain(std::string_view pid);
   /// The monitor of this number, which is forgotten.
   [[nodiscard]] std::optional<kernel::reference> unwatch(std::uint64_t number);
   /// The down of this monitor is not to be told, if it waits.
@@ -53,6 +59,7 @@ class client_process final : public kernel::body {
   };
   void answered(const kernel::message& reply);
   void take(client_message what);
+  void lost_sight_of(client_message::kind what, std::string_view pid, std::uint64_t monitor);
   [[nodiscard]] bool has_room(const client_message& what) const noexcept;
   void tell(client_message what);
 

@@ -78,12 +78,21 @@ struct runtime::impl::client_acts {
   }
   [[nodiscard]] value watched(kernel::reference monitor) const { return number_map("monitor", as.watch(monitor)); }
 
+  [[nodiscard]] duration timeout_of(std::string_view target) const {
+    const auto name = parse_process_name(target);
+    const auto* klass = name ? of.find_class(name->klass) : nullptr;
+    return klass == nullptr ? client_call_timeout : klass->spec.call_timeout;
+  }
+  /// A pid of a node that is not known any more, or never was: OTP's monitors and links find noconnection there.
+  [[nodiscard]] static bool is_of_a_lost_node(std::string_view target) { return parse_pid(target).has_value(); }
+
   answer operator()(client_calls& what) const {
     const auto method = word(what.method, "a method");
     if (!method) return fail(method.error());
     const auto to = of.find(what.to);
     if (!to) return fail(to.error());
-    return open(self.call(*to, *method, std::move(what.argument), what.timeout), false);
+    const auto timeout = what.timeout ? *what.timeout : timeout_of(what.to);
+    return open(self.call(*to, *method, std::move(what.argument), timeout), false);
   }
   answer operator()(client_casts& what) const {
     const auto method = word(what.method, "a method");
@@ -112,6 +121,7 @@ struct runtime::impl::client_acts {
   answer operator()(client_monitors& what) const {
     if (!as.may_watch()) return too_many_ties("monitors");
     const auto to = of.find(what.to);
+    if (!to && is_of_a_lost_node(what.to)) return number_map("monitor", as.watch_in_vain(what.to));
     if (!to) return fail(to.error());
     return watched(self.monitor(*to));
   }
@@ -125,6 +135,10 @@ struct runtime::impl::client_acts {
   }
   answer operator()(client_links& what) const {
     const auto to = of.find(what.to);
+    if (!to && is_of_a_lost_node(what.to)) {
+      if (what.on) as.link_in_vain(what.to);
+      return nothing();
+    }
     if (!to) return fail(to.error());
     if (what.on && !as.add_link(self)) return too_many_ties("links");
     what.on ? self.link(*to) : self.unlink(*to);
@@ -208,6 +222,9 @@ void runtime::impl::take(client_act& said) {
     came = std::visit([&](auto& what) { return acts(what); }, said.what);
   });
   if (came) answer(std::move(*came));
+  if (const auto still = clients.find({said.client, said.process}); still != clients.end()) {
+    static_cast<client_process*>(core.body_of(still->second))->add_credit(0);
+  }
 }
 
 result<value> runtime::impl::open_client(const client_act& said, std::uint32_t credit) {
@@ -233,6 +250,16 @@ result<value> runtime::impl::open_client(const client_act& said, std::uint32_t c
 void runtime::impl::take(client_credit& said) {
   const auto found = clients.find({said.client, said.process});
   if (found != clients.end()) static_cast<client_process*>(core.body_of(found->second))->add_credit(said.add);
+}
+
+void runtime::impl::take(client_cancels& said) {
+  bool found = false;
+  for (auto at = clients.lower_bound({said.client, client_process_id{0}});
+       !found && at != clients.end() && at->first.first == said.client; ++at) {
+    core.enter(now, at->second, [&](kernel::body& body, kernel::context& self) {
+      found = static_cast<client_process&>(body).cancel(self, said.request);
+    });
+  }
 }
 
 void runtime::impl::take(client_looks_up& said) {

@@ -325,6 +325,7 @@ struct runtime::impl final : kernel::surroundings, directory {
   struct client_acts;
   void take(client_act& said);
   void take(client_looks_up& said);
+  void take(client_cancels& said);
   void take(client_credit& said);
   [[nodiscard]] result<value> open_client(const client_act& said, std::uint32_t credit);
   void end_client(kernel::handle who, const exit_reason& why);

@@ -33,7 +33,7 @@ std::optional<process::client_deed> read_message(std::string_view type, fields& 
   auto argument = in.item("argument").value_or(value{});
   if (type == "call") {
     return process::client_calls{read_target(in), in.needed_text("method", method_bytes_max), std::move(argument),
-                                 read_timeout(in).value_or(process::client_call_timeout)};
+                                 read_timeout(in)};
   }
   if (type == "cast") {
     return process::client_casts{read_target(in), in.needed_text("method", method_bytes_max), std::move(argument)};

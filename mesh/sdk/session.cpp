@@ -233,8 +233,9 @@ void session::take(cancel& said, outputs& out) {
   const auto found = open_.find(said.id);
   if (found == open_.end()) return;
   if (found->second == open_kind::acting) {
-    std::erase_if(acts_, [&](const auto& each) { return each.second == said.id; });
-    return finish(said.id, fail(errc::cancelled, "cancelled by the client", took_effect::unknown), out);
+    const auto act = std::find_if(acts_.begin(), acts_.end(), [&](const auto& each) { return each.second == said.id; });
+    out.emplace_back(tell_node{process::client_cancels{id_, act->first}});
+    return;
   }
   if (!is_for_node(found->second)) return;
   if (found->second == open_kind::called) return static_cast<void>(out.emplace_back(withdraw{said.id}));
@@ -370,7 +371,7 @@ void session::told(const process::app_effect& what, outputs& out) {
                  [&](const process::client_ended& now) { out.emplace_back(send{encode_ended(how_, now)}); },
                  [&](const process::client_answer& to) {
                    const auto found = acts_.find(to.request);
-                   if (found == acts_.end()) return;  // cancelled
+                   if (found == acts_.end()) return;
                    const auto id = found->second;
                    acts_.erase(found);
                    finish(id, to.answer, out);

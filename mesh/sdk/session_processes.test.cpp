@@ -85,7 +85,7 @@ TEST_F(processes, do_what_their_client_says) {
   EXPECT_EQ(call.to + call.method, "a/bm");
   EXPECT_EQ(call.argument, number(1));
   EXPECT_EQ(call.timeout, 250ms);
-  EXPECT_EQ(act<process::client_calls>({{"type", "call"}, {"to", "a/b"}, {"method", "m"}}).timeout, 5s);
+  EXPECT_FALSE(act<process::client_calls>({{"type", "call"}, {"to", "a/b"}, {"method", "m"}}).timeout);
   EXPECT_EQ(act<process::client_casts>({{"type", "cast"}, {"to", "p"}, {"method", "m"}}).to, "p");
   EXPECT_EQ(act<process::client_sends>({{"type", "send"}, {"to", "p"}, {"word", "w"}}).word, "w");
   const auto spawned = act<process::client_spawns>({{"type", "spawn"}, {"class", "c"}, {"link", true}});
@@ -156,17 +156,15 @@ TEST_F(processes, get_credit_without_a_request) {
   EXPECT_EQ(told.add, 10U);
 }
 
-TEST_F(processes, are_no_more_for_a_cancelled_act_whose_number_may_be_used_again) {
+TEST_F(processes, tell_the_node_which_act_is_cancelled) {
   (void)act<process::client_calls>({{"type", "call"}, {"to", "a/b"}, {"method", "m"}});
-  const auto before = request;
   say({{"type", "cancel"}, {"id", ids}});
-  EXPECT_EQ(heard().at(0).at("error").at("code"), "cancelled");
-  --ids;
-  (void)act<process::client_calls>({{"type", "call"}, {"to", "a/b"}, {"method", "m"}});
-  of.told(process::client_answer{process::app_id{9}, before, number(1)}, out);
+  EXPECT_EQ(told_node<process::client_cancels>().request, request);
   EXPECT_THAT(heard(), IsEmpty());
-  answer(number(2));
-  EXPECT_EQ(heard().at(0).at("ok"), 2);
+  answer(fail(errc::cancelled, "cancelled by the client"));
+  EXPECT_EQ(heard().at(0).at("error").at("code"), "cancelled");
+  say({{"type", "cancel"}, {"id", ids}});
+  EXPECT_THAT(out, IsEmpty());
 }
 
 TEST_F(processes, make_their_connection_known_to_the_node_which_hears_of_its_end) {

@@ -83,7 +83,7 @@ class Driver:
         self.host = urllib.parse.urlsplit(address).netloc
         self.local = threading.local()  # no connection of a sidecar before
         this = next(node for node in self.ask("GET", "/v1/nodes")["nodes"] if node["state"] == "self")
-        return {"node": this["name"], "mesh": "", "features": ["events"]}
+        return {"node": this["name"], "mesh": "", "features": ["events", "processes"]}
 
     def close(self) -> None:
         pass  # a connection ends with the thread of its command
@@ -108,6 +108,21 @@ class Driver:
 
     def kill(self, name: str) -> None:
         self.ask("POST", f"{process(name)}/kill", {"reason": "a case"})
+
+    def start(self, to: str, timeoutMs: Optional[int] = None) -> Any:
+        return self.ask("POST", f"{process(to)}/start", None, {} if timeoutMs is None else {"Orrery-Timeout": f"{timeoutMs}ms"})
+
+    def publish(self, group: str, word: str, argument: Any) -> Any:
+        return self.ask("POST", f"/v1/groups/{quoted(group)}/publish/{quoted(word)}", argument)
+
+    def group(self, group: str) -> Any:
+        return self.ask("GET", f"/v1/groups/{quoted(group)}")
+
+    def groups(self, prefix: str) -> Any:
+        return self.ask("GET", f"/v1/groups?prefix={quoted(prefix)}")
+
+    def registry(self, prefix: str) -> Any:
+        return self.ask("GET", f"/v1/registry?prefix={quoted(prefix)}")
 
     def nodes(self) -> Any:
         return self.ask("GET", "/v1/nodes")["nodes"]

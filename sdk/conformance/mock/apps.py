@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
 
 from orrery import _cbor
 
-from .answers import Wrong, carry_out, new_state
-from .model import ClassSpec, Error, Message, Process, Registration, Work, error
+from .answers import carry_out, check_effect, new_state
+from .model import ClassSpec, Error, Message, Process, Registration, Work, Wrong, error
 
 if TYPE_CHECKING:
     from .mesh import Mesh
@@ -105,9 +105,11 @@ class Apps:
     def refusal(self, spec: ClassSpec, message: Message) -> Optional[Error]:
         hosting = self.hosting(spec.name)
         if not hosting:
-            if spec.name in self._given_up and message.callback == "call":
+            if spec.name in self._given_up and message.callback in ("call", "start"):
                 return error("unavailable", f"no app hosts class {spec.name!r}")
             self._miss(spec)
+            return None
+        if message.callback == "start":
             return None
         kind = "calls" if message.callback == "call" else "casts"
         known = sorted({name for r in hosting for name in getattr(r, kind)})
@@ -154,7 +156,7 @@ class Apps:
         if not process.begun:
             process.restarting = False
             if "init" in registration.callbacks:
-                return Message("init")
+                return Message("init", argument=process.argument)
             process.begun, process.state_version = True, registration.state_version
             return None
         if process.state_version != registration.state_version:
@@ -163,7 +165,11 @@ class Apps:
             process.state_version = registration.state_version
         queue = process.ahead or process.mailbox
         message = queue.popleft()
-        if message.callback in ("info", "continue") and message.callback not in registration.callbacks:
+        if message.callback == "start":
+            assert message.asked is not None
+            message.asked.settle({"pid": process.pid})
+            return None
+        if message.callback in ("info", "continue", "handoff") and message.callback not in registration.callbacks:
             return None
         return message
 
@@ -173,7 +179,7 @@ class Apps:
                                  "callback": message.callback, "classVersion": spec.version, "timeoutMs": round(spec.handler_timeout * 1000)}
         if message.callback != "init":
             frame.update(state=process.state, stateVersion=process.state_version)
-        if message.callback in ("call", "cast", "info", "continue"):
+        if message.callback in ("call", "cast", "info", "continue") or message.argument is not None and message.callback == "init":
             frame["argument"] = message.argument
         if message.method:
             frame["method"] = message.method
@@ -289,8 +295,7 @@ class Apps:
             if size > 1024 * 1024:
                 raise Wrong(error("limit_exceeded", f"the {key} has {size} bytes; 1048576 are allowed", "unknown"))
         for effect in frame.get("effects") or []:
-            if not isinstance(effect, dict) or len(effect) != 1 or next(iter(effect)) not in ("cast", "timer", "cancelTimer", "reply"):
-                raise Wrong(error("invalid_argument", f"an effect that is not known: {effect!r}", "unknown"))
+            check_effect(effect)
 
     def _answer(self, work: Work, frame: Dict[str, Any], changed: bool) -> None:
         asked = work.message.asked

@@ -6,14 +6,16 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple
 
+from .clients import Acts, ClientProcess
 from .mesh import NODE
-from .model import Asked, Error, Message, Process, Registration, error
+from .model import Asked, Error, Message, Process, Registration, Wrong, error
 from .wire import BadFrame, Wire
 
 if TYPE_CHECKING:
     from .sidecar import Sidecar
 
-LIMITS = {"frameBytes": 4194304, "valueBytes": 1048576, "requests": 1024, "subscriptions": 16, "registrations": 64, "concurrency": 1024}
+LIMITS = {"frameBytes": 4194304, "valueBytes": 1048576, "requests": 1024, "subscriptions": 16, "registrations": 64, "concurrency": 1024,
+          "processes": 1024}
 
 
 @dataclass
@@ -29,6 +31,9 @@ class Connection:
         self.welcomed = False
         self.open: Dict[int, Optional[Tuple[Process, Message]]] = {}
         self.subscriptions: Dict[int, Subscription] = {}
+        self.client_processes: Dict[int, ClientProcess] = {}
+        self.acts = Acts(self)
+        self._later: List[Callable[[], Any]] = []
         self._out: "asyncio.Queue[Optional[bytes]]" = asyncio.Queue()
         self._held = b""
         self.mesh.listeners.append(self._event)
@@ -57,6 +62,8 @@ class Connection:
             for asked in list(self.open):
                 self._abandon(asked)
             self.mesh.apps.gone(self, why)
+            for process in list(self.client_processes.values()):
+                process.end({"kind": "noconnection", "text": why})
             self._out.put_nowait(None)
             with contextlib.suppress(ConnectionError, asyncio.CancelledError):
                 await writing
@@ -130,7 +137,8 @@ class Connection:
             if cut["when"] == "before":
                 self.cut()
                 return
-        operation: Optional[Callable[[Dict[str, Any]], None]] = getattr(self, f"_on_{frame['type']}", None)
+        act = self.acts.find(frame["type"]) if "process" in frame else None
+        operation: Optional[Callable[[Dict[str, Any]], None]] = self._act if act else getattr(self, f"_on_{frame['type']}", None)
         number = frame.get("id")
         if operation is None:
             if number is not None:
@@ -142,6 +150,10 @@ class Connection:
         if cut and cut["when"] == "half":
             self._result = self._half_result  # type: ignore[method-assign]
         operation(frame)
+
+    def afterwards(self, doing: Callable[[], Any]) -> None:
+        """Once the result of the act at hand is sent."""
+        self._later.append(doing)
 
     def _half_result(self, number: int, ok: Any, problem: Optional[Error] = None) -> None:
         self.send_raw(self.wire.encode({"type": "result", "id": number, "ok": ok})[:7])
@@ -161,20 +173,33 @@ class Connection:
         self.send({"type": "pong", "n": frame.get("n")})
 
     def _on_call(self, frame: Dict[str, Any]) -> None:
-        number, name = frame["id"], (frame["class"], frame["key"])
+        number, name = frame["id"], (frame.get("class", ""), frame.get("key", ""))
         if len(self.open) >= self.faults.limits.get("requests", LIMITS["requests"]):
             self._result(number, None, error("overloaded", "too many requests wait for their results"))
+            return
+        if "process" in frame:
+            if self._own(frame) is not None:
+                self._waits(number, *self.acts.call(frame, self._asked(number)))
             return
         if "onBehalfOf" in frame and self.mesh.apps.is_handled_by(frame["onBehalfOf"], name, self):
             self._result(number, None, error("invalid_argument", f"{name[0]}/{name[1]} would wait for itself"))
             return
-        asked = Asked(lambda ok, problem: self._result(number, ok, problem))
-        message = Message("call", frame["method"], frame.get("argument"), asked, frame.get("trace"))
+        message = Message("call", frame["method"], frame.get("argument"), self._asked(number), frame.get("trace"))
+        self.mesh.call(name, message, seconds_of(frame))
+        self._waits(number, self.mesh.processes.get(name), message)
+
+    def _asked(self, number: int) -> Asked:
         self.open[number] = None
-        self.mesh.call(name, message, frame["timeoutMs"] / 1000 if "timeoutMs" in frame else None)
-        process = self.mesh.processes.get(name)
-        if not asked.settled and process is not None:
+        return Asked(lambda ok, problem: self._result(number, ok, problem))
+
+    def _waits(self, number: int, process: Optional[Process], message: Message) -> None:
+        if message.asked is not None and not message.asked.settled and process is not None:
             self.open[number] = (process, message)
+
+    def _on_start(self, frame: Dict[str, Any]) -> None:
+        message, name = Message("start", asked=self._asked(frame["id"])), (frame["class"], frame["key"])
+        self.mesh.start(name, message, seconds_of(frame))
+        self._waits(frame["id"], self.mesh.processes.get(name), message)
 
     def _on_cast(self, frame: Dict[str, Any]) -> None:
         problem = self.mesh.cast((frame["class"], frame["key"]), Message("cast", frame["method"], frame.get("argument"), trace=frame.get("trace")))
@@ -238,6 +263,73 @@ class Connection:
         supervisors = [{"class": name, "children": sum(p.class_name == name for p in self.mesh.processes.values())} for name in self.mesh.classes]
         self._result(frame["id"], {"nodes": [{"node": NODE, "supervisors": supervisors}], "unreachable": [], "truncated": False})
 
+    # ---- groups, keys, client processes ----
+
+    def _own(self, frame: Dict[str, Any]) -> Optional[ClientProcess]:
+        process = self.client_processes.get(frame["process"])
+        if process is None:
+            self._result(frame["id"], None, error("not_found", f"this connection has no client process {frame['process']}"))
+        return process
+
+    def _act(self, frame: Dict[str, Any]) -> None:
+        process, act = self._own(frame), self.acts.find(frame["type"])
+        assert act is not None
+        if process is not None:
+            self._answer(frame, lambda: act(process, frame))
+
+    def _answer(self, frame: Dict[str, Any], doing: Callable[[], Any]) -> None:
+        try:
+            self._result(frame["id"], doing())
+        except Wrong as wrong:
+            self._result(frame["id"], None, wrong.problem)
+        later, self._later = self._later, []
+        for each in later:
+            each()
+
+    def _on_open(self, frame: Dict[str, Any]) -> None:
+        number = frame.get("process")
+        if not isinstance(number, int) or number < 1:
+            problem = error("invalid_argument", "process is an integer from 1")
+        elif number in self.client_processes:
+            problem = error("already_exists", f"this connection has a client process {number} already")
+        elif len(self.client_processes) >= self.faults.limits.get("processes", LIMITS["processes"]):
+            problem = error("overloaded", "too many client processes")
+        else:
+            process = ClientProcess(self, number, self.mesh.new_pid(), frame.get("credit", 0))
+            self.client_processes[number] = self.mesh.kernel.pids[process.pid] = process
+            self._result(frame["id"], {"pid": process.pid})
+            return
+        self._result(frame["id"], None, problem)
+
+    def _on_publish(self, frame: Dict[str, Any]) -> None:
+        self._answer(frame, lambda: {"members": self.mesh.kernel.publish(frame.get("group", ""), frame.get("word", ""), frame.get("argument"))})
+
+    def _on_groups(self, frame: Dict[str, Any]) -> None:
+        found = [{"name": name, "members": len(members), "here": len(members)} for name, members in sorted(self.mesh.kernel.groups.items())]
+        self._list(frame, "groups", "name", found)
+
+    def _on_group(self, frame: Dict[str, Any]) -> None:
+        members = [{"pid": pid, "node": NODE} for pid in self.mesh.kernel.groups.get(frame["group"], ())]
+        self._result(frame["id"], {"group": frame["group"], "members": members, "truncated": False})
+
+    def _on_registry(self, frame: Dict[str, Any]) -> None:
+        found = [{"key": key, "unique": space == "mesh_unique", "pid": pid, "node": NODE, "value": value}
+                 for (space, key), holders in sorted(self.mesh.kernel.keys.items()) if space.startswith("mesh")
+                 for pid, value in holders.items()]
+        self._list(frame, "entries", "key", found)
+
+    def _list(self, frame: Dict[str, Any], what: str, by: str, rows: List[Dict[str, Any]]) -> None:
+        limit = frame.get("limit", 1000)
+        found = [row for row in rows if row[by].startswith(frame.get("prefix") or "")]
+        if not 1 <= limit <= 5000:
+            self._result(frame["id"], None, error("invalid_argument", f"a limit is 1 to 5000, not {limit}"))
+        else:
+            self._result(frame["id"], {what: found[:limit], "truncated": len(found) > limit})
+
+    def _on_lookup(self, frame: Dict[str, Any]) -> None:
+        self._answer(frame, lambda: {"entries": [{"key": frame["key"], "pid": pid, "value": value} for pid, value in
+                                                 self.mesh.kernel.holders(frame.get("key", ""), frame.get("in", "mesh_unique")).items()]})
+
     # ---- events ----
 
     def _on_subscribe(self, frame: Dict[str, Any]) -> None:
@@ -248,6 +340,10 @@ class Connection:
         self._result(frame["id"], {})
 
     def _on_credit(self, frame: Dict[str, Any]) -> None:
+        if "process" in frame:
+            if frame["process"] in self.client_processes:
+                self.client_processes[frame["process"]].give(frame["add"])
+            return
         subscription = self.subscriptions.get(frame["id"])
         if subscription is None:
             return
@@ -271,7 +367,7 @@ class Connection:
     def _on_register(self, frame: Dict[str, Any]) -> None:
         lists: List["frozenset[str]"] = [frozenset(frame.get(key) or ()) for key in ("calls", "casts", "callbacks")]
         registration = Registration(self, frame["class"], *lists, frame.get("stateVersion", 0), frame.get("concurrency", 64))
-        unknown = registration.callbacks - {"init", "info", "continue", "terminate", "code_change"}
+        unknown = registration.callbacks - {"init", "info", "continue", "terminate", "code_change", "handoff"}
         if unknown or len(registration.calls) + len(registration.casts) > 256:
             self._result(frame["id"], None, error("invalid_argument", f"callbacks or methods that are not taken: {sorted(unknown)}"))
             return
@@ -283,3 +379,7 @@ class Connection:
 
     def _on_done(self, frame: Dict[str, Any]) -> None:
         self.mesh.apps.done(self, frame)
+
+
+def seconds_of(frame: Dict[str, Any]) -> Optional[float]:
+    return frame["timeoutMs"] / 1000 if "timeoutMs" in frame else None

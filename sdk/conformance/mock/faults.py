@@ -11,7 +11,7 @@ class Faults:
     """``welcome``; ``silent``: no answer; ``goodbye``: with :attr:`goodbye`; ``http``: the answer of a web server; ``cut``."""
     goodbye: Dict[str, Any] = field(default_factory=lambda: {"code": "overloaded", "text": "too many connections"})
     version: int = 1
-    features: List[str] = field(default_factory=lambda: ["events", "host", "trace"])
+    features: List[str] = field(default_factory=lambda: ["events", "host", "processes", "trace"])
     limits: Dict[str, int] = field(default_factory=dict)
     keepalive_ms: int = 15000
     result_delay: float = 0.0

@@ -8,7 +8,8 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from .apps import Apps
 from .behaviours import BUILTINS, Refusal
-from .model import Asked, ClassSpec, Message, Process, error
+from .kernel import Kernel, name_in
+from .model import Asked, ClassSpec, Message, Process, Wrong, error
 
 NODE = "mock-1"
 
@@ -19,6 +20,7 @@ class Mesh:
         self.processes: Dict[Tuple[str, str], Process] = {}
         self.listeners: List[Callable[[str, Dict[str, Any]], None]] = []
         self.apps = Apps(self)
+        self.kernel = Kernel(self)
         self._pids = itertools.count(1)
         self._restarts: Dict[str, int] = {}
 
@@ -42,11 +44,66 @@ class Mesh:
         process = self._process_for(name, message)
         if process is None:
             return asked
-        seconds = self.classes[name[0]].call_timeout if timeout is None else timeout
+        self._ask(process, message, timeout)
+        return asked
+
+    def _ask(self, process: Process, message: Message, timeout: Optional[float]) -> None:
+        asked = message.asked
+        assert asked is not None
+        seconds = self.classes[process.class_name].call_timeout if timeout is None else timeout
         asked.deadline = asyncio.get_running_loop().call_later(seconds, self.give_up, process, message, "deadline_exceeded", f"no answer within {seconds:g} s")
         process.mailbox.append(message)
         self.pump(process)
-        return asked
+
+    def start(self, name: Tuple[str, str], message: Message, timeout: Optional[float]) -> None:
+        """message.asked gets its pid once it has begun."""
+        process = self.processes.get(name)
+        if process is not None and process.begun:
+            assert message.asked is not None
+            message.asked.settle({"pid": process.pid})
+        else:
+            self.call(name, message, timeout)
+
+    def spawn(self, spec: ClassSpec, argument: Any) -> Process:
+        process = self._start((spec.name, ""), nameless=True, argument=argument)
+        process.ahead.append(Message("start", asked=Asked(lambda *ignored: None)))  # so that it begins
+        self.pump(process)
+        return process
+
+    def call_to(self, to: Any, message: Message, timeout: Optional[float]) -> None:
+        """As :meth:`call`, to a pid or a name."""
+        assert message.asked is not None
+        try:
+            name = name_in(to)
+        except Wrong as wrong:
+            message.asked.settle(None, wrong.problem)
+            return
+        process = self.kernel.pids.get(to)
+        if name is not None:
+            self.call(name, message, timeout)
+        elif isinstance(process, Process):
+            spec = self.classes[process.class_name]
+            refusal = self.apps.refusal(spec, message) if spec.behaviour == "app" else None
+            if refusal is not None:
+                message.asked.settle(None, refusal)
+            else:
+                self._ask(process, message, timeout)
+        else:
+            why = "is a client's process, which answers no calls" if process is not None else "does not run"
+            message.asked.settle(None, error("not_found", f"{to} {why}"))
+
+    def cast_to(self, to: Any, message: Message, sender: str) -> Optional[Dict[str, str]]:
+        """As :meth:`cast`, to a pid or a name."""
+        name = name_in(to)
+        if name is not None:
+            return self.cast(name, message)
+        target = self.kernel.pids.get(to)
+        if isinstance(target, Process):
+            target.mailbox.append(message)
+            self.pump(target)
+        elif target is not None:
+            target.deliver({"kind": "cast", "method": message.method, "argument": message.argument, "from": sender})
+        return None
 
     def cast(self, name: Tuple[str, str], message: Message) -> Optional[Dict[str, str]]:
         """The error where it is not accepted."""
@@ -98,8 +155,13 @@ class Mesh:
         if spec.behaviour == "app":
             self.apps.pump(process, spec)
             return
+        process.ahead.clear()
         while process.mailbox:
             message = process.mailbox.popleft()
+            if message.callback == "start" and message.asked:
+                message.asked.settle({"pid": process.pid})
+            if message.callback not in ("call", "cast"):
+                continue
             process.handled += 1
             try:
                 reply, process.state = BUILTINS[spec.behaviour](process.state, message.method, message.argument)
@@ -112,14 +174,15 @@ class Mesh:
 
     # ---- lives ----
 
-    def _start(self, name: Tuple[str, str]) -> Process:
-        process = Process(name[0], name[1], self._pid(), since=asyncio.get_running_loop().time())
+    def _start(self, name: Tuple[str, str], nameless: bool = False, argument: Any = None) -> Process:
+        process = Process(name[0], name[1], self.new_pid(), since=asyncio.get_running_loop().time(), nameless=nameless, argument=argument)
         process.begun = self.classes[name[0]].behaviour != "app"
-        self.processes[name] = process
+        self.processes[process.name] = process
+        self.kernel.pids[process.pid] = process
         self.emit("process_started", self._about(process))
         return process
 
-    def _pid(self) -> str:
+    def new_pid(self) -> str:
         return f"{NODE}@1732150000000000.{next(self._pids)}.1"
 
     def exit(self, process: Process, reason: str, *, restart: bool = True, counts: bool = True) -> None:
@@ -138,7 +201,10 @@ class Mesh:
                 message.asked.settle(None, error("process_exited", f"{process} exited, {reason}"))
         for asked in kept:
             asked.settle(None, error("process_exited", f"{process} exited, {reason}", "unknown"))
-        if restart and (process.begun or process.restarting):
+        process.asking.clear()  # whose answers are for nobody
+        kind, _, text = reason.partition(": ")
+        self.kernel.ended(process.pid, {"kind": kind, "text": text})
+        if restart and not process.nameless and (process.begun or process.restarting):
             self._restart(process, reason, counts)
 
     def _restart(self, old: Process, reason: str, counts: bool) -> None:
@@ -156,6 +222,16 @@ class Mesh:
 
     def _forgive(self, class_name: str) -> None:
         self._restarts[class_name] -= 1
+
+    def handoff(self, process: Process) -> None:
+        """As one that has come from another node: its monitors stayed there, and calls of its own have no answer."""
+        for monitor in process.watching.values():
+            self.kernel.demonitor(monitor)
+        process.watching.clear()
+        process.ahead.appendleft(Message("handoff"))
+        for asked in list(process.asking.values()):
+            asked.settle(None, error("unavailable", "the process has moved", "unknown"))
+        self.pump(process)
 
     # ---- telling ----
 

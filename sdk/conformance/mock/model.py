@@ -8,10 +8,19 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, Deque, Dict, Optional, Tuple
 
 Error = Dict[str, str]
+Reason = Dict[str, str]  #: why a process ended: kind and text
 
 
 def error(code: str, text: str, effect: str = "not_executed") -> Error:
     return {"code": code, "text": text, "effect": effect}
+
+
+class Wrong(Exception):
+    """What cannot be done, as the error of its answer."""
+
+    def __init__(self, problem: Error) -> None:
+        super().__init__(problem["text"])
+        self.problem = problem
 
 
 @dataclass
@@ -71,6 +80,10 @@ class Process:
     at_work: Optional["Work"] = None
     timers: Dict[str, asyncio.TimerHandle] = field(default_factory=dict)
     kept: Dict[int, Asked] = field(default_factory=dict)  #: callers to be answered later
+    asking: Dict[str, Asked] = field(default_factory=dict)  #: calls of its own, by name
+    watching: Dict[str, Any] = field(default_factory=dict)  #: monitors of its own, by name
+    nameless: bool = False
+    argument: Any = None  #: what it was spawned with
     callers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
     handled: int = 0
     restarts: int = 0
@@ -79,10 +92,10 @@ class Process:
 
     @property
     def name(self) -> Tuple[str, str]:
-        return self.class_name, self.key
+        return self.class_name, (self.pid if self.nameless else self.key)
 
     def __str__(self) -> str:
-        return f"{self.class_name}/{self.key}"
+        return self.pid if self.nameless else f"{self.class_name}/{self.key}"
 
 
 @dataclass(eq=False)

@@ -8,14 +8,16 @@ from typing import Any, Dict, List
 
 LIST = pathlib.Path(__file__).resolve().parents[1] / "cases.json"
 TO_DRIVERS = ("call", "cast", "cast_nowait", "inspect", "stop", "kill", "nodes", "processes", "classes", "tree", "subscribe", "next",
-              "unsubscribe", "cancel", "open", "close", "serve", "drain", "leave", "hammer", "flood", "wait_ready")
+              "unsubscribe", "cancel", "open", "close", "serve", "drain", "leave", "hammer", "flood", "wait_ready",
+              "start", "publish", "group", "groups", "registry", "lookup", "act", "down", "link", "task", "await")
 TO_THE_MOCK = ("sidecar", "seen", "not_seen")
 OF_THE_RUNNER = ("finish", "sigkill", "until", "verify_ledger")
-BY_HTTP = ("call", "cast", "inspect", "stop", "kill", "nodes", "processes", "classes", "tree", "subscribe", "next", "unsubscribe", "open", "hammer")
+BY_HTTP = ("call", "cast", "inspect", "stop", "kill", "nodes", "processes", "classes", "tree", "subscribe", "next", "unsubscribe", "open", "hammer",
+           "start", "publish", "group", "groups", "registry")
 RESTART = {"sidecar": {"restart": True}}  #: which a real sidecar can do too
 VERBS = TO_DRIVERS + TO_THE_MOCK + OF_THE_RUNNER
 MODIFIERS = ("as", "by", "gives", "has", "fails", "timeoutMs", "trace", "retry", "types", "limit", "local", "count", "lacks",
-             "stateVersion", "concurrency", "over", "parallel", "environment", "withinMs")
+             "stateVersion", "concurrency", "over", "parallel", "environment", "withinMs", "in", "keep", "times")
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,8 @@ class Case:
             verb = verb_of(asked)
             if asked.get("by", "client") == "client" and verb in TO_DRIVERS and verb not in BY_HTTP:
                 return f"plain HTTP has no {verb!r}"
+            if isinstance(asked[verb], dict) and "process" in asked[verb]:
+                return "plain HTTP has no client processes"
             if "retry" in asked or "trace" in asked:
                 return f"plain HTTP has no {'retry' if 'retry' in asked else 'trace'}"
         return self.http

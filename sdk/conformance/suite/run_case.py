@@ -21,6 +21,7 @@ from .ledger import verify  # noqa: E402
 from .real import RealSidecar  # noqa: E402
 
 STEP_SECONDS = 120
+NEXT_MS = 10_000
 CLASSES = {"counter": {"behaviour": "counter"}, "kv": {"behaviour": "kv"}, "desk": {"wait_for_app": 30.0, "call_timeout": 60.0},
            "hasty": {"handler_timeout": 0.3}, "orphan": {"wait_for_app": 0.2}}
 _keys = itertools.count(1)
@@ -41,6 +42,7 @@ class Running:
         self.key = f"c{next(_keys)}-{re.sub('[^a-z0-9]', '', case.name)[:20]}"
         self.started: Dict[str, Any] = {}
         self.numbers: Dict[str, int] = {}
+        self.kept: Dict[str, str] = {}
         self.note = ""
 
     async def run(self) -> str:
@@ -50,6 +52,7 @@ class Running:
             if self.case.opens:
                 answer = await self.drivers["client"].do("open", address=self.client_address)
                 check({}, answer)
+                self.kept["%node"] = answer["gives"]["node"]
                 lacking = set(self.case.features) - set(answer["gives"]["features"])
                 if lacking:
                     raise DoesNotApply(f"this sidecar has no {', '.join(sorted(lacking))}")
@@ -58,7 +61,8 @@ class Running:
                 check({}, await self.drivers["app"].do("serve", classes=self.case.app))
             for index, step in enumerate(self.case.steps):
                 try:
-                    await asyncio.wait_for(self.step(self._filled(step)), STEP_SECONDS)
+                    for turn in range(step.get("times", 1)):
+                        await asyncio.wait_for(self.step(self._filled(step, turn)), STEP_SECONDS)
                 except (Unexpected, asyncio.TimeoutError) as problem:
                     raise Unexpected(f"step {index + 1} {step}: {str(problem) or 'did not end in time'}") from None
             return self.note
@@ -67,12 +71,14 @@ class Running:
                 if self.drivers[name].is_running:
                     await self.drivers[name].do("reset")
 
-    def _filled(self, value: Any) -> Any:
+    def _filled(self, value: Any, turn: int = 0) -> Any:
+        if value == "#":
+            return turn
         if isinstance(value, str):
-            return value.replace("$folder", self.folder).replace("$", self.key)
+            return self.kept.get(value, value.replace("$folder", self.folder).replace("$", self.key))
         if isinstance(value, list):
-            return [self._filled(item) for item in value]
-        return {self._filled(key): self._filled(item) for key, item in value.items()} if isinstance(value, dict) else value
+            return [self._filled(item, turn) for item in value]
+        return {self._filled(key): self._filled(item, turn) for key, item in value.items()} if isinstance(value, dict) else value
 
     async def step(self, step: Dict[str, Any]) -> None:
         verb = verb_of(step)
@@ -85,11 +91,15 @@ class Running:
             self.started[step["as"]], self.numbers[step["as"]] = answer, number
         else:
             check(step, await answer)
+            if "keep" in step:
+                self.kept[f"%{step['keep']}"] = (await answer)["gives"]["pid"]
 
     def _arguments(self, verb: str, step: Dict[str, Any]) -> Dict[str, Any]:
         given = step[verb]
+        if isinstance(given, dict) and "process" in given:  # open, close and next of a client process
+            return {**given, **({"withinMs": step.get("withinMs", NEXT_MS)} if verb == "next" else {})}
         options = {key: step[key] for key in ("timeoutMs", "trace", "retry", "types", "limit", "local", "count", "stateVersion", "concurrency",
-                                              "over", "parallel", "environment") if key in step}
+                                              "over", "parallel", "environment", "in") if key in step}
         if verb in ("call", "cast", "cast_nowait"):
             options.update(to=given[0], method=given[1], argument=given[2] if len(given) > 2 else None)
         elif verb in ("inspect", "stop", "kill"):
@@ -105,8 +115,24 @@ class Running:
             options["address"] = here if given is True else given
         elif verb == "processes":
             options["class_name"] = given
-        elif verb in ("hammer", "flood"):
+        elif verb in ("hammer", "flood", "start", "down"):
             options["to"] = given
+        elif verb == "publish":
+            options.update(group=given[0], word=given[1], argument=given[2] if len(given) > 2 else None)
+        elif verb in ("groups", "registry"):
+            options["prefix"] = given
+        elif verb in ("group", "lookup"):
+            options["group" if verb == "group" else "key"] = given
+        elif verb == "act":
+            options.update(process=given[0], act=given[1], **(given[2] if len(given) > 2 else {}))
+        elif verb == "link":
+            options.update(task=given[0], to=given[1])
+        elif verb == "task":
+            options.update(task=given[0], ends=given[1], **({"text": given[2]} if len(given) > 2 else {}))
+        elif verb == "await":
+            options["task"] = given
+        if verb in ("down", "await"):
+            options["withinMs"] = step.get("withinMs", NEXT_MS)
         return options
 
     # ---- what the runner does itself ----
@@ -190,6 +216,11 @@ class Running:
     async def _mock_remove(self, class_name: str) -> None:
         assert self.sidecar is not None
         self.sidecar.mesh.remove(class_name)
+
+    async def _mock_handoff(self, name: str) -> None:
+        """The process comes to this node, as if from another."""
+        assert self.sidecar is not None
+        self.sidecar.mesh.handoff(self.sidecar.mesh.processes[tuple(name.split("/", 1))])
 
     async def _mock_forget(self, argument: Any) -> None:
         """What was seen so far does not count any more."""

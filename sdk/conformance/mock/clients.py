@@ -1,0 +1,161 @@
+"""Client processes: those of one connection, and the requests that they make."""
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, Optional, Tuple
+
+from .kernel import EXIT_KINDS, Monitor, check_group, check_reason, check_word, name_in
+from .model import Asked, Message, Reason, Wrong, error
+
+if TYPE_CHECKING:
+    from .connection import Connection
+
+WAITING_MAX = 10_000
+
+
+class ClientProcess:
+    def __init__(self, connection: "Connection", number: int, pid: str, credit: int) -> None:
+        self.connection, self.number, self.pid, self.credit = connection, number, pid, credit
+        self.kernel = connection.mesh.kernel
+        self.monitors: Dict[int, Monitor] = {}
+        self.numbers = itertools.count(1)
+        self.waiting: Deque[Dict[str, Any]] = deque()
+
+    def deliver(self, message: Dict[str, Any]) -> None:
+        if self.credit > 0:
+            self.credit -= 1
+            self.connection.send({"type": "message", "process": self.number, **message})
+        elif len(self.waiting) < WAITING_MAX or message["kind"] in ("down", "exit"):
+            self.waiting.append(message)
+
+    def give(self, credit: int) -> None:
+        self.credit = min(self.credit + credit, 1_000_000)
+        while self.credit and self.waiting:
+            self.deliver(self.waiting.popleft())
+
+    def exit_signal(self, sender: str, reason: Reason) -> None:
+        if reason["kind"] == "kill":
+            self.end({"kind": "killed", "text": reason["text"]}, told=True)
+        else:
+            self.deliver({"kind": "exit", "from": sender, "reason": reason})
+
+    def monitor(self, to: str) -> int:
+        number = next(self.numbers)
+
+        def down(pid: str, reason: Reason) -> None:
+            self.monitors.pop(number, None)
+            self.deliver({"kind": "down", "monitor": number, **({"from": pid} if pid else {}), "reason": reason})
+
+        self.connection.afterwards(lambda: self.monitors.__setitem__(number, self.kernel.monitor(self.pid, to, down)))
+        return number
+
+    def end(self, reason: Reason, told: bool = False) -> None:
+        if self.connection.client_processes.pop(self.number, None) is None:
+            return
+        if told:
+            self.connection.send({"type": "ended", "process": self.number, "reason": reason})
+        self.kernel.ended(self.pid, reason)
+
+
+class Acts:
+    """The requests with ``process``, by name: each gives its ``ok`` or raises :class:`Wrong`."""
+
+    def __init__(self, connection: "Connection") -> None:
+        self.connection = connection
+        self.mesh, self.kernel = connection.mesh, connection.mesh.kernel
+
+    def find(self, kind: str) -> "Optional[Callable[[ClientProcess, Dict[str, Any]], Any]]":
+        return getattr(self, f"do_{kind}", None)
+
+    def do_close(self, process: ClientProcess, frame: Dict[str, Any]) -> Any:
+        process.end(check_reason(frame.get("reason") or {"kind": "normal"}, ("normal", "shutdown", "error")))
+        return {}
+
+    def do_send(self, process: ClientProcess, frame: Dict[str, Any]) -> Any:
+        to, word = self.kernel.pid_of(frame.get("to")), check_word(frame.get("word"))
+        self.connection.afterwards(lambda: self.kernel.plain(to, word, frame.get("argument"), process.pid))
+        return {}
+
+    def do_publish(self, process: ClientProcess, frame: Dict[str, Any]) -> Any:
+        return {"members": self.kernel.publish(frame.get("group", ""), frame.get("word", ""), frame.get("argument"), process.pid)}
+
+    def do_spawn(self, process: ClientProcess, frame: Dict[str, Any]) -> Any:
+        spec = self.mesh.classes.get(frame.get("class", ""))
+        if spec is None:
+            raise Wrong(error("not_found", f"no class {frame.get('class')!r}; known classes: {', '.join(sorted(self.mesh.classes))}"))
+        spawned = self.mesh.spawn(spec, frame.get("argument"))
+        ok: Dict[str, Any] = {"pid": spawned.pid}
+        if frame.get("link"):
+            self.kernel.link(process.pid, spawned.pid)
+        if frame.get("monitor"):
+            ok["monitor"] = process.monitor(spawned.pid)
+        return ok
+
+    def do_monitor(self, process: ClientProcess, frame: Dict[str, Any]) -> Any:
+        return {"monitor": process.monitor(self.kernel.pid_of(frame.get("to")))}
+
+    def do_demonitor(self, process: ClientProcess, frame: Dict[str, Any]) -> Any:
+        self.kernel.demonitor(process.monitors.pop(frame.get("monitor", 0), None))
+        process.waiting = deque(each for each in process.waiting if each.get("monitor") != frame.get("monitor"))
+        return {}
+
+    def do_link(self, process: ClientProcess, frame: Dict[str, Any]) -> Any:
+        to = self.kernel.pid_of(frame.get("to"))
+        self.connection.afterwards(lambda: self.kernel.link(process.pid, to))
+        return {}
+
+    def do_unlink(self, process: ClientProcess, frame: Dict[str, Any]) -> Any:
+        self.kernel.unlink(process.pid, self.kernel.pid_of(frame.get("to")))
+        return {}
+
+    def do_exit(self, process: ClientProcess, frame: Dict[str, Any]) -> Any:
+        to, reason = self.kernel.pid_of(frame.get("to")), check_reason(frame.get("reason"), EXIT_KINDS)
+        self.connection.afterwards(lambda: self.kernel.exit(process.pid, to, reason))
+        return {}
+
+    def do_join(self, process: ClientProcess, frame: Dict[str, Any]) -> Any:
+        self.kernel.join(process.pid, frame.get("group", ""))
+        return {}
+
+    def do_leave(self, process: ClientProcess, frame: Dict[str, Any]) -> Any:
+        return {"member": self.kernel.leave(process.pid, frame.get("group", ""))}
+
+    def do_watch(self, process: ClientProcess, frame: Dict[str, Any]) -> Any:
+        group = check_group(frame.get("group"))
+        self.kernel.watching.setdefault(group, set()).add(process.pid)
+        return {"pids": list(self.kernel.groups.get(group, ()))}
+
+    def do_unwatch(self, process: ClientProcess, frame: Dict[str, Any]) -> Any:
+        self.kernel.watching.get(check_group(frame.get("group")), set()).discard(process.pid)
+        return {}
+
+    def do_claim(self, process: ClientProcess, frame: Dict[str, Any]) -> Any:
+        self.kernel.claim(process.pid, frame.get("key", ""), frame.get("value"), frame.get("in", "mesh_unique"))
+        return {}
+
+    def do_update(self, process: ClientProcess, frame: Dict[str, Any]) -> Any:
+        holders = self.kernel.holders(frame.get("key", ""), frame.get("in", "mesh_unique"))
+        if process.pid not in holders:
+            raise Wrong(error("not_found", f"key {frame.get('key')!r} is not held by this process"))
+        holders[process.pid] = frame.get("value")
+        return {}
+
+    def do_release(self, process: ClientProcess, frame: Dict[str, Any]) -> Any:
+        holders = self.kernel.holders(frame.get("key", ""), frame.get("in", "mesh_unique"))
+        held = process.pid in holders
+        holders.pop(process.pid, None)
+        return {"held": held}
+
+    def do_cast(self, process: ClientProcess, frame: Dict[str, Any]) -> Any:
+        problem = self.mesh.cast_to(frame.get("to"), Message("cast", frame.get("method", ""), frame.get("argument")), process.pid)
+        if problem:
+            raise Wrong(problem)
+        return {}
+
+    def call(self, frame: Dict[str, Any], asked: Asked) -> "Tuple[Any, Optional[Message]]":
+        """Its answer comes to ``asked``; the process that it waits at, and the message."""
+        message = Message("call", frame.get("method", ""), frame.get("argument"), asked)
+        self.mesh.call_to(frame.get("to"), message, frame["timeoutMs"] / 1000 if "timeoutMs" in frame else None)
+        name = name_in(frame.get("to"))
+        return (self.kernel.pids.get(frame["to"]) if name is None else self.mesh.processes.get(name)), message

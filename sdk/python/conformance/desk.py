@@ -132,8 +132,8 @@ class Desk(orrery.Process[Any]):
     async def ask(self, argument: Dict[str, Any]) -> Any:
         return await self.call(argument["to"], argument["method"], argument.get("argument"))
 
-    @orrery.call
-    async def send(self, argument: Dict[str, Any]) -> None:
+    @orrery.call(name="send")
+    async def casts(self, argument: Dict[str, Any]) -> None:
         for value in argument["arguments"]:
             self.cast(argument["to"], argument["method"], value)
 
@@ -148,6 +148,52 @@ class Desk(orrery.Process[Any]):
     @orrery.info
     async def ring(self, argument: Any) -> None:
         self.state["notes"].append({"ring": self.message, "argument": argument})
+
+    # ---- groups, plain messages, requests, monitors ----
+
+    @orrery.call
+    async def joins(self, group: str) -> None:
+        self.join(group)
+
+    @orrery.call
+    async def leaves(self, group: str) -> None:
+        self.leave(group)
+
+    @orrery.call
+    async def publishes(self, argument: Dict[str, Any]) -> None:
+        self.publish(argument["group"], argument["word"], argument.get("argument"))
+
+    @orrery.call
+    async def sends(self, argument: Dict[str, Any]) -> None:
+        self.send(argument["to"], argument["word"], argument.get("argument"))
+
+    @orrery.call
+    async def requests(self, argument: Dict[str, Any]) -> None:
+        timeout_ms = argument.get("timeoutMs")
+        self.request(argument["name"], argument["to"], argument["method"], argument.get("argument"),
+                     timeout=None if timeout_ms is None else timeout_ms / 1000)
+
+    @orrery.call
+    async def watches(self, argument: Dict[str, Any]) -> None:
+        self.monitor(argument["name"], argument["to"])
+
+    @orrery.call
+    async def unwatches(self, name: str) -> None:
+        self.demonitor(name)
+
+    @orrery.info
+    async def heard(self, argument: Any) -> None:
+        entry: Dict[str, Any] = {"info": self.message, "source": self.source}
+        if isinstance(argument, orrery.Down):
+            entry["reason"] = {"kind": argument.reason.kind}
+        elif isinstance(argument, orrery.Answer) and argument.error is not None:
+            entry["error"] = {"code": argument.error.code, "effect": argument.error.effect}
+        else:
+            entry["argument"] = argument.value if isinstance(argument, orrery.Answer) else argument
+        self.state["notes"].append(entry)
+
+    async def handoff(self) -> None:
+        self.state["notes"].append({"handoff": True})
 
     # ---- truth under fire ----
 

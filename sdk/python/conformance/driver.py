@@ -13,6 +13,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "src"))
 
 import orrery  # noqa: E402
 from desk import desk  # noqa: E402
+from own_processes import ACTS, Task, document_of, reason_of  # noqa: E402
 
 
 def plain(value: Any) -> Any:
@@ -30,17 +31,26 @@ def rich(value: Any) -> Any:
     return [rich(item) for item in value] if isinstance(value, list) else value
 
 
+def seconds(ms: Optional[int]) -> Optional[float]:
+    return None if ms is None else ms / 1000
+
+
 class Driver:
     def __init__(self) -> None:
         self.client: Optional[orrery.Client] = None
         self.hosts: List[orrery.Host] = []
         self.subscriptions: Dict[str, orrery.Events] = {}
+        self.own: Dict[str, orrery.ClientProcess] = {}
+        self.tasks: Dict[str, Task] = {}
         self.commands: "Dict[int, asyncio.Task[None]]" = {}
 
     # ---- connections ----
 
     async def open(self, address: Optional[str] = None, retry: Optional[Dict[str, Any]] = None, timeoutMs: int = 30_000,
-                   environment: Optional[Dict[str, str]] = None) -> Any:
+                   environment: Optional[Dict[str, str]] = None, process: str = "") -> Any:
+        if process:
+            self.own[process] = await self.there().process().open()
+            return {"pid": self.own[process].pid}
         os.environ.update(environment or {})
         policy = None if retry is None else orrery.Retry(attempts=retry["attempts"], first_pause=0.01, most_pause=0.05)
         client = orrery.connect(address or None, timeout=timeoutMs / 1000, retry=policy)
@@ -49,7 +59,10 @@ class Driver:
         assert client.sidecar is not None
         return {"node": client.sidecar.node, "mesh": client.sidecar.mesh, "features": sorted(client.sidecar.features)}
 
-    async def close(self) -> None:
+    async def close(self, process: str = "", reason: Optional[Dict[str, str]] = None) -> None:
+        if process:
+            await self.own[process].close(reason_of(reason or {"kind": "normal"}))
+            return
         client, self.client = self.client, None
         if client is not None:
             await client.close()
@@ -62,6 +75,10 @@ class Driver:
             await host.close()
         self.hosts.clear()
         self.subscriptions.clear()
+        for task in self.tasks.values():
+            task.drop()
+        self.tasks.clear()
+        self.own.clear()
         await self.close()
         for name in ("ORRERY_SOCKET", "ORRERY_TCP"):
             os.environ.pop(name, None)
@@ -73,7 +90,7 @@ class Driver:
     # ---- requests ----
 
     async def call(self, to: str, method: str, argument: Any, timeoutMs: Optional[int] = None, trace: Optional[str] = None) -> Any:
-        return await self.there().call(to, method, rich(argument), timeout=None if timeoutMs is None else timeoutMs / 1000, trace=trace)
+        return await self.there().call(to, method, rich(argument), timeout=seconds(timeoutMs), trace=trace)
 
     async def cast(self, to: str, method: str, argument: Any, trace: Optional[str] = None) -> None:
         await self.there().cast(to, method, rich(argument), trace=trace)
@@ -110,12 +127,55 @@ class Driver:
     async def subscribe(self, handle: str, types: "tuple[str, ...]" = ()) -> None:
         self.subscriptions[handle] = await self.there().events(*types).__aenter__()
 
-    async def next(self, handle: str) -> Any:
+    async def next(self, handle: str = "", process: str = "", withinMs: int = 0) -> Any:
+        if process:
+            message = await self.own[process].next(withinMs / 1000)
+            ended = self.own[process].ended
+            return document_of(message) if message is not None else {"kind": "ended", "reason": ended and ended._asdict()}
         event = await self.subscriptions[handle].next()
         return {"type": event.type, "data": event.data}
 
     async def unsubscribe(self, handle: str) -> None:
         await self.subscriptions.pop(handle).__aexit__(None, None, None)
+
+    # ---- processes of its own, and what they are about ----
+
+    async def start(self, to: str, timeoutMs: Optional[int] = None) -> Any:
+        return {"pid": await self.there().start(to, seconds(timeoutMs))}
+
+    async def publish(self, group: str, word: str, argument: Any) -> Any:
+        return {"members": await self.there().publish(group, word, rich(argument))}
+
+    async def group(self, group: str) -> Any:
+        return await self.there().group(group)
+
+    async def groups(self, prefix: str) -> Any:
+        return await self.there().groups(prefix)
+
+    async def registry(self, prefix: str) -> Any:
+        return await self.there().registry(prefix)
+
+    async def lookup(self, key: str, **more: str) -> Any:
+        return {"entries": await self.there().lookup(key, *more.values())}
+
+    async def act(self, process: str, act: str, **fields: Any) -> Any:
+        return await ACTS[act](self.own[process], **rich(fields))
+
+    async def down(self, to: str, withinMs: int) -> Any:
+        try:
+            down = await asyncio.wait_for(self.there().monitor(to), withinMs / 1000)
+        except asyncio.TimeoutError:
+            raise orrery.DeadlineExceeded("it did not end in time") from None
+        return {"reason": down.reason._asdict()}
+
+    async def link(self, task: str, to: str) -> None:
+        self.tasks[task] = await Task(self.there(), to).begun()
+
+    async def task(self, task: str, ends: str, text: str = "") -> None:
+        self.tasks[task].end(ends, text)
+
+    async def await_(self, task: str, withinMs: int) -> Any:
+        return await self.tasks[task].outcome(withinMs / 1000)
 
     # ---- hosting ----
 
@@ -175,7 +235,7 @@ class Driver:
         number, do = command.pop("n"), command.pop("do")
         answer: Dict[str, Any]
         try:
-            operation: Callable[..., Awaitable[Any]] = getattr(self, do)
+            operation: Callable[..., Awaitable[Any]] = getattr(self, f"{do}_" if do == "await" else do)
             answer = {"gives": plain(await operation(**command))}
         except orrery.OrreryError as problem:
             answer = {"fails": {"code": problem.code, "text": problem.text, "effect": problem.effect}}

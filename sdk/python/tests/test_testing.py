@@ -54,7 +54,7 @@ class Cart(orrery.Process):
         self.state["items"] = ["x" * 700_000, "y" * 700_000]
 
     @orrery.call
-    async def leave(self):
+    async def go(self):
         self.stop("normal", "done")
 
     @orrery.call
@@ -179,7 +179,7 @@ class Kit(unittest.IsolatedAsyncioTestCase):
             with self.assertRaisesRegex(orrery.ProcessExited, "the state has 1400027 bytes"):
                 await host.call("ada", "big")
             await host.kill("ada")
-            await host.call("ada", "leave")
+            await host.call("ada", "go")
             self.assertFalse(host.is_running("ada"))
             self.assertEqual(host.casts, [testing.Cast("mail/ada", "bye", "done")])
             self.assertEqual([left.kind for left in host.exits], ["error", "error", "killed", "normal"])

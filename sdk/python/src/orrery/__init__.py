@@ -5,6 +5,12 @@ Calling::
     async with orrery.connect() as client:
         total = await client.call("cart/ada", "add", {"item": "pen"}, timeout=2)
 
+Being a process::
+
+    async with client.process() as me:
+        await me.join("chat/room-1")
+        async for message in me: ...
+
 Hosting::
 
     class Cart(orrery.Process):
@@ -28,10 +34,13 @@ Looking into a live mesh from a notebook::
 :mod:`orrery.sync` has the client for code without asyncio, :mod:`orrery.testing` runs processes in unit tests.
 """
 from ._client import Client, connect
+from ._client_process import CastMessage, ClientProcess, ExitMessage, PlainMessage, ProcessMessage, Spawned
 from ._connection import Welcome
+from ._ends import Answer, Down, ExitSignal, Reason
 from ._events import Event, Events
 from ._handlers import call, cast, info
 from ._host import Host
+from ._linked import Monitor
 from ._mesh import Found, Mesh, attach
 from ._names import Name
 from ._process import Process
@@ -47,9 +56,10 @@ from .errors import (EXECUTED, NOT_EXECUTED, UNKNOWN, AlreadyExists, Cancelled, 
 from .metrics import Metrics
 
 __all__ = [
-    "AlreadyExists", "Cancelled", "Client", "Conflict", "DeadlineExceeded", "Draining", "EXECUTED", "Event", "Events", "Forbidden", "Found",
-    "GivenUp", "Gone", "HandlerFailed", "Host", "InvalidArgument", "Isolated", "LimitExceeded", "Mesh", "Metrics", "NOT_EXECUTED", "Name",
-    "NotFound", "OrreryError", "Overloaded", "Process", "ProcessExited", "ProtocolError", "Refused", "Retry", "Table", "TooLarge", "UNKNOWN",
-    "Unauthenticated", "Unavailable", "Value", "Welcome", "__version__", "attach", "call", "cast", "connect", "info", "run", "serve",
+    "AlreadyExists", "Answer", "Cancelled", "CastMessage", "Client", "ClientProcess", "Conflict", "DeadlineExceeded", "Down", "Draining",
+    "EXECUTED", "Event", "Events", "ExitMessage", "ExitSignal", "Forbidden", "Found", "GivenUp", "Gone", "HandlerFailed", "Host",
+    "InvalidArgument", "Isolated", "LimitExceeded", "Mesh", "Metrics", "Monitor", "NOT_EXECUTED", "Name", "NotFound", "OrreryError",
+    "Overloaded", "PlainMessage", "Process", "ProcessExited", "ProcessMessage", "ProtocolError", "Reason", "Refused", "Retry", "Spawned",
+    "Table", "TooLarge", "UNKNOWN", "Unauthenticated", "Unavailable", "Value", "Welcome", "__version__", "attach", "call", "cast", "connect", "info", "run", "serve",
     "traceparent",
 ]

@@ -2,29 +2,29 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Dict, List, Optional, Type
+from typing import TYPE_CHECKING, Any, Coroutine, Dict, List, Optional, Type, TypeVar
 
 from . import _frames
-from ._asking import PATIENCE, Asking
+from ._asking import PATIENCE, QUERY_TIMEOUT, Asking
+from ._client_process import FEATURE, ClientProcess, ClientProcesses
 from ._connection import Welcome
 from ._endpoints import endpoints
 from ._events import Events
 from ._link import Link
-from ._names import NameLike, check_method, parse_name
+from ._linked import Monitor, Monitors, run_linked
+from ._names import NameLike, check_group, check_key, check_method, check_timeout, check_word, parse_name
 from ._retry import Retry
 from ._trace import is_traceparent, traceparent
 from ._values import VALUE_BYTES_MAX, encode_value
-from .documents import ClassDocument, NodeDocument, ProcessDocument, Processes, Tree
-from .errors import NOT_EXECUTED, UNKNOWN, InvalidArgument, Overloaded, Unavailable
+from .documents import ClassDocument, Group, Groups, Holder, NodeDocument, ProcessDocument, Processes, Registry, Tree
+from .errors import NOT_EXECUTED, UNKNOWN, Overloaded, Unavailable
 from .metrics import Guarded, Metrics
 
 if TYPE_CHECKING:
     from ._host import Host
     from ._process import Process
 
-QUERY_TIMEOUT = 10.0
-"""Seconds for everything but calls, whose class has a timeout of its own."""
-TIMEOUT_MAX = 3600.0
+T = TypeVar("T")
 
 
 def connect(address: Optional[str] = None, *, timeout: Optional[float] = PATIENCE, retry: Optional[Retry] = None,
@@ -47,6 +47,8 @@ class Client:
         self._timeout = timeout
         self._link = Link(endpoints(address), self._metrics)
         self._asking = Asking(self._link, retry or Retry(attempts=1), self._metrics)
+        self._processes = ClientProcesses(self._link, self._asking, timeout)
+        self._monitors: Optional[Monitors] = None
 
     async def __aenter__(self) -> "Client":
         return await self.open()
@@ -83,9 +85,7 @@ class Client:
         gives the call up: it is executed all the same where the process had begun it.
         """
         fields = self._message(to, method, argument, trace)
-        if timeout is not None and not 0 < timeout <= TIMEOUT_MAX:
-            raise InvalidArgument(f"a timeout is over 0 and at most {TIMEOUT_MAX:g} seconds, not {timeout}", effect=NOT_EXECUTED)
-        return await self._asking.ask("call", fields, timeout, UNKNOWN, retry)
+        return await self._asking.ask("call", fields, check_timeout(timeout), UNKNOWN, retry)
 
     async def cast(self, to: NameLike, method: str, argument: Any = None, *, trace: Optional[str] = None,
                    retry: Optional[Retry] = None) -> None:
@@ -103,6 +103,13 @@ class Client:
         if not connection.is_writable:
             raise Overloaded("more than 4 MiB wait to be written to the sidecar", effect=NOT_EXECUTED)
         connection.send(_frames.encode({"type": "cast", **self._message(to, method, argument, trace)}))
+
+    async def start(self, name: NameLike, timeout: Optional[float] = None) -> str:
+        """Its pid, once its ``init`` is done; one that runs already is left as it is. ``timeout`` is in seconds, by default that of calls of
+        the class. Raises an :class:`OrreryError`: :class:`NotFound` where there is no such class, :class:`ProcessExited` where ``init`` failed.
+        """
+        ok = await self._asking.ask("start", self._name(name), check_timeout(timeout), UNKNOWN, feature=FEATURE)
+        return ok["pid"]  # type: ignore[no-any-return]
 
     async def inspect(self, name: NameLike) -> ProcessDocument:
         """Tells of one process. Raises :class:`NotFound`, whose text names the owner, where it does not run."""
@@ -135,6 +142,54 @@ class Client:
         """The supervisors of every node, or of this one only."""
         return await self._asking.ask("tree", {"local": local}, QUERY_TIMEOUT, NOT_EXECUTED)  # type: ignore[no-any-return]
 
+    # ---- groups and keys ----
+
+    async def publish(self, group: str, word: str, argument: Any = None) -> int:
+        """Sends a plain message to every member of a group that this node knows. How many that are."""
+        fields = {"group": check_group(group), "word": check_word(word), "argument": self._encode(argument)}
+        return (await self._asking.ask("publish", fields, QUERY_TIMEOUT, UNKNOWN, feature=FEATURE))["members"]  # type: ignore[no-any-return]
+
+    async def group(self, name: str) -> Group:
+        """The members of a group in the whole mesh, each with its ``pid`` and ``node``."""
+        return await self._asking.ask("group", {"group": check_group(name)}, QUERY_TIMEOUT, NOT_EXECUTED, feature=FEATURE)  # type: ignore[no-any-return]
+
+    async def groups(self, prefix: str = "", *, limit: int = 1000) -> Groups:
+        """The groups whose names begin so, with how many members they have, and how many of these are on this node."""
+        return await self._asking.ask("groups", {"prefix": prefix, "limit": limit}, QUERY_TIMEOUT, NOT_EXECUTED, feature=FEATURE)  # type: ignore[no-any-return]
+
+    async def registry(self, prefix: str = "", *, limit: int = 1000) -> Registry:
+        """The keys of the mesh that begin so, with who holds them."""
+        return await self._asking.ask("registry", {"prefix": prefix, "limit": limit}, QUERY_TIMEOUT, NOT_EXECUTED, feature=FEATURE)  # type: ignore[no-any-return]
+
+    async def lookup(self, key: str, in_: str = "mesh_unique") -> List[Holder]:
+        """Who holds a key: of a unique one at most one. ``in_`` is ``mesh_unique``, ``mesh_duplicate``, ``node_unique`` or ``node_duplicate``."""
+        ok = await self._asking.ask("lookup", check_key(key, in_), QUERY_TIMEOUT, NOT_EXECUTED, feature=FEATURE)
+        return ok["entries"]  # type: ignore[no-any-return]
+
+    # ---- client processes ----
+
+    def process(self) -> ClientProcess:
+        """A process of this client's own, for ``async with``. See :class:`ClientProcess`."""
+        return ClientProcess(self._processes)
+
+    def monitor(self, to: NameLike) -> Monitor:
+        """``down = await client.monitor("cart/ada")`` waits until a process (a pid, or ``class/key``) ends, and says why: ``noproc`` where none
+        runs, ``noconnection`` where the connection is lost. See :class:`Monitor`. Raises :class:`InvalidArgument` at once."""
+        if self._monitors is None:
+            self._monitors = Monitors(self._processes)
+        return Monitor(self._monitors, to)
+
+    async def link(self, to: NameLike, work: "Coroutine[Any, Any, T]") -> T:
+        """Runs a coroutine as a task that is linked with a process, and returns what it returns. It begins once the link stands.
+
+        When the process ends other than ``normal``, or the connection is lost, the task is cancelled and this raises :class:`ExitSignal`.
+        When the task raises, that goes on here, and the process exits with the reason ``error`` and the text; when this is cancelled, so is
+        the task, and the process exits with ``shutdown``. When it returns, nothing happens to the process.
+        """
+        return await run_linked(self.process(), to, work)
+
+    # ---- events ----
+
     def events(self, *types: str) -> Events:
         """What happens from now on; all types where none is named. See :class:`Events`."""
         return Events(self._link, types, self._timeout)
@@ -151,9 +206,11 @@ class Client:
         class_name, key = parse_name(name)
         return {"class": class_name, "key": key}
 
+    def _encode(self, argument: Any) -> Any:
+        return encode_value(argument, "argument", self.sidecar.value_bytes if self.sidecar else VALUE_BYTES_MAX)
+
     def _message(self, to: NameLike, method: str, argument: Any, trace: Optional[str]) -> Dict[str, Any]:
-        limit = self.sidecar.value_bytes if self.sidecar else VALUE_BYTES_MAX
-        fields = {**self._name(to), "method": check_method(method), "argument": encode_value(argument, "argument", limit)}
+        fields = {**self._name(to), "method": check_method(method), "argument": self._encode(argument)}
         trace = trace or traceparent.get()
         if trace is not None and is_traceparent(trace):
             fields["trace"] = trace

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 METHODS_MAX = 256
 STATE_VERSION_MAX = 2**31 - 1
 _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
-_CALLBACKS = {"init": "init", "continue": "handle_continue", "terminate": "terminate", "code_change": "code_change"}
+_CALLBACKS = {"init": "init", "continue": "handle_continue", "terminate": "terminate", "code_change": "code_change",
+              "handoff": "handoff"}
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Definition:
     calls: Dict[str, Handler]
     casts: Dict[str, Handler]
     infos: Dict[str, Handler]
-    callbacks: Dict[str, Handler]  #: of init, continue, terminate and code_change those that the class has
+    callbacks: Dict[str, Handler]  #: of init, continue, terminate, code_change and handoff those that the class has
 
     def handler(self, callback: str, method: str) -> Optional[Handler]:
         """Who handles this; None: nobody."""

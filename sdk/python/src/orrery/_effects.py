@@ -8,17 +8,18 @@ from ._cbor import Encoded
 from ._names import Name
 
 EFFECTS_MAX = 1000
-TIMER_NAME_BYTES_MAX = 128
+NAME_BYTES_MAX = 128
 
 
-def check_timer_name(name: str) -> None:
-    """Raises :class:`ValueError` for what no timer is called."""
+def check_name(name: str, what: str) -> str:
+    """Raises :class:`ValueError` for what no timer, request or monitor is called."""
     try:
         size = len(name.encode())
     except UnicodeEncodeError:
-        raise ValueError(f"a timer's name {name!r} is no valid Unicode") from None
-    if not 1 <= size <= TIMER_NAME_BYTES_MAX:
-        raise ValueError(f"a timer's name has 1 to {TIMER_NAME_BYTES_MAX} bytes, not {size}")
+        raise ValueError(f"a {what}'s name {name!r} is no valid Unicode") from None
+    if not 1 <= size <= NAME_BYTES_MAX:
+        raise ValueError(f"a {what}'s name has 1 to {NAME_BYTES_MAX} bytes, not {size}")
+    return name
 
 
 @dataclass(frozen=True)
@@ -63,4 +64,74 @@ class Reply:
         return {"reply": {"to": self.to, "reply": self.value}}
 
 
-Effect = Union[Cast, Timer, CancelTimer, Reply]
+@dataclass(frozen=True)
+class Send:
+    to: str
+    word: str
+    argument: Encoded
+
+    def frame(self) -> Dict[str, Any]:
+        return {"send": {"to": self.to, "word": self.word, "argument": self.argument}}
+
+
+@dataclass(frozen=True)
+class Publish:
+    group: str
+    word: str
+    argument: Encoded
+
+    def frame(self) -> Dict[str, Any]:
+        return {"publish": {"group": self.group, "word": self.word, "argument": self.argument}}
+
+
+@dataclass(frozen=True)
+class Join:
+    group: str
+
+    def frame(self) -> Dict[str, Any]:
+        return {"join": self.group}
+
+
+@dataclass(frozen=True)
+class Leave:
+    group: str
+
+    def frame(self) -> Dict[str, Any]:
+        return {"leave": self.group}
+
+
+@dataclass(frozen=True)
+class Request:
+    """A call whose answer comes as an info of that name."""
+
+    name: str
+    to: str
+    method: str
+    argument: Encoded
+    timeout_ms: Optional[int] = None  #: None: the sidecar's default
+
+    def frame(self) -> Dict[str, Any]:
+        fields: Dict[str, Any] = {"name": self.name, "to": self.to, "method": self.method, "argument": self.argument}
+        if self.timeout_ms is not None:
+            fields["timeoutMs"] = self.timeout_ms
+        return {"call": fields}
+
+
+@dataclass(frozen=True)
+class Monitor:
+    name: str
+    to: str
+
+    def frame(self) -> Dict[str, Any]:
+        return {"monitor": {"name": self.name, "to": self.to}}
+
+
+@dataclass(frozen=True)
+class Demonitor:
+    name: str
+
+    def frame(self) -> Dict[str, Any]:
+        return {"demonitor": self.name}
+
+
+Effect = Union[Cast, Timer, CancelTimer, Reply, Send, Publish, Join, Leave, Request, Monitor, Demonitor]

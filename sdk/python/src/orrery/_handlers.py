@@ -54,7 +54,8 @@ call: _Decorator = _decorator("call")
 cast: _Decorator = _decorator("cast")
 """A method that nobody waits for."""
 info: _Decorator = _decorator("info")
-"""A method for a timer's name, or another message's word. A timer ``expire/pen`` comes to ``expire`` where nothing has its whole name."""
+"""A method for a timer's name, a plain message's word, or the name of a request or monitor; :attr:`Process.source` tells them apart. A timer
+``expire/pen`` comes to ``expire`` where nothing has its whole name."""
 
 
 def handlers_of(owner: type, base: type) -> Dict[Tuple[str, str], Handler]:

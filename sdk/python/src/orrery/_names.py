@@ -1,6 +1,7 @@
 """Names of processes: ``class/key``."""
 from __future__ import annotations
 
+import re
 from typing import NamedTuple, Union
 
 from .errors import NOT_EXECUTED, InvalidArgument
@@ -8,6 +9,12 @@ from .errors import NOT_EXECUTED, InvalidArgument
 CLASS_BYTES_MAX = 63
 KEY_BYTES_MAX = 1024
 METHOD_BYTES_MAX = 128
+TIMEOUT_MAX = 3600.0
+GROUP_BYTES_MAX = 255
+WORD_BYTES_MAX = 128
+SYSTEM_WORDS = frozenset({"group_joined", "group_left", "key_lost"})
+SPACES = ("mesh_unique", "mesh_duplicate", "node_unique", "node_duplicate")
+_PID = re.compile(r"[^/@\s]+@\d+\.\d+\.\d+")
 
 
 class Name(NamedTuple):
@@ -33,9 +40,55 @@ def parse_name(name: NameLike) -> Name:
             raise _refusal(f"{name!r} names no process; names are 'class/key', as in 'cart/ada'")
     else:
         raise _refusal(f"a name is a text 'class/key' or an orrery.Name, not {type(name).__name__}")
-    _check("class", class_name, CLASS_BYTES_MAX)
+    check_class(class_name)
     _check("key", key, KEY_BYTES_MAX)
     return Name(class_name, key)
+
+
+def parse_address(to: NameLike) -> str:
+    """A pid's text, or ``class/key``. Raises :class:`InvalidArgument` for what is neither."""
+    if isinstance(to, str) and _PID.fullmatch(to):
+        return to
+    return str(parse_name(to))
+
+
+def is_pid(to: str) -> bool:
+    return _PID.fullmatch(to) is not None
+
+
+def check_group(group: str) -> str:
+    """Raises :class:`InvalidArgument` for what names no group."""
+    _check("group", group, GROUP_BYTES_MAX)
+    return group
+
+
+def check_word(word: str) -> str:
+    """Raises :class:`InvalidArgument` for what is no word of a plain message, or one of the system's."""
+    _check("word", word, WORD_BYTES_MAX)
+    if word in SYSTEM_WORDS:
+        raise _refusal(f"{word!r} is a word of the system's")
+    return word
+
+
+def check_key(key: str, space: str) -> "dict[str, str]":
+    """The fields of a key of the registry. Raises :class:`InvalidArgument` for what is none."""
+    _check("key", key, KEY_BYTES_MAX)
+    if space not in SPACES:
+        raise _refusal(f"in_ is one of {', '.join(SPACES)}, not {space!r}")
+    return {"key": key, "in": space}
+
+
+def check_timeout(seconds: "float | None") -> "float | None":
+    """Raises :class:`InvalidArgument` for what is no time to wait."""
+    if seconds is not None and not 0 < seconds <= TIMEOUT_MAX:
+        raise _refusal(f"a timeout is over 0 and at most {TIMEOUT_MAX:g} seconds, not {seconds}")
+    return seconds
+
+
+def check_class(class_name: str) -> str:
+    """Raises :class:`InvalidArgument` for what names no class."""
+    _check("class", class_name, CLASS_BYTES_MAX)
+    return class_name
 
 
 def check_method(method: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Dict, Generic, List, Optional, TypeVar
 from . import _effects
 from ._context import Context
 from ._definition import Definition, define
-from ._names import Name, NameLike, parse_name, check_method
+from ._names import Name, NameLike, check_group, check_method, check_timeout, check_word, parse_address, parse_name
 from ._values import well_formed
 from .errors import Refused
 
@@ -71,6 +71,10 @@ class Process(Generic[S]):
     def handle_continue(self, value: Any) -> Any:
         """Gets what :meth:`continue_` was given, before any other message."""
 
+    def handoff(self) -> Any:
+        """The process has come from another node, and handles nothing before this: with its state, its timers, its groups and what waits.
+        Its monitors stayed behind, and a request of its own that has no answer yet is answered ``unavailable``."""
+
     def terminate(self, reason: Dict[str, Any]) -> Any:
         """The last words of a process that ends in order. ``reason`` is ``{"kind", "text"}``. Only casts leave it."""
 
@@ -101,8 +105,18 @@ class Process(Generic[S]):
 
     @property
     def message(self) -> str:
-        """The method, or the timer's whole name."""
+        """The method; of an info the timer's whole name, the word, or the name of the request or monitor."""
         return self._context.method
+
+    @property
+    def source(self) -> str:
+        """Of an info: ``timer``, ``message``, ``reply`` (its argument is an :class:`Answer`) or ``down`` (a :class:`Down`). Else empty."""
+        return self._context.work.source
+
+    @property
+    def start_argument(self) -> Any:
+        """Within :meth:`init`: what another process spawned this one with, or what its class declares for it."""
+        return self._context.work.argument if self._context.work.callback == "init" else None
 
     @property
     def log(self) -> "logging.LoggerAdapter[Any]":
@@ -117,9 +131,41 @@ class Process(Generic[S]):
         encoded = self._context.encode(argument, "argument")
         self._context.add(_effects.Cast(parse_name(to), check_method(method), encoded))
 
+    def send(self, to: NameLike, word: str, argument: Any = None) -> None:
+        """Sends a plain message to a pid or a name, which may find nobody: ``@orrery.info`` of a hosted process gets it by its word."""
+        self._context.add(_effects.Send(parse_address(to), check_word(word), self._context.encode(argument, "argument")))
+
+    def publish(self, group: str, word: str, argument: Any = None) -> None:
+        """Sends a plain message to every member of a group, this process too if it is one."""
+        self._context.add(_effects.Publish(check_group(group), check_word(word), self._context.encode(argument, "argument")))
+
+    def join(self, group: str) -> None:
+        """What is published in the group comes from then on. A process that joins twice leaves twice."""
+        self._context.add(_effects.Join(check_group(group)))
+
+    def leave(self, group: str) -> None:
+        self._context.add(_effects.Leave(check_group(group)))
+
+    def request(self, name: str, to: NameLike, method: str, argument: Any = None, *, timeout: Optional[float] = None) -> None:
+        """Calls a pid or a name without waiting: ``@orrery.info`` with ``name`` gets an :class:`Answer`. ``timeout`` is in seconds, by default
+        5. One of a name takes the place of another of that name, whose answer does not come any more."""
+        check_timeout(timeout)
+        after_ms = None if timeout is None else max(1, round(timeout * 1000))
+        encoded = self._context.encode(argument, "argument")
+        self._context.add(_effects.Request(_effects.check_name(name, "request"), parse_address(to), check_method(method), encoded, after_ms))
+
+    def monitor(self, name: str, to: NameLike) -> None:
+        """``@orrery.info`` with ``name`` gets a :class:`Down` when a process ends: a pid, or the one that runs under a name then (``noproc``
+        where none does). One of a name takes the place of another of that name."""
+        self._context.add(_effects.Monitor(_effects.check_name(name, "monitor"), parse_address(to)))
+
+    def demonitor(self, name: str) -> None:
+        """Its :class:`Down` does not come any more."""
+        self._context.add(_effects.Demonitor(_effects.check_name(name, "monitor")))
+
     def after(self, seconds: float, name: str, argument: Any = None) -> None:
         """Sets the timer ``name``, or sets it anew: ``@orrery.info`` with that name gets ``argument``. It ends with the process."""
-        _effects.check_timer_name(name)
+        _effects.check_name(name, "timer")
         if not 0 <= seconds <= TIMER_MS_MAX / 1000:
             raise ValueError(f"a timer is some seconds ahead, not {seconds}")
         after_ms = max(1, math.ceil(seconds * 1000))
@@ -127,7 +173,7 @@ class Process(Generic[S]):
 
     def cancel_timer(self, name: str) -> None:
         """Whether it is set or not."""
-        _effects.check_timer_name(name)
+        _effects.check_name(name, "timer")
         self._context.add(_effects.CancelTimer(name))
 
     def reply_later(self) -> int:

@@ -14,6 +14,7 @@ from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional
 from . import _cbor, _patch
 from ._context import Context, Runtime
 from ._definition import Definition
+from ._ends import Answer, Down
 from ._handlers import Handler
 from ._process import Process, lost_attributes
 from ._trace import traceparent
@@ -48,6 +49,7 @@ class Work:
     trace: Optional[str] = None
     from_version: int = 0
     reason: Any = None
+    source: str = ""  #: of an info: timer, message, reply or down
     connection: Any = None  #: the one that it came from and that waits for it
     cancelled: bool = False  #: nobody waits any more, but the sidecar is to hear when it ends
     abandoned: bool = False  #: nobody is to hear what comes of it
@@ -56,7 +58,8 @@ class Work:
     def of_frame(cls, frame: Mapping[str, Any], state_bytes: bytes, connection: Any = None) -> "Work":
         get = frame.get
         return cls(frame["work"], frame["class"], frame["key"], frame["callback"], get("pid", ""), get("method", ""), get("argument"),
-                   get("state"), state_bytes, get("caller"), get("trace"), get("fromVersion", 0), get("reason"), connection)
+                   get("state"), state_bytes, get("caller"), get("trace"), get("fromVersion", 0), get("reason"),
+                   get("source") or "", connection)
 
 
 class Done(NamedTuple):
@@ -105,10 +108,13 @@ def given_up(work: Work) -> Done:
 
 
 def _without_handler(work: Work) -> Done:
-    if work.callback in ("info", "continue", "terminate", "init", "code_change"):
+    if work.callback in ("info", "continue", "terminate", "init", "code_change", "handoff"):
         log.debug("%s/%s has nothing for %s %s; dropped", work.class_name, work.key, work.callback, work.method)
         return Done({}, "ok")
     return crash(f"this app has no {work.callback} {work.method!r} for class {work.class_name!r}")
+
+
+_FROM_OTHERS: Dict[str, Callable[[Any], Any]] = {"reply": Answer.of, "down": Down.of}
 
 
 def _argument(work: Work) -> Any:
@@ -116,6 +122,8 @@ def _argument(work: Work) -> Any:
         return work.key
     if work.callback == "code_change":
         return work.from_version
+    if work.source in _FROM_OTHERS:
+        return _FROM_OTHERS[work.source](work.argument)
     return work.reason if work.callback == "terminate" else work.argument
 
 

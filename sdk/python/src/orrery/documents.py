@@ -47,3 +47,46 @@ class Tree(TypedDict, total=False):
     nodes: List[Dict[str, Any]]
     unreachable: List[str]
     truncated: bool
+
+
+class Member(TypedDict):
+    pid: str
+    node: str
+
+
+class Group(TypedDict):
+    group: str
+    members: List[Member]
+    truncated: bool  #: there are more than are listed
+
+
+class GroupEntry(TypedDict):
+    name: str
+    members: int
+    here: int  #: of these on this node
+
+
+class Groups(TypedDict):
+    groups: List[GroupEntry]
+    truncated: bool
+
+
+class Key(TypedDict):
+    key: str
+    unique: bool
+    pid: str
+    node: str
+    value: Any
+
+
+class Registry(TypedDict):
+    entries: List[Key]
+    truncated: bool
+
+
+class Holder(TypedDict):
+    """Who holds a key, and the value that it gave it."""
+
+    key: str
+    pid: str
+    value: Any

@@ -75,8 +75,8 @@ class Driver:
             await host.close()
         self.hosts.clear()
         self.subscriptions.clear()
-        for task in self.tasks.values():
-            task.drop()
+        for linked in self.tasks.values():
+            linked.drop()
         self.tasks.clear()
         self.own.clear()
         await self.close()

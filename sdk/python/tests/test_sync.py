@@ -103,5 +103,37 @@ class Blocking(unittest.TestCase):
         self.assertEqual(threading.active_count(), before)
 
 
+class Processes(unittest.TestCase):
+    def test_block_and_are_closed_with_their_block(self):
+        with SidecarThread() as there, sync.connect(there.sidecar.address) as client:
+            with client.process() as me, client.process() as other:
+                me.join("room")
+                other.watch("room")
+                self.assertEqual(client.publish("room", "hello", 1), 1)
+                self.assertEqual(next(me), orrery.PlainMessage("hello", 1))
+                me.claim("key", 5)
+                self.assertEqual([entry["value"] for entry in client.lookup("key")], [5])
+                self.assertEqual([entry["pid"] for entry in client.registry("k")["entries"]], [me.pid])
+                self.assertEqual(client.group("room")["members"][0]["pid"], me.pid)
+                with self.assertRaises(orrery.DeadlineExceeded):
+                    me.next(timeout=0.01)
+                self.assertTrue(me.leave("room"))
+                other.exit(me.pid, orrery.Reason("kill"))
+                self.assertEqual(list(me), [])
+                self.assertEqual(me.ended.kind, "killed")
+            self.assertEqual(client.groups()["groups"], [])
+            self.assertFalse(there.sidecar.connections[0].client_processes)
+
+    def test_can_be_waited_for(self):
+        with SidecarThread() as there, sync.connect(there.sidecar.address) as client:
+            pid = client.start("counter/a")
+            with client.monitor("counter/a") as monitor:
+                with self.assertRaises(orrery.DeadlineExceeded):
+                    monitor.wait(timeout=0.01)
+                client.stop("counter/a")
+                self.assertEqual(monitor.wait(timeout=5).pid, pid)
+            self.assertEqual(client.monitor("counter/a").wait().reason.kind, "noproc")
+
+
 if __name__ == "__main__":
     unittest.main()

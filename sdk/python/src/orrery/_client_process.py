@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 from collections import deque
 from dataclasses import dataclass
@@ -118,10 +119,7 @@ class ClientProcess:
         return await self.open()
 
     async def __aexit__(self, kind: Optional[Type[BaseException]], problem: Optional[BaseException], trace: Optional[TracebackType]) -> None:
-        try:
-            await self.close(reason_of(problem))
-        except Unavailable:
-            pass  # the connection has ended, and so has it
+        await self.leave_quietly(reason_of(problem))
 
     async def open(self) -> "ClientProcess":
         """Raises :class:`Unavailable` without a sidecar, or where it is too old, :class:`Overloaded` where it takes no more of them."""
@@ -146,8 +144,15 @@ class ClientProcess:
             return
         try:
             await self._ask("close", {"reason": fields})
-        finally:
+        except BaseException:
             self._forget(reason)
+            raise
+        self._end(reason)
+
+    async def leave_quietly(self, reason: Reason) -> None:
+        """Ends it where nobody is interested in whether that was heard."""
+        with contextlib.suppress(OrreryError):
+            await self.close(reason)
 
     def _forget(self, reason: Reason) -> None:
         """Whatever became of the request: this side has it no more, nor is the other to."""

@@ -5,7 +5,7 @@ import asyncio
 from types import TracebackType
 from typing import Any, Coroutine, Dict, Generator, Optional, Tuple, Type, TypeVar
 
-from ._client_process import ClientProcess, ClientProcesses, ExitMessage, reason_of
+from ._client_process import CLOSE_KINDS, ClientProcess, ClientProcesses, ExitMessage, reason_of
 from ._ends import NORMAL, Down, ExitSignal, Reason
 from ._names import NameLike, is_pid, parse_address
 from .errors import UNKNOWN, Unavailable
@@ -36,11 +36,13 @@ class _Shared:
     def __init__(self, process: ClientProcess) -> None:
         self.process = process
         self._waiting: "Dict[int, asyncio.Future[Down]]" = {}
+        self._asking = 0
         self._early: Dict[int, Down] = {}  # that came before their number was looked at
         self._reading = asyncio.get_running_loop().create_task(self._read())
 
     async def monitor(self, to: str) -> "Tuple[int, asyncio.Future[Down]]":
         future: "asyncio.Future[Down]" = asyncio.get_running_loop().create_future()
+        self._asking += 1
         try:
             number = await self.process.monitor(to)
         except Unavailable as problem:
@@ -48,6 +50,8 @@ class _Shared:
                 raise
             future.set_result(self._lost(to))  # the connection ended under way
             return 0, future
+        finally:
+            self._asking -= 1
         down = self._early.pop(number, None)
         if down is None and self.process.ended is not None:
             down = self._lost(to)
@@ -65,9 +69,9 @@ class _Shared:
         async for message in self.process:
             if isinstance(message, Down):
                 future = self._waiting.pop(message.monitor, None)
-                if future is None:
+                if future is None and self._asking:
                     self._early[message.monitor] = message
-                elif not future.done():
+                elif future is not None and not future.done():
                     future.set_result(message)
         waiting, self._waiting = self._waiting, {}
         for future in waiting.values():
@@ -127,35 +131,39 @@ async def run_linked(process: ClientProcess, to: NameLike, work: "Coroutine[Any,
         try:
             await process.link(to)
         except BaseException:
-            await process.__aexit__(None, None, None)
+            await process.leave_quietly(NORMAL)
             raise
     except BaseException:
         work.close()
         raise
     task = asyncio.ensure_future(work)
     exits = asyncio.ensure_future(_exit_of(process))
-    reason = NORMAL
+    why = NORMAL
     try:
         await asyncio.wait({task, exits}, return_when=asyncio.FIRST_COMPLETED)
         if task.done():
-            reason = Reason("shutdown") if task.cancelled() else reason_of(task.exception())
             return task.result()
         pid, why = exits.result()
         task.cancel()
         await asyncio.wait({task})
         raise ExitSignal(pid, why) from (None if task.cancelled() else task.exception())
     except asyncio.CancelledError:
-        reason = reason if task.done() and not task.cancelled() else Reason("shutdown")
         if not task.done():
             task.cancel()
             await asyncio.wait({task})
         raise
     finally:
         exits.cancel()
-        try:
-            await process.close(reason)
-        except Unavailable:
-            pass  # the connection has ended, and so has it
+        await process.leave_quietly(_reason_of(task, why))
+
+
+def _reason_of(task: "asyncio.Future[Any]", why: Reason) -> Reason:
+    """Why the client process of a task ends: for what ended the task, be it an exit signal."""
+    if why.kind != "normal":
+        return why if why.kind in CLOSE_KINDS else Reason("error", str(why))
+    if not task.done() or task.cancelled():
+        return Reason("shutdown")
+    return reason_of(task.exception())
 
 
 async def _exit_of(process: ClientProcess) -> Tuple[str, Reason]:

@@ -18,18 +18,19 @@ import threading
 from types import TracebackType
 from typing import Any, Callable, Coroutine, Iterator, List, Optional, Tuple, Type, TypeVar
 
-from . import _client
+from . import _client, _client_process, _linked
 from ._asking import PATIENCE
 from ._connection import Welcome
 from ._events import Event, Events
 from ._names import NameLike
 from ._retry import Retry
 from ._serve import run as serve
-from .documents import ClassDocument, NodeDocument, ProcessDocument, Processes, Tree
+from ._sync_process import ClientProcess, Monitor
+from .documents import ClassDocument, Group, Groups, Holder, NodeDocument, ProcessDocument, Processes, Registry, Tree
 from .errors import NOT_EXECUTED, UNKNOWN, Unavailable
 from .metrics import Metrics
 
-__all__ = ["Client", "connect", "serve"]
+__all__ = ["Client", "ClientProcess", "Monitor", "connect", "serve"]
 
 T = TypeVar("T")
 
@@ -98,6 +99,9 @@ class Client:
     def cast(self, to: NameLike, method: str, argument: Any = None, *, trace: Optional[str] = None, retry: Optional[Retry] = None) -> None:
         self._wait(self._inner.cast(to, method, argument, trace=trace, retry=retry))
 
+    def start(self, name: NameLike, timeout: Optional[float] = None) -> str:
+        return self._wait(self._inner.start(name, timeout))
+
     def inspect(self, name: NameLike) -> ProcessDocument:
         return self._wait(self._inner.inspect(name))
 
@@ -118,6 +122,35 @@ class Client:
 
     def tree(self, *, local: bool = False) -> Tree:
         return self._wait(self._inner.tree(local=local))
+
+    def publish(self, group: str, word: str, argument: Any = None) -> int:
+        return self._wait(self._inner.publish(group, word, argument))
+
+    def group(self, name: str) -> Group:
+        return self._wait(self._inner.group(name))
+
+    def groups(self, prefix: str = "", *, limit: int = 1000) -> Groups:
+        return self._wait(self._inner.groups(prefix, limit=limit))
+
+    def registry(self, prefix: str = "", *, limit: int = 1000) -> Registry:
+        return self._wait(self._inner.registry(prefix, limit=limit))
+
+    def lookup(self, key: str, in_: str = "mesh_unique") -> List[Holder]:
+        return self._wait(self._inner.lookup(key, in_))
+
+    def process(self) -> ClientProcess:
+        """Opens a client process at once, for ``with``: see :class:`orrery.ClientProcess`."""
+        return ClientProcess(self._wait, self._wait(self._open_process()))
+
+    async def _open_process(self) -> _client_process.ClientProcess:
+        return await self._inner.process().open()
+
+    def monitor(self, to: NameLike) -> Monitor:
+        """``down = client.monitor("cart/ada").wait()``; it stands when this returns."""
+        return Monitor(self._wait, self._soon, self._wait(self._begin_monitor(to)))
+
+    async def _begin_monitor(self, to: NameLike) -> _linked.Monitor:
+        return await self._inner.monitor(to).__aenter__()
 
     def events(self, *types: str) -> Iterator[Event]:
         """Subscribes at once, so that nothing after this line is missed; ends when the iterator is closed or dropped."""

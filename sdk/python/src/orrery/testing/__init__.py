@@ -13,5 +13,6 @@ start. What a handler could not send it cannot send here.
 from ._clock import Clock
 from ._engine import Cast, Exit
 from ._host import Host
+from ._relations import Publish, Send
 
-__all__ = ["Cast", "Clock", "Exit", "Host"]
+__all__ = ["Cast", "Clock", "Exit", "Host", "Publish", "Send"]

@@ -18,6 +18,7 @@ from ..errors import (EXECUTED, NOT_EXECUTED, UNKNOWN, DeadlineExceeded, Invalid
                       ProcessExited, error_for)
 from ._clock import Clock
 from ._model import Life, Message
+from ._relations import Relations
 
 
 @dataclass(frozen=True)
@@ -48,35 +49,46 @@ class Engine(Runtime):
         self.definitions: Dict[str, Definition] = by_class_name(classes)
         self.lives: Dict[Name, Life] = {}
         self.stubs: Dict[Tuple[str, str], Any] = {}
+        self.relations = Relations(self)
         self._numbers = 0
         self._farewells = 0
         self._changed = asyncio.Event()
 
     async def settle(self) -> None:
-        while self._farewells or any(life.at_work is not None and not life.waits_inside for life in self.lives.values()):
+        while True:
+            await asyncio.sleep(0)  # what was answered is told
+            handling = any(life.at_work is not None and not life.waits_inside for life in self.lives.values())
+            if not (handling or self._farewells or self.relations.asking):
+                return
             self._changed.clear()
             await self._changed.wait()
+
+    def changed(self) -> None:
+        """Who waits for all to settle looks again."""
+        self._changed.set()
 
     # ---- messages ----
 
     async def ask(self, to: Name, method: str, argument: Any, timeout: Optional[float], trace: Optional[str] = None) -> Any:
         message = Message("call", check_method(method), copied(argument, "argument"), asyncio.get_running_loop().create_future(), trace)
         if to.class_name not in self.definitions:
-            return await self._ask_stub(to, message)
-        definition = self.definitions[to.class_name]
-        if method not in definition.calls:
-            known = ", ".join(sorted(definition.calls))
-            raise NotFound(f"class {to.class_name!r} has no method {method!r} for a call; it has: {known}", effect=NOT_EXECUTED)
-        self.deliver(to, message)
-        alarm = None if timeout is None else self.clock.at(timeout, lambda: self._late(to, message))
+            return await self.ask_stub(to, message)
+        self.deliver_call(to, message, timeout)
         assert message.answer is not None
-        try:
-            return await message.answer
-        finally:
-            if alarm is not None:
-                alarm.cancel()
+        return await message.answer
 
-    async def _ask_stub(self, to: Name, message: Message) -> Any:
+    def deliver_call(self, to: Name, message: Message, timeout: Optional[float]) -> None:
+        """To a class under test. Raises :class:`NotFound` where it has no such method."""
+        definition = self.definitions[to.class_name]
+        if message.method not in definition.calls:
+            known = ", ".join(sorted(definition.calls))
+            raise NotFound(f"class {to.class_name!r} has no method {message.method!r} for a call; it has: {known}", effect=NOT_EXECUTED)
+        self.deliver(to, message)
+        if timeout is not None and message.answer is not None:
+            alarm = self.clock.at(timeout, lambda: self._late(to, message))
+            message.answer.add_done_callback(lambda _: alarm.cancel())
+
+    async def ask_stub(self, to: Name, message: Message) -> Any:
         if (to.class_name, message.method) not in self.stubs:
             raise NotFound(f"{to} is not under test; say host.answer({to.class_name!r}, {message.method!r}, ...)", effect=NOT_EXECUTED)
         answer = self.stubs[to.class_name, message.method]
@@ -138,9 +150,9 @@ class Engine(Runtime):
         if message.answer is not None:
             life.callers += 1
         starting = message.callback == "init"
-        work = Work(life.number, life.name.class_name, life.name.key, message.callback, f"test.{life.number}", message.method,
+        work = Work(life.number, life.name.class_name, life.name.key, message.callback, life.pid, message.method,
                     message.argument, None if starting else _cbor.loads(life.state), b"" if starting else life.state,
-                    life.callers if message.answer is not None else None, message.trace, life.state_version, connection=life)
+                    life.callers if message.answer is not None else None, message.trace, life.state_version, source=message.source, connection=life)
         life.handling = message
         try:
             done = await _work.handle(definition, work, self)
@@ -193,6 +205,8 @@ class Engine(Runtime):
             self._set_timer(life, timer["name"], timer["afterMs"] / 1000, timer["argument"])
         elif "cancelTimer" in effect:
             self._cancel_timer(life, effect["cancelTimer"])
+        elif "reply" not in effect:
+            self.relations.carry_out(life, *next(iter(effect.items())))
         else:
             reply = effect["reply"]
             waiting = life.kept.pop(reply["to"], None)
@@ -210,7 +224,7 @@ class Engine(Runtime):
 
     def _set_timer(self, life: Life, name: str, seconds: float, argument: Any) -> None:
         self._cancel_timer(life, name)
-        message = Message("info", name, argument)
+        message = Message("info", name, argument, source="timer")
         life.timers[name] = self.clock.at(seconds, lambda: self._fire(life, message))
 
     def _cancel_timer(self, life: Life, name: str) -> None:
@@ -240,10 +254,18 @@ class Engine(Runtime):
         for effect in _decoded(done).get("effects", ()):
             self._carry_out(life, effect)
 
+    def handoff(self, life: Life) -> None:
+        """As if it came from another node: it hears so before all that waits."""
+        if "handoff" in self.definitions[life.name.class_name].callbacks:
+            life.mailbox.appendleft(Message("handoff"))
+        self.relations.handoff(life)
+        self._pump(life)
+
     def exit(self, life: Life, kind: str, text: str, *, restart: bool = True) -> None:
         """The life ends, with its timers and what waits. A process that had begun starts afresh."""
         del self.lives[life.name]
         self.exits.append(Exit(str(life.name), kind, text))
+        self.relations.ended(life, kind, text)
         for alarm in life.timers.values():
             alarm.cancel()
         if life.at_work is not None:

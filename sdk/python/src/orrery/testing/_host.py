@@ -7,12 +7,13 @@ from typing import Any, Callable, Dict, List, Optional, Type, Union
 
 from .. import _cbor
 from .._host import by_class_name
-from .._names import Name, NameLike, check_method, parse_name
+from .._names import Name, NameLike, check_group, check_method, check_word, parse_address, parse_name
 from .._process import Process
 from ..errors import NOT_EXECUTED, NotFound
 from ._clock import Clock
 from ._engine import Cast, Engine, Exit, copied
 from ._model import Life, Message
+from ._relations import Publish, Send
 
 Answer = Union[Any, Exception, Callable[[str, Any], Any]]
 
@@ -53,8 +54,26 @@ class Host:
         await self._engine.settle()
 
     async def info(self, to: NameLike, word: str, argument: Any = None) -> None:
-        """A message that is no call and no cast, as other behaviours send them."""
-        self._engine.deliver(self._name(to), Message("info", word, copied(argument, "argument")))
+        """A plain message, as other processes send them."""
+        self._engine.deliver(self._name(to), Message("info", word, copied(argument, "argument"), source="message"))
+        await self._engine.settle()
+
+    async def publish(self, group: str, word: str, argument: Any = None) -> int:
+        """A plain message to every member of a group under test. How many that are."""
+        members = self._engine.relations.publish(check_group(group), check_word(word), copied(argument, "argument"))
+        await self._engine.settle()
+        return members
+
+    async def down(self, to: NameLike, kind: str = "error", text: str = "") -> None:
+        """A process that is not under test has ended, a pid or a name: monitors of it tell so. For those under test there are :meth:`stop`
+        and :meth:`kill`."""
+        self._engine.relations.down(parse_address(to), kind, text)
+        await self._engine.settle()
+
+    async def handoff(self, name: NameLike) -> None:
+        """The process comes from another node: its monitors stayed there, its requests without an answer are answered ``unavailable``, and
+        ``handoff`` is called before all that waits."""
+        self._engine.handoff(self._life(name))
         await self._engine.settle()
 
     async def advance(self, seconds: float) -> None:
@@ -83,7 +102,7 @@ class Host:
         self._engine.definitions.update(by_class_name([owner]))
 
     def answer(self, class_name: str, method: str, with_: Answer = None) -> None:
-        """What classes that are not under test answer to calls: a value, an exception, or a function of key and argument."""
+        """What classes that are not under test answer to calls and requests: a value, an exception, or a function of key and argument."""
         self._engine.stubs[class_name, method] = with_
 
     # ---- what a test looks at ----
@@ -98,6 +117,21 @@ class Host:
         return self._engine.casts
 
     @property
+    def sends(self) -> List[Send]:
+        """Every plain message that handlers sent, oldest first."""
+        return self._engine.relations.sends
+
+    @property
+    def publishes(self) -> List[Publish]:
+        """Everything that handlers published, oldest first."""
+        return self._engine.relations.publishes
+
+    @property
+    def groups(self) -> Dict[str, List[str]]:
+        """The names of each group's members under test."""
+        return self._engine.relations.members()
+
+    @property
     def exits(self) -> List[Exit]:
         """Every exit, oldest first."""
         return self._engine.exits
@@ -109,6 +143,17 @@ class Host:
     def timers(self, name: NameLike) -> Dict[str, float]:
         """The timers that are set, and in how many seconds they fire."""
         return {timer: alarm.at - self.clock.now for timer, alarm in self._life(name).timers.items()}
+
+    def monitors(self, name: NameLike) -> Dict[str, str]:
+        """The monitors that stand, by their names, and what they are of."""
+        return {monitor: to for monitor, (to, _) in self._life(name).monitors.items()}
+
+    def requests(self, name: NameLike) -> List[str]:
+        """The names of requests that have no answer yet."""
+        return sorted(self._life(name).requests)
+
+    def pid(self, name: NameLike) -> str:
+        return self._life(name).pid
 
     def is_running(self, name: NameLike) -> bool:
         return self._name(name) in self._engine.lives

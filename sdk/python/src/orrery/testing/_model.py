@@ -4,7 +4,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Any, Deque, Dict, Optional
+from typing import Any, Deque, Dict, Optional, Tuple
 
 from .. import _cbor
 from .._names import Name
@@ -20,6 +20,7 @@ class Message:
     argument: Any = None
     answer: "Optional[asyncio.Future[Any]]" = None
     trace: Optional[str] = None
+    source: str = ""  #: of an info
 
     def fail(self, problem: Exception) -> None:
         if self.answer is not None and not self.answer.done():
@@ -48,3 +49,9 @@ class Life:
     timers: Dict[str, Alarm] = field(default_factory=dict)
     kept: Dict[int, Message] = field(default_factory=dict)
     callers: int = 0
+    requests: "Dict[str, asyncio.Future[Any]]" = field(default_factory=dict)  #: without an answer yet, by name
+    monitors: "Dict[str, Tuple[str, Optional[Life]]]" = field(default_factory=dict)  #: by name: of what, and which life of it
+
+    @property
+    def pid(self) -> str:
+        return f"test@0.{self.number}.1"

@@ -84,8 +84,11 @@ class Kernel:
         self.links.setdefault(other, set()).add(one)
 
     def unlink(self, one: str, other: str) -> None:
-        self.links.get(one, set()).discard(other)
-        self.links.get(other, set()).discard(one)
+        for pid, peer in ((one, other), (other, one)):
+            linked = self.links.get(pid, set())
+            linked.discard(peer)
+            if not linked:
+                self.links.pop(pid, None)
 
     def exit(self, sender: str, to: str, reason: Reason) -> None:
         self._signal(to, sender, reason)
@@ -116,8 +119,8 @@ class Kernel:
         for monitor in [monitor for monitor in self.monitors if monitor.of == pid]:
             self.monitors.remove(monitor)
             monitor.tell(pid, reason)
-        for other in self.links.pop(pid, set()):
-            self.links.get(other, set()).discard(pid)
+        for other in list(self.links.get(pid, ())):
+            self.unlink(pid, other)
             self._signal(other, pid, reason)
 
     # ---- groups ----

@@ -233,7 +233,7 @@ class Connection:
     def _on_stop(self, frame: Dict[str, Any]) -> None:
         process = self._process(frame)
         if process is not None:
-            self.mesh.apps.stop(process, {"kind": "shutdown", "text": ""})
+            self.mesh.apps.stop(process, {"kind": "normal", "text": ""})
             self._result(frame["id"], {"stopped": True})
 
     def _on_kill(self, frame: Dict[str, Any]) -> None:

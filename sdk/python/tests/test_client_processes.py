@@ -192,7 +192,7 @@ class AMonitor(Case):
         waiting = [asyncio.ensure_future(until_down(self.client, f"counter/{key}")) for key in "abc"]
         await until(lambda: self.sidecar.count("monitor") == 3)
         await self.client.stop("counter/b")
-        self.assertEqual((await waiting[1]).reason.kind, "shutdown")
+        self.assertEqual((await waiting[1]).reason.kind, "normal")
         self.assertFalse(waiting[0].done() or waiting[2].done())
         self.assertEqual(self.sidecar.count("open"), 1)
         self.sidecar.cut()

@@ -118,7 +118,7 @@ class Live(SidecarCase):
         await self.client.call("room/b", "guard", {"to": "counter/x", "name": "guarded/2"})
         await self.client.call("room/b", "ignore", "guarded/2")
         await self.client.stop("counter/x")
-        await self.heard("b", ["down", "guarded", "shutdown"])
+        await self.heard("b", ["down", "guarded", "normal"])
         timeouts = [effect["call"].get("timeoutMs") for frame in self.sidecar.seen for effect in frame.get("effects", ()) if "call" in effect]
         self.assertEqual(timeouts, [None, 2000])
 

@@ -118,15 +118,18 @@ class Monitor:
             return await self._wait()
 
     def cancel(self) -> None:
-        """Nothing is told any more; who awaits it is cancelled. Again does nothing."""
-        if self._shared is not None and self._down is not None:
-            self._shared.give_up(self._number)
-            self._down.cancel()
+        """Nothing is told any more; who awaits it now is cancelled. Again does nothing."""
+        shared, down = self._shared, self._down
+        self._shared = self._down = None  # who awaits it later begins anew
+        if shared is not None and down is not None:
+            shared.give_up(self._number)
+            down.cancel()
 
 
 async def run_linked(process: ClientProcess, to: NameLike, work: "Coroutine[Any, Any, T]") -> T:
     """See :meth:`Client.link`."""
     try:
+        to = parse_address(to)
         await process.open()
         try:
             await process.link(to)

@@ -12,6 +12,7 @@ import queue
 import socket
 import sys
 import threading
+import time
 import urllib.parse
 from typing import Any, Dict, Optional
 
@@ -65,6 +66,11 @@ class Driver:
     def ask(self, method: str, path: str, body: Any = None, headers: Optional[Dict[str, str]] = None) -> Any:
         if not hasattr(self.local, "connection"):
             self.local.connection = http.client.HTTPConnection(self.host, timeout=CALL_SECONDS)
+        try:
+            if self.local.connection.sock is None:
+                self.local.connection.connect()
+        except OSError as problem:
+            raise Failed("unavailable", f"nothing answers at {self.host}: {problem}", "not_executed") from None
         try:
             data = None if method in ("GET", "DELETE") else json.dumps(body).encode()
             self.local.connection.request(method, path, data, {"Content-Type": "application/json", **(headers or {})})
@@ -162,6 +168,7 @@ class Driver:
                     whole = self.call(f"{name}-{number % over}", "record", {"id": number, "file": file}, 20_000)
                 except Failed as problem:
                     heard[problem.answer["effect"]].append(number)
+                    time.sleep(0.05)  # an SDK waits for the next connection; else nothing is left to ask when it is there
                 else:
                     heard["ok"].append(number)
                     if not whole:

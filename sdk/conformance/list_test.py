@@ -7,11 +7,12 @@ import unittest
 from suite.case import LIST, Case, load, verb_of
 from suite.expect import Unexpected, check, has, same
 from suite.ledger import verify
+from suite.run_case import Running
 
 
 class TheList(unittest.TestCase):
     def test_has_the_cases_that_were_promised(self):
-        self.assertGreaterEqual(len(load()), 80)
+        self.assertGreaterEqual(len(load()), 220)
 
     def test_is_kept_one_step_or_two_a_line(self):
         text = LIST.read_text()
@@ -32,6 +33,8 @@ class TheList(unittest.TestCase):
 
     def test_knows_what_plain_http_can_be_asked(self):
         for steps, why in [([{"call": ["a/b", "c"]}], ""), ([{"serve": ["a"], "by": "app"}], ""), ([{"serve": ["a"]}], "'serve'"),
+                           ([{"open": {"process": "a"}}], "client processes"), ([{"until": {"next": {"process": "a"}}}], "client processes"),
+                           ([{"act": ["a", "join", {"group": "g"}]}], "'act'"), ([{"publish": ["g", "w"]}], ""), ([{"start": "a/b"}], ""),
                            ([{"until": {"cancel": "a"}}], "'cancel'"), ([{"call": ["a/b", "c"], "trace": "x"}], "trace"),
                            ([{"open": True, "retry": {"attempts": 2}}], "retry")]:
             self.assertIn(why, Case("a", steps, [], True, {}, []).not_by_http)
@@ -45,6 +48,27 @@ class TheList(unittest.TestCase):
         self.assertTrue(Case("a", [{"sidecar": {"cut": True}}], [], True, {}, []).needs_the_mock)
         self.assertTrue(Case("a", [{"until": {"seen": {"type": "done"}}}], [], True, {}, []).needs_the_mock)
         self.assertGreaterEqual(sum(not case.needs_the_mock for case in load()), 60)
+
+
+class Steps(unittest.TestCase):
+    def setUp(self):
+        self.running = Running(Case("a", [], [], True, {}, []), {}, "unix:/tmp/none", None, "/tmp/folder")
+        self.running.kept["%p"] = "mock-1@1.2.3"
+
+    def test_have_the_keys_pids_and_numbers_of_their_run(self):
+        key = self.running.key
+        filled = self.running._filled({"call": ["desk/$", "m", {"file": "$folder/x", "to": "%p", "n": "#", "other": "%q"}]}, 7)
+        self.assertEqual(filled, {"call": [f"desk/{key}", "m", {"file": "/tmp/folder/x", "to": "mock-1@1.2.3", "n": 7, "other": "%q"}]})
+
+    def test_are_told_to_drivers_as_operations(self):
+        for step, arguments in [
+                ({"open": {"process": "a"}}, {"process": "a"}), ({"next": {"process": "a"}, "withinMs": 5}, {"process": "a", "withinMs": 5}),
+                ({"close": {"process": "a", "reason": {"kind": "error"}}}, {"process": "a", "reason": {"kind": "error"}}),
+                ({"act": ["a", "spawn", {"class": "desk"}]}, {"process": "a", "act": "spawn", "class": "desk"}),
+                ({"publish": ["g", "w"]}, {"group": "g", "word": "w", "argument": None}), ({"lookup": "k", "in": "node_unique"}, {"key": "k", "in": "node_unique"}),
+                ({"down": "a/b", "withinMs": 9}, {"to": "a/b", "withinMs": 9}), ({"task": ["t", "error", "x"]}, {"task": "t", "ends": "error", "text": "x"}),
+                ({"start": "a/b", "timeoutMs": 5}, {"to": "a/b", "timeoutMs": 5}), ({"groups": "p"}, {"prefix": "p"}), ({"link": ["t", "a/b"]}, {"task": "t", "to": "a/b"})]:
+            self.assertEqual(self.running._arguments(verb_of(step), step), arguments)
 
 
 class Expectations(unittest.TestCase):

@@ -89,7 +89,7 @@ def _monitor(mesh: "Mesh", process: Process, monitor: Dict[str, Any]) -> None:
 
     def down(pid: str, reason: Reason) -> None:
         process.watching.pop(name, None)
-        _inform(mesh, process, name, "down", {"pid": pid or None, "reason": reason})
+        _inform(mesh, process, name, "down", {"pid": pid, "reason": reason})
 
     watched = mesh.kernel.monitor(process.pid, mesh.kernel.pid_of(monitor["to"]), down)
     if watched in mesh.kernel.monitors:

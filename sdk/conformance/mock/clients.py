@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, List, Optional, Tuple
 
 from .kernel import EXIT_KINDS, Monitor, check_group, check_reason, check_word, name_in
 from .model import Asked, Message, Reason, Wrong, error
@@ -21,6 +21,7 @@ class ClientProcess:
         self.monitors: Dict[int, Monitor] = {}
         self.numbers = itertools.count(1)
         self.waiting: Deque[Dict[str, Any]] = deque()
+        self.asking: List[Asked] = []
 
     def deliver(self, message: Dict[str, Any]) -> None:
         if self.credit > 0:
@@ -45,7 +46,7 @@ class ClientProcess:
 
         def down(pid: str, reason: Reason) -> None:
             self.monitors.pop(number, None)
-            self.deliver({"kind": "down", "monitor": number, **({"from": pid} if pid else {}), "reason": reason})
+            self.deliver({"kind": "down", "monitor": number, "from": pid, "reason": reason})
 
         self.connection.afterwards(lambda: self.monitors.__setitem__(number, self.kernel.monitor(self.pid, to, down)))
         return number
@@ -56,6 +57,8 @@ class ClientProcess:
         if told:
             self.connection.send({"type": "ended", "process": self.number, "reason": reason})
         self.kernel.ended(self.pid, reason)
+        for asked in self.asking:
+            asked.settle(None, error("cancelled", "its process has ended", "unknown"))
 
 
 class Acts:
@@ -153,9 +156,12 @@ class Acts:
             raise Wrong(problem)
         return {}
 
-    def call(self, frame: Dict[str, Any], asked: Asked) -> "Tuple[Any, Optional[Message]]":
+    def call(self, process: ClientProcess, frame: Dict[str, Any], asked: Asked) -> "Tuple[Any, Message]":
         """Its answer comes to ``asked``; the process that it waits at, and the message."""
+        process.asking = [each for each in process.asking if not each.settled] + [asked]
         message = Message("call", frame.get("method", ""), frame.get("argument"), asked)
         self.mesh.call_to(frame.get("to"), message, frame["timeoutMs"] / 1000 if "timeoutMs" in frame else None)
+        if asked.settled:
+            return None, message
         name = name_in(frame.get("to"))
         return (self.kernel.pids.get(frame["to"]) if name is None else self.mesh.processes.get(name)), message

@@ -178,8 +178,9 @@ class Connection:
             self._result(number, None, error("overloaded", "too many requests wait for their results"))
             return
         if "process" in frame:
-            if self._own(frame) is not None:
-                self._waits(number, *self.acts.call(frame, self._asked(number)))
+            own = self._own(frame)
+            if own is not None:
+                self._waits(number, *self.acts.call(own, frame, self._asked(number)))
             return
         if "onBehalfOf" in frame and self.mesh.apps.is_handled_by(frame["onBehalfOf"], name, self):
             self._result(number, None, error("invalid_argument", f"{name[0]}/{name[1]} would wait for itself"))

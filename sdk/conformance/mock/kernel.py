@@ -37,12 +37,12 @@ class Kernel:
     # ---- names ----
 
     def pid_of(self, to: Any) -> str:
-        """Of a name the process that runs now; empty: none. Raises :class:`Wrong` for what is no address."""
+        """Of a name the process that runs now, or the name itself: none. Raises :class:`Wrong` for what is no address."""
         name = name_in(to)
         if name is None:
             return str(to)
         process = self.mesh.processes.get(name)
-        return process.pid if process is not None else ""
+        return process.pid if process is not None else str(to)
 
     # ---- messages ----
 
@@ -64,7 +64,7 @@ class Kernel:
     # ---- monitors and links ----
 
     def monitor(self, watcher: str, to: str, tell: Callable[[str, Reason], None]) -> Monitor:
-        """``to`` is a pid, or empty for a name that nothing runs under."""
+        """``to`` is a pid, or a name that nothing runs under."""
         monitor = Monitor(watcher, to, tell)
         if to in self.pids:
             self.monitors.append(monitor)

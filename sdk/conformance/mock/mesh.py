@@ -175,7 +175,8 @@ class Mesh:
     # ---- lives ----
 
     def _start(self, name: Tuple[str, str], nameless: bool = False, argument: Any = None) -> Process:
-        process = Process(name[0], name[1], self.new_pid(), since=asyncio.get_running_loop().time(), nameless=nameless, argument=argument)
+        pid = self.new_pid()
+        process = Process(name[0], pid if nameless else name[1], pid, since=asyncio.get_running_loop().time(), nameless=nameless, argument=argument)
         process.begun = self.classes[name[0]].behaviour != "app"
         self.processes[process.name] = process
         self.kernel.pids[process.pid] = process

@@ -82,7 +82,7 @@ class Process:
     kept: Dict[int, Asked] = field(default_factory=dict)  #: callers to be answered later
     asking: Dict[str, Asked] = field(default_factory=dict)  #: calls of its own, by name
     watching: Dict[str, Any] = field(default_factory=dict)  #: monitors of its own, by name
-    nameless: bool = False
+    nameless: bool = False  #: its key is its pid
     argument: Any = None  #: what it was spawned with
     callers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
     handled: int = 0
@@ -92,10 +92,10 @@ class Process:
 
     @property
     def name(self) -> Tuple[str, str]:
-        return self.class_name, (self.pid if self.nameless else self.key)
+        return self.class_name, self.key
 
     def __str__(self) -> str:
-        return self.pid if self.nameless else f"{self.class_name}/{self.key}"
+        return f"{self.class_name}/{self.key}"
 
 
 @dataclass(eq=False)

@@ -11,7 +11,7 @@ from typing import Any, AsyncIterator, Deque, Dict, List, NamedTuple, Optional, 
 
 from ._asking import QUERY_TIMEOUT, Asking, too_old
 from ._connection import Connection
-from ._ends import NORMAL, Down, Reason
+from ._ends import NORMAL, Down, Reason, pid_or_none
 from ._frames import Frame
 from ._link import Link, Listener
 from ._names import NameLike, check_class, check_group, check_key, check_method, check_timeout, check_word, parse_address
@@ -50,7 +50,7 @@ class CastMessage:
 class ExitMessage:
     """A process that this one is linked with has ended, or somebody asks it to exit. It goes on until it is closed."""
 
-    sender: str
+    sender: str  #: a pid; empty for a name under which none ran
     reason: Reason
 
 
@@ -341,5 +341,5 @@ def _message(frame: Frame) -> Optional[ProcessMessage]:
     if kind == "cast":
         return CastMessage(frame["method"], argument, sender)
     if kind == "down":
-        return Down(sender, Reason.of(frame.get("reason")), frame["monitor"])
-    return ExitMessage(sender, Reason.of(frame.get("reason"))) if kind == "exit" else None
+        return Down(pid_or_none(sender), Reason.of(frame.get("reason")), frame["monitor"])
+    return ExitMessage(pid_or_none(sender), Reason.of(frame.get("reason"))) if kind == "exit" else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Dict, Mapping, NamedTuple, Optional
 
+from ._names import is_pid
 from .errors import UNKNOWN, OrreryError, error_for
 
 
@@ -29,6 +30,11 @@ class Reason(NamedTuple):
 NORMAL = Reason("normal")
 
 
+def pid_or_none(text: str) -> str:
+    """Empty for a name, which says that none ran there."""
+    return text if is_pid(text) else ""
+
+
 @dataclass(frozen=True)
 class Down:
     """A process that was monitored has ended, or was not there."""
@@ -41,7 +47,7 @@ class Down:
     def of(cls, fields: "Optional[Mapping[str, Any]]") -> "Down":
         """As a hosted process hears of it."""
         fields = fields or {}
-        return cls(fields.get("pid") or "", Reason.of(fields.get("reason")))
+        return cls(pid_or_none(fields.get("pid") or ""), Reason.of(fields.get("reason")))
 
 
 @dataclass(frozen=True)

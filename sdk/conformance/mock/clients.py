@@ -3,15 +3,19 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, Optional
 
-from .kernel import EXIT_KINDS, Monitor, check_group, check_reason, check_word, name_in
+from orrery import _cbor
+
+from .kernel import EXIT_KINDS, Monitor, check_group, check_reason, check_word
 from .model import Asked, Message, Reason, Wrong, error
 
 if TYPE_CHECKING:
     from .connection import Connection
 
 WAITING_MAX = 10_000
+CALL_SECONDS = 60.0  #: longer than a mesh's, for machines that are busy
+KEY_VALUE_BYTES_MAX = 4096
 
 
 class ClientProcess:
@@ -21,7 +25,7 @@ class ClientProcess:
         self.monitors: Dict[int, Monitor] = {}
         self.numbers = itertools.count(1)
         self.waiting: Deque[Dict[str, Any]] = deque()
-        self.asking: List[Asked] = []
+        self.asking: Dict[int, Asked] = {}  #: by the number of the request
 
     def deliver(self, message: Dict[str, Any]) -> None:
         if self.credit > 0:
@@ -57,7 +61,7 @@ class ClientProcess:
         if told:
             self.connection.send({"type": "ended", "process": self.number, "reason": reason})
         self.kernel.ended(self.pid, reason)
-        for asked in self.asking:
+        for asked in list(self.asking.values()):
             asked.settle(None, error("cancelled", "its process has ended", "unknown"))
 
 
@@ -134,6 +138,7 @@ class Acts:
         return {}
 
     def do_claim(self, process: ClientProcess, frame: Dict[str, Any]) -> Any:
+        check_value(frame.get("value"))
         self.kernel.claim(process.pid, frame.get("key", ""), frame.get("value"), frame.get("in", "mesh_unique"))
         return {}
 
@@ -141,6 +146,7 @@ class Acts:
         holders = self.kernel.holders(frame.get("key", ""), frame.get("in", "mesh_unique"))
         if process.pid not in holders:
             raise Wrong(error("not_found", f"key {frame.get('key')!r} is not held by this process"))
+        check_value(frame.get("value"))
         holders[process.pid] = frame.get("value")
         return {}
 
@@ -156,12 +162,19 @@ class Acts:
             raise Wrong(problem)
         return {}
 
-    def call(self, process: ClientProcess, frame: Dict[str, Any], asked: Asked) -> "Tuple[Any, Message]":
-        """Its answer comes to ``asked``; the process that it waits at, and the message."""
-        process.asking = [each for each in process.asking if not each.settled] + [asked]
+    def call(self, process: ClientProcess, frame: Dict[str, Any], answer: Callable[[Any, Any], None]) -> None:
+        """Which nothing takes back: who gives it up, or ends meanwhile, hears that its outcome is unknown."""
+        number = frame["id"]
+
+        def settle(ok: Any, problem: Any) -> None:
+            process.asking.pop(number, None)
+            answer(ok, problem)
+
+        asked = process.asking[number] = Asked(settle)
         message = Message("call", frame.get("method", ""), frame.get("argument"), asked)
-        self.mesh.call_to(frame.get("to"), message, frame["timeoutMs"] / 1000 if "timeoutMs" in frame else None)
-        if asked.settled:
-            return None, message
-        name = name_in(frame.get("to"))
-        return (self.kernel.pids.get(frame["to"]) if name is None else self.mesh.processes.get(name)), message
+        self.mesh.call_to(frame.get("to"), message, frame["timeoutMs"] / 1000 if "timeoutMs" in frame else CALL_SECONDS)
+
+
+def check_value(value: Any) -> None:
+    if len(_cbor.dumps(value)) > KEY_VALUE_BYTES_MAX:
+        raise Wrong(error("too_large", f"a key's value has at most {KEY_VALUE_BYTES_MAX} bytes"))

@@ -180,7 +180,8 @@ class Connection:
         if "process" in frame:
             own = self._own(frame)
             if own is not None:
-                self._waits(number, *self.acts.call(own, frame, self._asked(number)))
+                self.open[number] = None
+                self.acts.call(own, frame, lambda ok, problem: self._result(number, ok, problem))
             return
         if "onBehalfOf" in frame and self.mesh.apps.is_handled_by(frame["onBehalfOf"], name, self):
             self._result(number, None, error("invalid_argument", f"{name[0]}/{name[1]} would wait for itself"))
@@ -214,6 +215,9 @@ class Connection:
         waiting = self.open.get(number)
         if waiting is not None:
             self.mesh.give_up(*waiting, "cancelled", "the caller gave up")
+        for process in self.client_processes.values():
+            if number in process.asking:
+                process.asking[number].settle(None, error("cancelled", "the caller gave up", "unknown"))
 
     def _abandon(self, number: int) -> None:
         waiting = self.open.get(number)

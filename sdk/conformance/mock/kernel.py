@@ -185,8 +185,8 @@ def check_group(group: Any) -> str:
 
 
 def check_word(word: Any) -> str:
-    if not isinstance(word, str) or not 1 <= len(word.encode()) <= 128:
-        raise Wrong(error("invalid_argument", "a word has 1 to 128 bytes"))
+    if not isinstance(word, str) or not 1 <= len(word.encode()) <= 255:
+        raise Wrong(error("invalid_argument", "a word has 1 to 255 bytes"))
     if word in SYSTEM_WORDS:
         raise Wrong(error("invalid_argument", f"{word!r} is a word of the system's"))
     return word

@@ -225,7 +225,10 @@ class Mesh:
         self._restarts[class_name] -= 1
 
     def handoff(self, process: Process) -> None:
-        """As one that has come from another node: its monitors stayed there, and calls of its own have no answer."""
+        """As one that has come from another node: its monitors stayed there, and calls to it and of its own have no answer."""
+        for asked in process.kept.values():
+            asked.settle(None, error("process_exited", f"{process} has moved", "unknown"))
+        process.kept.clear()
         for monitor in process.watching.values():
             self.kernel.demonitor(monitor)
         process.watching.clear()

@@ -173,6 +173,7 @@ class AClientProcess(Case):
                     me.exit(me.pid, orrery.Reason("moved")), me.close(KILL), me.spawn(""), me.call("counter/x", "get", timeout=0),
                     me.send(me.pid, "w", {1, 2}), me.claim("")):
             self.assertEqual((await self.error_of(act)).code, "invalid_argument")
+        self.assertEqual((await self.error_of(me.claim("k", "x" * 4096))).code, "too_large")
         self.assertEqual(len(self.sidecar.seen), before)
 
 

@@ -1,4 +1,5 @@
 """What handlers ask of others: plain messages, groups, requests and monitors; live, and in the test kit."""
+import asyncio
 import unittest
 
 from context import SidecarCase, orrery
@@ -216,7 +217,11 @@ class InTests(unittest.IsolatedAsyncioTestCase):
     async def test_a_handoff_comes_first_with_nothing_left_of_monitors_and_requests(self):
         await self.host.call("a", "guard", {"to": "worker/9"})
         await self.host.call("a", "ask", {"to": "room/b", "method": "hold"})
+        waiting = asyncio.ensure_future(self.host.call("a", "hold"))
+        await asyncio.sleep(0.01)
         await self.host.handoff("a")
+        with self.assertRaisesRegex(orrery.ProcessExited, "unknown"):
+            await waiting
         self.assertEqual(self.heard("a"), [["handoff"], ["reply", "asked", "unavailable"]])
         self.assertEqual(self.host.monitors("a"), {"guarded/again": "worker/1"})
         await self.host.advance(10)

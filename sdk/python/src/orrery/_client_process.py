@@ -23,6 +23,7 @@ FEATURE = "processes"
 CREDIT = 100
 """As many messages may be under way or wait here; what is beyond waits at the sidecar."""
 CLAIM_TIMEOUT = 5.0
+KEY_VALUE_BYTES_MAX = 4096
 CLOSE_KINDS = ("normal", "shutdown", "error")
 EXIT_KINDS = ("normal", "shutdown", "error", "kill")
 
@@ -213,7 +214,8 @@ class ClientProcess:
     # ---- others ----
 
     async def call(self, to: NameLike, method: str, argument: Any = None, *, timeout: Optional[float] = None) -> Any:
-        """The reply, as of :meth:`Client.call`, but also from a pid. A client process answers no calls: :class:`NotFound`."""
+        """The reply, as of :meth:`Client.call`, but also from a pid. A client process answers no calls: :class:`NotFound`. Cancelling the task
+        takes nothing back: the process may handle it all the same."""
         fields = {"to": parse_address(to), "method": check_method(method), "argument": self._encode(argument)}
         return await self._ask("call", fields, check_timeout(timeout))
 
@@ -285,12 +287,12 @@ class ClientProcess:
     # ---- keys of the registry: ``in_`` is mesh_unique, mesh_duplicate, node_unique or node_duplicate ----
 
     async def claim(self, key: str, value: Any = None, *, in_: str = "mesh_unique", timeout: float = CLAIM_TIMEOUT) -> None:
-        """It holds the key until it ends or releases it. Raises :class:`AlreadyExists`, which names who does."""
-        await self._ask("claim", {**check_key(key, in_), "value": self._encode(value)}, check_timeout(timeout))
+        """It holds the key until it ends or releases it. Raises :class:`AlreadyExists`, which names who does. A value has at most 4 KiB."""
+        await self._ask("claim", {**check_key(key, in_), "value": _encode_of_key(value)}, check_timeout(timeout))
 
     async def update(self, key: str, value: Any, *, in_: str = "mesh_unique") -> None:
         """Another value for a key that it holds."""
-        await self._ask("update", {**check_key(key, in_), "value": self._encode(value)})
+        await self._ask("update", {**check_key(key, in_), "value": _encode_of_key(value)})
 
     async def release(self, key: str, *, in_: str = "mesh_unique") -> bool:
         """Whether it held it."""
@@ -325,6 +327,10 @@ def reason_of(problem: Optional[BaseException]) -> Reason:
         return Reason("shutdown")
     text = str(problem) if isinstance(problem, OrreryError) else f"{type(problem).__name__}: {problem}".rstrip(": ")
     return Reason("error", well_formed(text[:1000]))
+
+
+def _encode_of_key(value: Any) -> Any:
+    return encode_value(value, "value of a key", KEY_VALUE_BYTES_MAX)
 
 
 def _reason(reason: Reason, kinds: "tuple[str, ...]") -> Dict[str, str]:

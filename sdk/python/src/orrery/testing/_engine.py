@@ -258,6 +258,9 @@ class Engine(Runtime):
         """As if it came from another node: it hears so before all that waits."""
         if "handoff" in self.definitions[life.name.class_name].callbacks:
             life.mailbox.appendleft(Message("handoff"))
+        for waiting in life.kept.values():
+            waiting.fail(ProcessExited(f"{life.name} has moved to another node", effect=UNKNOWN))
+        life.kept.clear()
         self.relations.handoff(life)
         self._pump(life)
 

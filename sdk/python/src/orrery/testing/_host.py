@@ -71,8 +71,8 @@ class Host:
         await self._engine.settle()
 
     async def handoff(self, name: NameLike) -> None:
-        """The process comes from another node: its monitors stayed there, its requests without an answer are answered ``unavailable``, and
-        ``handoff`` is called before all that waits."""
+        """The process comes from another node: its monitors stayed there, its requests without an answer are answered ``unavailable``, callers
+        that it left waiting hear ``process_exited``, and ``handoff`` is called before all that waits."""
         self._engine.handoff(self._life(name))
         await self._engine.settle()
 

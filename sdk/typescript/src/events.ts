@@ -2,6 +2,7 @@
 import type { Connection } from "./connection.js";
 import { OrreryError, unavailable } from "./errors.js";
 import type { Frame } from "./frames.js";
+import { Inbox } from "./inbox.js";
 import type { Link, Listener } from "./link.js";
 
 /** As many events may be under way or wait here; a slow reader gets `dropped` instead of the rest. */
@@ -24,17 +25,18 @@ export interface Event {
 export class Events implements Listener, AsyncIterable<Event> {
   private connection: Connection | undefined;
   private id = 0;
-  private spent = 0;
-  private arrived: Event[] = [];
+  private readonly inbox: Inbox<Event>;
   private problem: OrreryError | undefined;
-  private waiting: (() => void)[] = [];
   private opening: Promise<void> | undefined;
 
   constructor(
     private readonly link: Link,
     private readonly types: readonly string[],
     private readonly patienceMs: number | undefined,
-  ) {}
+  ) {
+    const give = (add: number) => this.connection?.tell({ type: "credit", id: this.id, add });
+    this.inbox = new Inbox(CREDIT, give, ({ type }) => type !== "dropped" && type !== "resubscribed");
+  }
 
   /** Subscribes. Rejects with an {@link OrreryError} where the sidecar refuses. */
   open(): Promise<void> {
@@ -45,15 +47,9 @@ export class Events implements Listener, AsyncIterable<Event> {
   /** The next event. Rejects with an {@link OrreryError} where the subscription has ended for good. */
   async next(): Promise<Event> {
     await this.open();
-    for (;;) {
-      const event = this.arrived.shift();
-      if (event) {
-        if (event.type !== "dropped" && event.type !== "resubscribed") this.giveCredit();
-        return event;
-      }
-      if (this.problem) throw this.problem;
-      await new Promise<void>((resolve) => this.waiting.push(resolve));
-    }
+    const event = await this.inbox.next();
+    if (!event) throw this.problem;
+    return event;
   }
 
   close(): void {
@@ -76,7 +72,7 @@ export class Events implements Listener, AsyncIterable<Event> {
   opened(connection: Connection): void {
     this.subscribe(connection).then(
       () => {
-        if (this.arrived.at(-1)?.type !== "resubscribed") this.arrive({ type: "resubscribed", data: { node: connection.welcome.node } });
+        if (this.inbox.newest?.type !== "resubscribed") this.inbox.put({ type: "resubscribed", data: { node: connection.welcome.node } });
       },
       (problem: OrreryError) => {
         if (connection.isOpen) this.end(problem);
@@ -86,7 +82,7 @@ export class Events implements Listener, AsyncIterable<Event> {
 
   received(connection: Connection, frame: Frame): boolean {
     if (connection !== this.connection || frame["id"] !== this.id) return false;
-    if (frame.type === "event") this.arrive({ type: String(frame["event"]), data: frame["data"] ?? {} });
+    if (frame.type === "event") this.inbox.put({ type: String(frame["event"]), data: frame["data"] ?? {} });
     else if (frame.type === "closed") this.end(unavailable("the sidecar closed the subscription"));
     else return false;
     return true;
@@ -117,29 +113,11 @@ export class Events implements Listener, AsyncIterable<Event> {
   private async subscribe(connection: Connection): Promise<void> {
     this.connection = connection;
     this.id = connection.nextId();
-    this.spent = 0;
-    const credit = Math.max(0, CREDIT - this.arrived.length); // what still waits here gives its credit when it is read
-    await connection.request(this.id, { type: "subscribe", credit, events: this.types }, "not_executed");
-  }
-
-  private arrive(event: Event): void {
-    this.arrived.push(event);
-    this.wake();
+    await connection.request(this.id, { type: "subscribe", credit: this.inbox.begin(), events: this.types }, "not_executed");
   }
 
   private end(problem: OrreryError): void {
     this.problem ??= problem;
-    this.wake();
-  }
-
-  private wake(): void {
-    for (const look of this.waiting.splice(0)) look();
-  }
-
-  private giveCredit(): void {
-    this.spent++;
-    if (this.spent < CREDIT / 2 || !this.connection) return;
-    this.connection.tell({ type: "credit", id: this.id, add: this.spent });
-    this.spent = 0;
+    this.inbox.end();
   }
 }

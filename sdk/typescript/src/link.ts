@@ -5,6 +5,7 @@ import { type Endpoint, endpointText } from "./endpoints.js";
 import { OrreryError, unavailable } from "./errors.js";
 import type { Frame } from "./frames.js";
 import type { Logger, Metrics } from "./hooks.js";
+import { Waiters } from "./waiters.js";
 
 /** A connection that lasted as long begins the pauses anew; one that is refused at once over and over does not. */
 const STEADY_MS = 5000;
@@ -27,7 +28,7 @@ export class Link {
   readonly listeners: Listener[] = [];
   private readonly closing = new AbortController();
   private running: Promise<void> | undefined;
-  private waiting: (() => void)[] = [];
+  private readonly waiters = new Waiters();
   private problem: Error = unavailable("not connected yet");
 
   constructor(
@@ -46,7 +47,7 @@ export class Link {
     this.current?.close();
     await this.running;
     this.problem = unavailable(reason);
-    this.wake();
+    this.waiters.wake();
     for (const listener of [...this.listeners]) listener.ended?.(unavailable(reason));
   }
 
@@ -64,32 +65,13 @@ export class Link {
       if (this.closing.signal.aborted || !this.running) throw unavailable(`no connection to the sidecar: ${this.problem.message}`);
       const left = end === undefined ? undefined : end - performance.now();
       if (left !== undefined && left <= 0) throw this.inVain(patienceMs ?? 0);
-      await this.change(left, signal);
+      await this.waiters.change(left, signal);
     }
   }
 
   private inVain(patienceMs: number): OrreryError {
     const where = this.endpoints.map(endpointText).join(" or ");
     return unavailable(`no connection to a sidecar at ${where} within ${patienceMs / 1000} s: ${this.problem.message}`);
-  }
-
-  /** Resolves when the connection changes, after a time, or when the signal is aborted. */
-  private change(ms: number | undefined, signal: AbortSignal | undefined): Promise<void> {
-    return new Promise((resolve) => {
-      const end = () => {
-        clearTimeout(timer);
-        signal?.removeEventListener("abort", end);
-        this.waiting = this.waiting.filter((each) => each !== end);
-        resolve();
-      };
-      const timer = ms === undefined ? undefined : setTimeout(end, ms);
-      signal?.addEventListener("abort", end);
-      this.waiting.push(end);
-    });
-  }
-
-  private wake(): void {
-    for (const end of [...this.waiting]) end();
   }
 
   private async keepConnected(): Promise<void> {
@@ -140,7 +122,7 @@ export class Link {
     this.current = connection;
     this.metrics.connected(connection.welcome.node);
     for (const listener of [...this.listeners]) listener.opened?.(connection);
-    this.wake();
+    this.waiters.wake();
     const reason = await connection.closed;
     this.current = undefined;
     if (!this.closing.signal.aborted) this.logger.warn(`the connection to the sidecar ended: ${reason}`);

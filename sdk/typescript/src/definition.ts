@@ -6,14 +6,14 @@ const METHODS_MAX = 256;
 const STATE_VERSION_MAX = 2 ** 31 - 1;
 const DNS_LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 
-export type Callback = "init" | "call" | "cast" | "info" | "continue" | "code_change" | "terminate";
-const OPTIONAL = { init: "init", continue: "handleContinue", terminate: "terminate", code_change: "codeChange" } as const;
+export type Callback = "init" | "call" | "cast" | "info" | "continue" | "code_change" | "handoff" | "terminate";
+const OPTIONAL = { init: "init", continue: "handleContinue", terminate: "terminate", code_change: "codeChange", handoff: "handoff" } as const;
 
 export class Definition {
   readonly className: string;
   readonly stateVersion: number;
   private readonly handlers = new Map<string, Handler["method"]>();
-  private readonly callbacks: string[];
+  private readonly callbacks: Callback[];
 
   /** Throws a TypeError for what could not work when messages come. */
   constructor(readonly owner: ProcessClass) {
@@ -35,7 +35,7 @@ export class Definition {
     if (this.names("call").length + this.names("cast").length > METHODS_MAX) {
       throw new TypeError(`${owner.name} has more than ${METHODS_MAX} calls and casts`);
     }
-    this.callbacks = Object.keys(OPTIONAL).filter((callback) => this.has(callback as Callback));
+    this.callbacks = (Object.keys(OPTIONAL) as Callback[]).filter((callback) => this.has(callback));
     if (this.names("info").length > 0) this.callbacks.push("info");
   }
 
@@ -55,13 +55,13 @@ export class Definition {
     return this.handlers.get(`info ${method}`) ?? this.handlers.get(`info ${method.split("/", 1)[0]}`);
   }
 
-  /** The fields of a `register` request. */
-  registration(app: string, concurrency = this.owner.concurrency): Record<string, unknown> {
+  /** The fields of a `register` request; `refused` are callbacks that the sidecar does not know. */
+  registration(app: string, concurrency = this.owner.concurrency, refused: readonly Callback[] = []): Record<string, unknown> {
     return {
       class: this.className,
       calls: this.names("call"),
       casts: this.names("cast"),
-      callbacks: this.callbacks,
+      callbacks: this.callbacks.filter((callback) => !refused.includes(callback)),
       stateVersion: this.stateVersion,
       concurrency,
       app,

@@ -49,3 +49,29 @@ export interface Tree {
   unreachable: string[];
   truncated: boolean;
 }
+
+export interface Groups {
+  /** `here` is how many of the members are on this node. */
+  groups: { name: string; members: number; here: number }[];
+  /** There are more than the limit. */
+  truncated: boolean;
+}
+
+export interface Group {
+  group: string;
+  members: { pid: string; node: string }[];
+  truncated: boolean;
+}
+
+export interface Registry {
+  entries: { key: string; unique: boolean; pid: string; node: string; value: any }[];
+  /** There are more than the limit. */
+  truncated: boolean;
+}
+
+/** Who holds a key. */
+export interface Holder {
+  key: string;
+  pid: string;
+  value: any;
+}

@@ -5,13 +5,20 @@ import type { Name } from "./names.js";
 import { wellFormed } from "./values.js";
 
 export const EFFECTS_MAX = 1000;
-export const TIMER_NAME_BYTES_MAX = 128;
+const INFO_NAME_BYTES_MAX = 128;
 
 /** An effect as it goes into a `done`. */
 export type EffectFrame =
   | { readonly cast: { class: string; key: string; method: string; argument: Encoded } }
   | { readonly timer: { name: string; afterMs: number; argument: Encoded } }
   | { readonly cancelTimer: string }
+  | { readonly send: { to: string; word: string; argument: Encoded } }
+  | { readonly publish: { group: string; word: string; argument: Encoded } }
+  | { readonly join: string }
+  | { readonly leave: string }
+  | { readonly call: { name: string; to: string; method: string; argument: Encoded; timeoutMs?: number } }
+  | { readonly monitor: { name: string; to: string } }
+  | { readonly demonitor: string }
   | { readonly reply: { to: number; reply: Encoded } | { to: number; error: { code: string; text: string; effect?: string } } };
 
 export function castEffect(to: Name, method: string, argument: Encoded): EffectFrame {
@@ -31,9 +38,10 @@ export function refusalEffect(to: number, { code, text, saidEffect }: Refused): 
   return { reply: { to, error: { code, text: wellFormed(text), ...(saidEffect && { effect: saidEffect }) } } };
 }
 
-/** Throws for what no timer is called. */
-export function checkTimerName(name: string): void {
-  if (!isWellFormed(name)) throw new RangeError("a timer's name is valid Unicode");
+/** Throws for what no timer, request or monitor is called; `what` is which of them it is. */
+export function checkInfoName(what: string, name: string): string {
+  if (!isWellFormed(name)) throw new RangeError(`a ${what}'s name is valid Unicode`);
   const size = Buffer.byteLength(name);
-  if (size < 1 || size > TIMER_NAME_BYTES_MAX) throw new RangeError(`a timer's name has 1 to ${TIMER_NAME_BYTES_MAX} bytes, not ${size}`);
+  if (size < 1 || size > INFO_NAME_BYTES_MAX) throw new RangeError(`a ${what}'s name has 1 to ${INFO_NAME_BYTES_MAX} bytes, not ${size}`);
+  return name;
 }

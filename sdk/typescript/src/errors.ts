@@ -1,5 +1,7 @@
 /** What a request can end with, beside its result. */
 
+import { type Reason, reasonText } from "./reason.js";
+
 /** Every code of the protocol. Sidecars of later versions may have more. */
 export const CODES = [
   "invalid_argument", "not_found", "conflict", "already_exists", "too_large", "overloaded", "unauthenticated", "forbidden",
@@ -18,7 +20,7 @@ const EFFECTS: readonly string[] = ["not_executed", "executed", "unknown"];
 
 /** What requests end with that have no result. Tell them apart by {@link code}, and decide by {@link effect}. */
 export class OrreryError extends Error {
-  override readonly name = "OrreryError";
+  override readonly name: string = "OrreryError";
   readonly code: Code | (string & {});
   readonly effect: Effect;
   /** The error's text, for people; `message` has the code and the effect around it. */
@@ -35,6 +37,22 @@ export class OrreryError extends Error {
   static of(fields: { code?: unknown; text?: unknown; effect?: unknown }): OrreryError {
     const effect = EFFECTS.includes(fields.effect as string) ? (fields.effect as Effect) : "unknown";
     return new OrreryError(String(fields.code ?? "internal"), String(fields.text ?? ""), effect);
+  }
+}
+
+/** What a task ends with that is linked with a process: that has ended, for this reason, or cannot be seen any more (`noconnection`). */
+export class ProcessExit extends OrreryError {
+  override readonly name = "ProcessExit";
+  readonly reason: Reason;
+  /** Whose exit it was; null where that is not known. */
+  readonly pid: string | null;
+
+  constructor(reason: Reason, pid: string | null) {
+    const isLost = reason.kind === "noconnection";
+    const what = isLost ? `cannot be seen any more: ${reason.text}` : `exited, ${reasonText(reason)}`;
+    super(isLost ? "unavailable" : "process_exited", `${pid ?? "the process"} ${what}`, "unknown");
+    this.reason = reason;
+    this.pid = pid;
   }
 }
 

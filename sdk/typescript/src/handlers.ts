@@ -30,7 +30,10 @@ function decorator(kind: Kind): HandlerDecorator {
 export const call = decorator("call");
 /** A method that nobody waits for. */
 export const cast = decorator("cast");
-/** A method for a timer's name, or another message's word. A timer `expire/pen` comes to `expire` where nothing has its whole name. */
+/**
+ * A method for the name of a timer, request or monitor, or the word of another process' message; `this.source` says which it is. What is called
+ * `expire/pen` comes to `expire` where nothing has its whole name.
+ */
 export const info = decorator("info");
 
 export interface Handler {

@@ -4,7 +4,7 @@ import { Backoff, pause } from "./backoff.js";
 import type { Client } from "./client.js";
 import type { Connection } from "./connection.js";
 import type { Runtime } from "./context.js";
-import { type Definition, definitionsOf } from "./definition.js";
+import { type Callback, type Definition, definitionsOf } from "./definition.js";
 import { OrreryError } from "./errors.js";
 import { type Frame, encodeFrame } from "./frames.js";
 import type { Logger, Metrics } from "./hooks.js";
@@ -171,10 +171,11 @@ export class Host implements Listener, Runtime, AsyncDisposable {
   private async registerOne(connection: Connection, definition: Definition): Promise<boolean> {
     const { className } = definition;
     const { app = "", concurrency } = this.options;
+    const refused: Callback[] = connection.welcome.features.has("processes") ? [] : ["handoff"];
     this.asked.add(className);
     try {
       // As long as it takes: a connection that is alive brings an answer, and one that is given up may be carried out all the same.
-      const answer = connection.request(connection.nextId(), { type: "register", ...definition.registration(app, concurrency) }, "not_executed");
+      const answer = connection.request(connection.nextId(), { type: "register", ...definition.registration(app, concurrency, refused) }, "not_executed");
       const { state = "ready" } = ((await answer) ?? {}) as { state?: ClassState };
       this.setState(className, state);
       return true;

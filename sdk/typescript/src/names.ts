@@ -11,6 +11,8 @@ export type NameLike = string | Name;
 
 const CLASS_BYTES_MAX = 63;
 const KEY_BYTES_MAX = 1024;
+const GROUP_BYTES_MAX = 255;
+const SYSTEM_WORDS: readonly string[] = ["group_joined", "group_left", "key_lost"];
 export const METHOD_BYTES_MAX = 128;
 
 /** Throws `invalid_argument` for what names no process. */
@@ -34,15 +36,36 @@ export function nameText(name: Name): string {
   return `${name.className}/${name.key}`;
 }
 
-/** Throws `invalid_argument` for what names no method. */
-export function checkMethod(method: string): string {
-  check("method", method, METHOD_BYTES_MAX);
-  return method;
+/** Whether it is the text of a pid, as `demo-x7k2p@1732150000000000.12.3`, and no name. */
+export function isPid(to: NameLike): to is string {
+  return typeof to === "string" && to.includes("@") && !to.includes("/");
 }
 
-function check(what: string, text: unknown, bytesMax: number): void {
+/** The text of a pid, or of a name: where the process is meant that runs now. Throws `invalid_argument` for what is neither. */
+export function targetText(to: NameLike): string {
+  return isPid(to) ? check("pid", to, KEY_BYTES_MAX) : nameText(parseName(to));
+}
+
+/** Throws `invalid_argument` for what names no method. */
+export function checkMethod(method: string): string {
+  return check("method", method, METHOD_BYTES_MAX);
+}
+
+/** Throws `invalid_argument` for what names no group. */
+export function checkGroup(group: string): string {
+  return check("group", group, GROUP_BYTES_MAX);
+}
+
+/** Throws `invalid_argument` for what is no word of a message, or the system's alone. */
+export function checkWord(word: string): string {
+  if (SYSTEM_WORDS.includes(word)) throw invalid(`'${word}' is a word of the system's`);
+  return check("word", word, METHOD_BYTES_MAX);
+}
+
+function check(what: string, text: unknown, bytesMax: number): string {
   if (typeof text !== "string") throw invalid(`a ${what} is a string, not ${typeof text}`);
   if (!isWellFormed(text)) throw invalid(`the ${what} is no valid Unicode`);
   const size = Buffer.byteLength(text);
   if (size < 1 || size > bytesMax) throw invalid(`the ${what} has ${size} bytes; 1 to ${bytesMax} are accepted`);
+  return text;
 }

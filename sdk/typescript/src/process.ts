@@ -1,15 +1,14 @@
 /** The base class of processes that this app hosts. */
 import type { Context, StopKind } from "./context.js";
-import { castEffect, checkTimerName, refusalEffect, replyEffect, timerEffect } from "./effects.js";
-import type { Refused } from "./errors.js";
-import { type Name, type NameLike, checkMethod, parseName } from "./names.js";
-import type { Value } from "./values.js";
+import { castEffect, checkInfoName, refusalEffect, replyEffect, timerEffect } from "./effects.js";
+import type { OrreryError, Refused } from "./errors.js";
+import { type Name, type NameLike, checkGroup, checkMethod, checkWord, parseName, targetText } from "./names.js";
+import type { Reason } from "./reason.js";
+import { type Value, checkTimeout } from "./values.js";
+import type { InfoSource } from "./work.js";
 
-/** Why a process terminates. */
-export interface Reason {
-  readonly kind: string;
-  readonly text: string;
-}
+/** What comes of a {@link Process.request}: the reply, or the error instead of it. */
+export type Reply<T = any> = { readonly ok: T; readonly error?: undefined } | { readonly ok?: undefined; readonly error: OrreryError };
 
 /** A subclass of {@link Process}, as it is hosted. */
 export interface ProcessClass {
@@ -62,12 +61,17 @@ export abstract class Process<State = any> {
 
   // ---- callbacks, all optional ----
 
-  /** Sets the first state. What it throws keeps the process from starting. */
-  init?(key: string): void | Promise<void>;
+  /**
+   * Sets the first state. What it throws keeps the process from starting. `argument` is what another process spawned it with, or what its class
+   * declares for it, else null; a process that was spawned has no key of its own.
+   */
+  init?(key: string, argument: any): void | Promise<void>;
   /** Brings a state of another `stateVersion` to this one; `fromVersion` is the higher one after a rollback. */
   codeChange?(fromVersion: number): void | Promise<void>;
   /** Gets what {@link continue} was given, before any other message. */
   handleContinue?(value: any): void | Promise<void>;
+  /** The process has come from another node, and handles nothing before this: its monitors have stayed behind, and its requests were given up. */
+  handoff?(): void | Promise<void>;
   /** The last words of a process that ends in order. Only casts leave it. */
   terminate?(reason: Reason): void | Promise<void>;
 
@@ -86,9 +90,14 @@ export abstract class Process<State = any> {
     return this.#context.work.pid;
   }
 
-  /** The method, or the timer's whole name. */
+  /** The method; of an info, the whole name of the timer, request or monitor, or the word. */
   get message(): string {
     return this.#context.work.method;
+  }
+
+  /** What an info is: a `timer`, a `message` of another process, the `reply` to a {@link request} ({@link Reply}), or a `down` ({@link Down}). */
+  get source(): InfoSource | undefined {
+    return this.#context.work.source;
   }
 
   /** Aborted when nobody waits for this message any more: it ran over its time, its process was killed, the connection was lost. */
@@ -106,15 +115,58 @@ export abstract class Process<State = any> {
 
   /** Sets the timer `name`, or sets it anew: `@info` with that name gets `argument`. It ends with the process. */
   after(ms: number, name: string, argument?: Value): void {
-    checkTimerName(name);
+    checkInfoName("timer", name);
     if (!(ms >= 0 && ms <= Number.MAX_SAFE_INTEGER)) throw new RangeError(`a timer is some milliseconds ahead, not ${ms}`);
     this.#context.add(timerEffect(name, Math.max(1, Math.ceil(ms)), this.#context.encode(argument, "argument")));
   }
 
   /** Whether it is set or not. */
   cancelTimer(name: string): void {
-    checkTimerName(name);
+    checkInfoName("timer", name);
     this.#context.add({ cancelTimer: name });
+  }
+
+  /** Sends a plain message to a process, by its pid or its name: its `@info` with that word, if there is one. It may find nobody. */
+  send(to: NameLike, word: string, argument?: Value): void {
+    this.#context.add({ send: { to: targetText(to), word: checkWord(word), argument: this.#context.encode(argument, "argument") } });
+  }
+
+  /** Sends a plain message to every member of a group, itself among them where it is one. */
+  publish(group: string, word: string, argument?: Value): void {
+    this.#context.add({ publish: { group: checkGroup(group), word: checkWord(word), argument: this.#context.encode(argument, "argument") } });
+  }
+
+  /** What is published in the group comes to `@info` of its word, until the process has left as often as it joined. */
+  join(group: string): void {
+    this.#context.add({ join: checkGroup(group) });
+  }
+
+  leave(group: string): void {
+    this.#context.add({ leave: checkGroup(group) });
+  }
+
+  /**
+   * Asks a process, by its pid or its name, without waiting: `@info` with `name` gets a {@link Reply}, within `timeoutMs` (default 5 s). One of a
+   * name takes the place of another request or monitor of that name.
+   */
+  request(name: string, to: NameLike, method: string, argument?: Value, options: { timeoutMs?: number | undefined } = {}): void {
+    const { timeoutMs } = options;
+    checkTimeout(timeoutMs);
+    const fields = { name: checkInfoName("request", name), to: targetText(to), method: checkMethod(method), argument: this.#context.encode(argument, "argument") };
+    this.#context.add({ call: timeoutMs === undefined ? fields : { ...fields, timeoutMs: Math.ceil(timeoutMs) } });
+  }
+
+  /**
+   * Watches a process, by its pid or its name: `@info` with `name` gets a {@link Down} once, when it ends, or at once where there is none. One of a
+   * name takes the place of another request or monitor of that name.
+   */
+  monitor(name: string, to: NameLike): void {
+    this.#context.add({ monitor: { name: checkInfoName("monitor", name), to: targetText(to) } });
+  }
+
+  /** Whether it is watched or not. */
+  demonitor(name: string): void {
+    this.#context.add({ demonitor: checkInfoName("monitor", name) });
   }
 
   /** Leaves the caller waiting and returns its token, plain data to keep in the state until {@link reply} or {@link refuse}. */

@@ -9,6 +9,13 @@ export type Value =
   | null | undefined | boolean | number | bigint | string | Uint8Array
   | readonly Value[] | { readonly [key: string]: Value };
 
+const TIMEOUT_MS_MAX = 3_600_000;
+
+/** Throws `invalid_argument` for what is no timeout of a request. */
+export function checkTimeout(ms: number | undefined): void {
+  if (ms !== undefined && !(ms > 0 && ms <= TIMEOUT_MS_MAX)) throw invalid(`a timeout is over 0 and at most ${TIMEOUT_MS_MAX} ms, not ${ms}`);
+}
+
 /** The text with a mark in place of what is no valid Unicode, as half a pair that was cut: for people, never for values. */
 export function wellFormed(text: string): string {
   return text.replace(/\p{Surrogate}/gu, "\ufffd"); // with the u flag, a pair is one character and no surrogate

@@ -6,7 +6,8 @@ import type { Callback, Definition } from "./definition.js";
 import { OrreryError, Refused } from "./errors.js";
 import type { Frame } from "./frames.js";
 import * as patches from "./patch.js";
-import type { Process } from "./process.js";
+import type { Process, Reply } from "./process.js";
+import { type Down, reasonOf } from "./reason.js";
 import { within } from "./trace.js";
 import { encodeValue, wellFormed } from "./values.js";
 
@@ -14,6 +15,9 @@ import { encodeValue, wellFormed } from "./values.js";
 const PATCH_FROM_BYTES = 1024;
 const CRASH_TEXT_MAX = 1000;
 const NULL = encode(null);
+
+/** What an info is. Sidecars of later versions may have more. */
+export type InfoSource = "timer" | "message" | "reply" | "down";
 
 /** A `work` frame. */
 export interface Work {
@@ -24,6 +28,7 @@ export interface Work {
   readonly callback: Callback;
   readonly method: string;
   readonly argument: unknown;
+  readonly source: InfoSource | undefined;
   readonly state: unknown;
   /** As they came, to see whether a handler changed the state. */
   readonly stateBytes: Uint8Array | undefined;
@@ -45,6 +50,7 @@ export function workOf(frame: Frame, stateBytes: Uint8Array | undefined, abort: 
     callback,
     method: frame["method"] ?? "",
     argument: argumentOf(frame, callback),
+    source: frame["source"],
     state: frame["state"] ?? null,
     stateBytes,
     caller: frame["caller"],
@@ -58,15 +64,22 @@ export function workOf(frame: Frame, stateBytes: Uint8Array | undefined, abort: 
 
 function argumentOf(frame: Frame, callback: Callback): unknown {
   switch (callback) {
-    case "init":
-      return frame["key"];
     case "code_change":
       return frame["fromVersion"];
     case "terminate":
       return frame["reason"];
+    case "info":
+      return infoArgument(frame["source"], frame["argument"] ?? null);
     default:
       return frame["argument"] ?? null;
   }
+}
+
+function infoArgument(source: InfoSource | undefined, argument: any): unknown {
+  if (source === "down") return { pid: argument?.pid ?? null, reason: reasonOf(argument?.reason) } satisfies Down;
+  if (source !== "reply") return argument;
+  const reply: Reply = argument?.error ? { error: OrreryError.of(argument.error) } : { ok: argument?.ok ?? null };
+  return reply;
 }
 
 /** Fields of a `done` frame, and in a word what became of the work. */
@@ -96,7 +109,8 @@ export async function handle(definition: Definition, work: Work, runtime: Runtim
     const process = new definition.owner(context);
     const declared = Object.keys(process).length > 0 ? { ...process } : undefined;
     process.state = work.state;
-    const reply = await within(work, () => handler.call(process, work.argument));
+    const given = work.callback === "init" ? [work.key, work.argument] : [work.argument];
+    const reply = await within(work, () => Reflect.apply(handler, process, given));
     warnOfLostFields(process, declared, definition, work, runtime);
     return { fields: doneFields(process, context, reply), outcome: "ok" };
   } catch (problem) {

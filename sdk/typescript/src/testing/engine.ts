@@ -14,6 +14,9 @@ import { VALUE_BYTES_MAX, encodeValue } from "../values.js";
 import { type Done, type Work, handle, workOf } from "../work.js";
 import { Clock } from "./clock.js";
 import { Life, type Message } from "./life.js";
+import { Relations } from "./relations.js";
+
+const { setImmediate } = globalThis; // also where a test stands in for it later
 
 /** A cast that a handler sent: to a process under test, which got it, or to another. */
 export interface Cast {
@@ -40,7 +43,9 @@ export class Engine implements Runtime {
   readonly definitions: Map<string, Definition>;
   readonly lives = new Map<string, Life>();
   readonly stubs = new Map<string, Answer>();
+  readonly relations = new Relations(this);
   private numbers = 0;
+  private pids = 0;
   private farewells = 0;
   private changed: () => void = () => {};
 
@@ -54,8 +59,10 @@ export class Engine implements Runtime {
   /** Resolves when no handler runs, but those that wait for an answer of a process here. */
   async settle(): Promise<void> {
     const busy = () => this.farewells > 0 || [...this.lives.values()].some((life) => life.handling && life.waitsInside === 0);
-    await Promise.resolve();
-    while (busy()) await new Promise<void>((resolve) => (this.changed = resolve));
+    do {
+      await new Promise(setImmediate); // what was answered is on its way to who asked
+      while (busy()) await new Promise<void>((resolve) => (this.changed = resolve));
+    } while (busy());
   }
 
   // ---- messages ----
@@ -96,18 +103,30 @@ export class Engine implements Runtime {
   }
 
   deliver(to: Name, message: Message): void {
-    const life = this.lives.get(nameText(to)) ?? this.start(to);
+    this.push(this.lives.get(nameText(to)) ?? this.start(to), message);
+  }
+
+  push(life: Life, message: Message): void {
     life.mailbox.push(message);
     this.pump(life);
+  }
+
+  /** The process that runs, by its name or its pid. */
+  lifeAt(to: string): Life | undefined {
+    return this.lives.get(to) ?? [...this.lives.values()].find(({ pid }) => pid === to);
   }
 
   private start(name: Name): Life {
     if (!this.definitions.has(name.className)) {
       throw new OrreryError("not_found", `class '${name.className}' is not under test`, "not_executed");
     }
-    const life = new Life(name, ++this.numbers);
+    const life = new Life(name, ++this.numbers, this.newPid());
     this.lives.set(nameText(name), life);
     return life;
+  }
+
+  private newPid(): string {
+    return `test@1.${++this.pids}.1`;
   }
 
   private isAlive(life: Life): boolean {
@@ -135,10 +154,14 @@ export class Engine implements Runtime {
       life.begun = true;
       life.stateVersion = definition.stateVersion;
     }
-    if (!life.next && life.mailbox.length === 0) return undefined;
+    if (!life.next && !life.moved && life.mailbox.length === 0) return undefined;
     if (life.stateVersion !== definition.stateVersion) {
       if (definition.has("code_change")) return { callback: "code_change", method: "", argument: undefined };
       life.stateVersion = definition.stateVersion;
+    }
+    if (life.moved) {
+      life.moved = false;
+      return { callback: "handoff", method: "", argument: undefined };
     }
     const message = life.next ?? life.mailbox.shift();
     life.next = undefined;
@@ -159,11 +182,11 @@ export class Engine implements Runtime {
   }
 
   private workFor(life: Life, message: Message, abort: LazyAbort, caller?: number, reason?: object): Work {
-    const { callback, method, argument, trace } = message;
+    const { callback, method, argument, source, trace } = message;
     const state = callback === "init" ? {} : { state: decode(life.state) };
     const frame = {
-      type: "work", work: life.number, class: life.name.className, key: life.name.key, pid: `test.${life.number}`,
-      callback, method, argument, caller, trace, fromVersion: life.stateVersion, reason, ...state,
+      type: "work", work: life.number, class: life.name.className, key: life.name.key, pid: life.pid,
+      callback, method, argument, source, caller, trace, fromVersion: life.stateVersion, reason, ...state,
     };
     return workOf(frame, callback === "init" ? undefined : life.state, abort, life);
   }
@@ -201,12 +224,14 @@ export class Engine implements Runtime {
       this.setTimer(life, effect["timer"]);
     } else if ("cancelTimer" in effect) {
       this.cancelTimer(life, effect["cancelTimer"]);
-    } else {
+    } else if (effect["reply"]) {
       const { to, reply, error } = effect["reply"];
       const waiting = life.kept.get(to);
       life.kept.delete(to);
       if (error) waiting?.answer?.reject(OrreryError.of({ effect: "executed", ...error }));
       else waiting?.answer?.resolve(reply);
+    } else {
+      this.relations.carryOut(life, effect);
     }
   }
 
@@ -219,8 +244,7 @@ export class Engine implements Runtime {
     this.cancelTimer(life, name);
     const fire = () => {
       life.timers.delete(name);
-      life.mailbox.push({ callback: "info", method: name, argument });
-      this.pump(life);
+      this.push(life, { callback: "info", method: name, argument, source: "timer" });
     };
     life.timers.set(name, this.clock.after(afterMs, fire));
   }
@@ -255,12 +279,22 @@ export class Engine implements Runtime {
     for (const { answer } of [...life.kept.values(), ...(life.handling ? [life.handling.message] : [])]) {
       answer?.reject(new OrreryError("process_exited", problem, "unknown"));
     }
+    this.relations.ended(life, { kind, text });
     if (restart && life.begun) {
       const fresh = this.start(life.name);
       fresh.restarted = true;
       this.pump(fresh);
     }
     this.changed();
+  }
+
+  /** It has come from another node: under another pid, with all that it has but its monitors and requests. */
+  handoff(life: Life): void {
+    const before = life.pid;
+    life.pid = this.newPid();
+    life.moved = true;
+    this.relations.moved(life, before);
+    this.pump(life);
   }
 
   // ---- Runtime ----

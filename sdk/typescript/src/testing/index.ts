@@ -3,13 +3,15 @@ import { decode } from "../cbor.js";
 import { definitionsOf } from "../definition.js";
 import { OrreryError } from "../errors.js";
 import { type Logger, consoleLogger } from "../hooks.js";
-import { type Name, type NameLike, checkMethod, nameText, parseName } from "../names.js";
+import { type Name, type NameLike, checkGroup, checkMethod, checkWord, isPid, nameText, parseName } from "../names.js";
 import type { ProcessClass } from "../process.js";
+import type { Reason } from "../reason.js";
 import type { Value } from "../values.js";
 import { type Answer, type Cast, Engine, type Exit, copied } from "./engine.js";
 import type { Life } from "./life.js";
+import type { Published, Sent } from "./relations.js";
 
-export type { Answer, Cast, Exit };
+export type { Answer, Cast, Exit, Published, Sent };
 
 /**
  * ```ts
@@ -50,9 +52,32 @@ export class TestHost {
     await this.engine.settle();
   }
 
-  /** A message that is no call and no cast, as other behaviours send them. */
+  /** A plain message, as other processes send them. */
   async info(to: NameLike, word: string, argument?: Value): Promise<void> {
-    this.engine.deliver(this.name(to), { callback: "info", method: word, argument: copied(argument, "argument") });
+    this.engine.deliver(this.name(to), { callback: "info", method: checkWord(word), argument: copied(argument, "argument"), source: "message" });
+    await this.engine.settle();
+  }
+
+  /** A plain message to the members of a group. How many there are. */
+  async publish(group: string, word: string, argument?: Value): Promise<number> {
+    const members = this.engine.relations.deliver({ group: checkGroup(group), word: checkWord(word), argument: copied(argument, "argument") });
+    await this.engine.settle();
+    return members;
+  }
+
+  /** A process that is not under test has ended: who watches it hears so. `to` is what they watch, by its text. */
+  async down(to: string, kind: Reason["kind"] = "error", text = ""): Promise<void> {
+    this.engine.relations.tellDown(to, isPid(to) ? to : null, { kind, text });
+    await this.engine.settle();
+  }
+
+  /**
+   * Moves a process, as if to another node: it has another pid, its monitors are gone, its requests without an answer are answered `unavailable`,
+   * `unknown`, and before all that waits its `handoff` is called. Who watches it hears that it has `moved`.
+   */
+  async handoff(name: NameLike): Promise<void> {
+    await this.engine.settle();
+    this.engine.handoff(this.life(name));
     await this.engine.settle();
   }
 
@@ -102,6 +127,16 @@ export class TestHost {
     return this.engine.casts;
   }
 
+  /** Every plain message that handlers sent to one process, oldest first. */
+  get sent(): readonly Sent[] {
+    return this.engine.relations.sent;
+  }
+
+  /** Everything that handlers published, oldest first. */
+  get published(): readonly Published[] {
+    return this.engine.relations.published;
+  }
+
   /** Every exit, oldest first. */
   get exits(): readonly Exit[] {
     return this.engine.exits;
@@ -115,6 +150,26 @@ export class TestHost {
   /** The timers that are set, and in how many milliseconds they fire. */
   timers(name: NameLike): Record<string, number> {
     return Object.fromEntries([...this.life(name).timers].map(([timer, alarm]) => [timer, alarm.at - this.now]));
+  }
+
+  /** Names this life of the process. */
+  pid(name: NameLike): string {
+    return this.life(name).pid;
+  }
+
+  /** The members of a group that are under test, by their names. */
+  members(group: string): string[] {
+    return this.engine.relations.members(group).map((life) => nameText(life.name));
+  }
+
+  /** The groups that the process is in. */
+  groups(name: NameLike): string[] {
+    return this.engine.relations.groupsOf(this.life(name));
+  }
+
+  /** What the process watches, by the names of its monitors. */
+  monitors(name: NameLike): Record<string, string> {
+    return this.engine.relations.monitorsOf(this.life(name));
   }
 
   isRunning(name: NameLike): boolean {

@@ -3,6 +3,7 @@ import type { LazyAbort } from "../abort.js";
 import { encode } from "../cbor.js";
 import type { Callback } from "../definition.js";
 import type { Name } from "../names.js";
+import type { InfoSource } from "../work.js";
 import type { Alarm } from "./clock.js";
 
 /** A message, and who waits for its answer. */
@@ -10,6 +11,7 @@ export interface Message {
   readonly callback: Callback;
   readonly method: string;
   readonly argument: unknown;
+  readonly source?: InfoSource;
   readonly trace?: string | undefined;
   readonly answer?: { resolve(value: unknown): void; reject(problem: Error): void };
 }
@@ -18,6 +20,8 @@ export interface Message {
 export class Life {
   begun = false;
   restarted = false;
+  /** It has come from another node, and has not been told yet. */
+  moved = false;
   state: Uint8Array = encode(null);
   stateVersion = 0;
   mailbox: Message[] = [];
@@ -32,5 +36,6 @@ export class Life {
   constructor(
     readonly name: Name,
     readonly number: number,
+    public pid: string,
   ) {}
 }

@@ -1,7 +1,7 @@
 /** The class that every SDK hosts for the conformance cases, under any name. What it does is part of the list: keep the SDKs' alike. */
 import { appendFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Code, type Effect, Process, type ProcessClass, type Reason, Refused, call, cast, info, traceparent } from "../index.js";
+import { type Code, type Down, type Effect, type InfoSource, Process, type ProcessClass, type Reason, Refused, type Reply, call, cast, info, traceparent } from "../index.js";
 
 /** Of any shape: `replace` may make it anything. */
 type State = any;
@@ -137,7 +137,7 @@ export class Desk extends Process<State> {
     return await this.call(to, method, argument);
   }
 
-  @call async send({ to, method, arguments: all }: { to: string; method: string; arguments: any[] }) {
+  @call("send") async castAll({ to, method, arguments: all }: { to: string; method: string; arguments: any[] }) {
     for (const value of all) this.cast(to, method, value);
   }
 
@@ -153,6 +153,43 @@ export class Desk extends Process<State> {
     this.state.notes.push({ ring: this.message, argument });
   }
 
+  @call async joins(group: string) {
+    this.join(group);
+  }
+
+  @call async leaves(group: string) {
+    this.leave(group);
+  }
+
+  @call async publishes({ group, word, argument }: { group: string; word: string; argument?: any }) {
+    this.publish(group, word, argument);
+  }
+
+  @call async sends({ to, word, argument }: { to: string; word: string; argument?: any }) {
+    this.send(to, word, argument);
+  }
+
+  @call async requests({ name, to, method, argument, timeoutMs }: { name: string; to: string; method: string; argument?: any; timeoutMs?: number }) {
+    this.request(name, to, method, argument, { timeoutMs });
+  }
+
+  @call async watches({ name, to }: { name: string; to: string }) {
+    this.monitor(name, to);
+  }
+
+  @call async unwatches(name: string) {
+    this.demonitor(name);
+  }
+
+  @info async heard(argument: unknown) {
+    const { message, source } = this;
+    this.state.notes.push({ info: message, source: source ?? null, ...heardOf(source, argument) });
+  }
+
+  override handoff() {
+    this.state.notes.push({ handoff: true });
+  }
+
   // ---- truth under fire ----
 
   /** Writes the call's number down, and keeps a state that is torn if ever half of it is taken. Whether it was whole. */
@@ -164,6 +201,13 @@ export class Desk extends Process<State> {
     this.state.count = this.state.ids.length;
     return whole;
   }
+}
+
+function heardOf(source: InfoSource | undefined, argument: any): object {
+  if (source === "down") return { reason: { kind: (argument as Down).reason.kind } };
+  if (source !== "reply") return { argument };
+  const { ok, error } = argument as Reply;
+  return error ? { error: { code: error.code, effect: error.effect } } : { argument: ok };
 }
 
 /** The class under a name. From version 2 on it brings older states along. */

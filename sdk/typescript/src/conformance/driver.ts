@@ -3,6 +3,7 @@ import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Client, type Events, type Host, type Logger, OrreryError, type Value } from "../index.js";
 import { desk } from "./desk.js";
+import { Members } from "./members.js";
 
 const logger: Logger = { debug: log, info: log, warn: log, error: log };
 function log(text: string): void {
@@ -39,6 +40,7 @@ class Driver {
   private client: Client | undefined;
   private hosts: Host[] = [];
   private subscriptions = new Map<string, Events>();
+  private readonly members = new Members();
   private readonly commands = new Map<number, AbortController>();
 
   private get there(): Client {
@@ -48,7 +50,8 @@ class Driver {
 
   readonly operations: Record<string, (command: any, signal: AbortSignal) => Promise<unknown>> = {
     // ---- connections ----
-    open: async ({ address, retry, timeoutMs = 30_000, environment = {} }) => {
+    open: async ({ process: name, address, retry, timeoutMs = 30_000, environment = {} }) => {
+      if (name !== undefined) return this.members.open(this.there, name);
       Object.assign(process.env, environment);
       const policy = retry && { attempts: retry.attempts, firstPauseMs: 10, mostPauseMs: 50 };
       const client = new Client({ address, timeoutMs, retry: policy, logger });
@@ -56,7 +59,8 @@ class Driver {
       this.client = client;
       return { node: client.sidecar?.node, mesh: client.sidecar?.mesh, features: [...(client.sidecar?.features ?? [])] };
     },
-    close: async () => {
+    close: async ({ process: name, reason }) => {
+      if (name !== undefined) return this.members.close(name, reason);
       await this.client?.close();
       this.client = undefined;
     },
@@ -64,6 +68,7 @@ class Driver {
       for (const abort of this.commands.values()) abort.abort();
       await this.leave();
       this.subscriptions.clear();
+      this.members.clear();
       delete process.env["ORRERY_SOCKET"];
       delete process.env["ORRERY_TCP"];
     },
@@ -72,6 +77,7 @@ class Driver {
     call: ({ to, method, argument, timeoutMs, trace }, signal) => this.there.call(to, method, rich(argument), { timeoutMs, trace, signal }),
     cast: ({ to, method, argument, trace }, signal) => this.there.cast(to, method, rich(argument), { trace, signal }),
     cast_nowait: async ({ to, method, argument }) => this.there.castNoWait(to, method, rich(argument)),
+    start: async ({ to, timeoutMs }, signal) => ({ pid: await this.there.start(to, { timeoutMs, signal }) }),
     inspect: ({ name }) => this.there.inspect(name),
     stop: ({ name }) => this.there.stop(name),
     kill: ({ name }) => this.there.kill(name, "a case"),
@@ -79,6 +85,11 @@ class Driver {
     processes: ({ class_name: className, limit = 1000, local = false }) => this.there.processes({ className, limit, local }),
     classes: () => this.there.classes(),
     tree: ({ local = false }) => this.there.tree({ local }),
+    publish: async ({ group, word, argument }) => ({ members: await this.there.publish(group, word, rich(argument)) }),
+    group: ({ group }) => this.there.group(group),
+    groups: ({ prefix }) => this.there.groups({ prefix }),
+    registry: ({ prefix }) => this.there.registry({ prefix }),
+    lookup: async ({ key, in: space }) => ({ entries: await this.there.lookup(key, space) }),
     cancel: async ({ number }) => this.commands.get(number)?.abort(),
 
     // ---- events ----
@@ -87,11 +98,18 @@ class Driver {
       await events.open();
       this.subscriptions.set(handle, events);
     },
-    next: async ({ handle }) => this.subscriptions.get(handle)?.next(),
+    next: async ({ process: name, withinMs, handle }) => (name === undefined ? this.subscriptions.get(handle)?.next() : this.members.next(name, withinMs)),
     unsubscribe: async ({ handle }) => {
       this.subscriptions.get(handle)?.close();
       this.subscriptions.delete(handle);
     },
+
+    // ---- client processes ----
+    act: async ({ process: name, act, ...fields }) => this.members.act(name, act, fields, rich),
+    down: ({ to, withinMs }) => this.members.down(this.there, to, withinMs),
+    link: ({ task, to }) => this.members.link(this.there, task, to),
+    task: async ({ task, ...command }) => this.members.tell(task, command),
+    await: ({ task, withinMs }) => this.members.await(task, withinMs),
 
     // ---- hosting ----
     serve: async ({ classes, stateVersion = 0, concurrency }) => {

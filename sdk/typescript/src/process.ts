@@ -63,7 +63,7 @@ export abstract class Process<State = any> {
 
   /**
    * Sets the first state. What it throws keeps the process from starting. `argument` is what another process spawned it with, or what its class
-   * declares for it, else null; a process that was spawned has no key of its own.
+   * declares for it, else null; a process that was spawned has an empty key.
    */
   init?(key: string, argument: any): void | Promise<void>;
   /** Brings a state of another `stateVersion` to this one; `fromVersion` is the higher one after a rollback. */
@@ -81,6 +81,7 @@ export abstract class Process<State = any> {
     return this.#context.name;
   }
 
+  /** Empty where the process was spawned without a name; {@link pid} names it then. */
   get key(): string {
     return this.#context.name.key;
   }

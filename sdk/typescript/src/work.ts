@@ -45,7 +45,7 @@ export function workOf(frame: Frame, stateBytes: Uint8Array | undefined, abort: 
   return {
     id: frame["work"],
     className: frame["class"],
-    key: frame["key"],
+    key: frame["key"] ?? "",
     pid: frame["pid"] ?? "",
     callback,
     method: frame["method"] ?? "",

@@ -12,8 +12,8 @@ type Ask = { name?: string; to: string; word?: string; method?: string; argument
 class Desk extends Process<unknown[]> {
   static override className = "desk";
 
-  override init(_key: string, argument: unknown) {
-    this.state = argument === null ? [] : [argument];
+  override init(key: string, argument: unknown) {
+    this.state = argument === null ? [] : [key, argument];
   }
   @call("join") enter(group: string) {
     this.join(group);
@@ -103,7 +103,8 @@ test("an info tells what it is, and a reply is a value or an error", options, as
     ["down", { pid: "n@1.2.3", reason }, ["heard/x", "down", { pid: "n@1.2.3", reason }]], ["down", { reason }, ["heard/x", "down", { pid: null, reason }]],
   ] as const) assert.deepEqual((await fake.done("heard/x", argument, "info", { source })).state, [state]);
   assert.deepEqual((await fake.done("", null, "handoff")).state, ["moved here"]);
-  assert.deepEqual((await fake.done("", { x: 1 }, "init")).state, [{ x: 1 }]);
+  assert.deepEqual((await fake.done("", { x: 1 }, "init")).state, ["a", { x: 1 }]);
+  assert.deepEqual((await fake.done("", { x: 1 }, "init", { key: undefined })).state, ["", { x: 1 }]);
 });
 
 test("a hand-over is asked for where the sidecar knows of it, and else registered without", options, async () => {

@@ -20,8 +20,8 @@ export class Room extends Process<State> {
     this.after(AWAY_MS, "tidy");
   }
 
-  @call("join")
-  async enter({ request, player }: Step) {
+  @call
+  async join({ request, player }: Step) {
     if (typeof player !== "string" || !/^[\w-]{1,20}$/.test(player)) throw new Refused("invalid_argument", "a player's name has 1 to 20 letters, digits, - or _");
     const { players } = this.state.view;
     if (!(player in players) && Object.keys(players).length >= PLAYERS_MAX) throw new Refused("overloaded", `the room is full: ${PLAYERS_MAX} players`);

@@ -153,11 +153,11 @@ class Desk(orrery.Process[Any]):
 
     @orrery.call
     async def joins(self, group: str) -> None:
-        self.join(group)
+        self.join_group(group)
 
     @orrery.call
     async def leaves(self, group: str) -> None:
-        self.leave(group)
+        self.leave_group(group)
 
     @orrery.call
     async def publishes(self, argument: Dict[str, Any]) -> None:

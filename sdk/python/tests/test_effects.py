@@ -22,12 +22,12 @@ class Room(orrery.Process):
 
     @orrery.call
     async def enter(self, group):
-        self.join(group)
+        self.join_group(group)
         self.publish(group, "entered", self.key)
 
     @orrery.call
     async def quit(self, group):
-        self.leave(group)
+        self.leave_group(group)
 
     @orrery.call
     async def say(self, *, to, text):
@@ -55,7 +55,7 @@ class Room(orrery.Process):
 
     @orrery.call
     async def odd(self, what):
-        {"group": lambda: self.join(""), "word": lambda: self.send("room/b", "group_left"), "to": lambda: self.monitor("x", "nobody"),
+        {"group": lambda: self.join_group(""), "word": lambda: self.send("room/b", "group_left"), "to": lambda: self.monitor("x", "nobody"),
          "name": lambda: self.demonitor(""), "value": lambda: self.publish("g", "w", {1}), "timeout": lambda: self.request("x", "a/b", "m", timeout=0),
          "method": lambda: self.request("x", "a/b", "")}[what]()
 

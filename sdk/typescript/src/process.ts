@@ -138,11 +138,11 @@ export abstract class Process<State = any> {
   }
 
   /** What is published in the group comes to `@info` of its word, until the process has left as often as it joined. */
-  join(group: string): void {
+  joinGroup(group: string): void {
     this.#context.add({ join: checkGroup(group) });
   }
 
-  leave(group: string): void {
+  leaveGroup(group: string): void {
     this.#context.add({ leave: checkGroup(group) });
   }
 

@@ -15,11 +15,11 @@ class Desk extends Process<unknown[]> {
   override init(key: string, argument: unknown) {
     this.state = argument === null ? [] : [key, argument];
   }
-  @call("join") enter(group: string) {
-    this.join(group);
+  @call join(group: string) {
+    this.joinGroup(group);
   }
-  @call("leave") exit(group: string) {
-    this.leave(group);
+  @call leave(group: string) {
+    this.leaveGroup(group);
   }
   @call tell({ to, word = "heard", argument }: Ask) {
     this.send(to, word, argument);
@@ -49,8 +49,8 @@ class Desk extends Process<unknown[]> {
     throw new Error("oh");
   }
   @cast everything() {
-    this.join("g");
-    this.leave("g");
+    this.joinGroup("g");
+    this.leaveGroup("g");
     this.send({ className: "mail", key: "ada" }, "hello", 1);
     this.publish("g", "said", { a: 1 });
     this.request("stock", "stock/main", "take", [1]);

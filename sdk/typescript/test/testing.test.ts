@@ -51,7 +51,7 @@ class Cart extends Process<CartState> {
     if (what === "late") setTimeout(() => assert.throws(() => this.cast("a/b", "c"), /has ended/));
     return what === "reply" ? new Date() : null;
   }
-  @call("leave") goAway() {
+  @call leave() {
     this.stop("normal", "done");
   }
   @call then_() {

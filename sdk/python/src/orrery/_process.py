@@ -139,11 +139,11 @@ class Process(Generic[S]):
         """Sends a plain message to every member of a group, this process too if it is one."""
         self._context.add(_effects.Publish(check_group(group), check_word(word), self._context.encode(argument, "argument")))
 
-    def join(self, group: str) -> None:
+    def join_group(self, group: str) -> None:
         """What is published in the group comes from then on. A process that joins twice leaves twice."""
         self._context.add(_effects.Join(check_group(group)))
 
-    def leave(self, group: str) -> None:
+    def leave_group(self, group: str) -> None:
         self._context.add(_effects.Leave(check_group(group)))
 
     def request(self, name: str, to: NameLike, method: str, argument: Any = None, *, timeout: Optional[float] = None) -> None:

@@ -154,11 +154,11 @@ export class Desk extends Process<State> {
   }
 
   @call async joins(group: string) {
-    this.join(group);
+    this.joinGroup(group);
   }
 
   @call async leaves(group: string) {
-    this.leave(group);
+    this.leaveGroup(group);
   }
 
   @call async publishes({ group, word, argument }: { group: string; word: string; argument?: any }) {

@@ -105,7 +105,7 @@ class Driver {
     },
 
     // ---- client processes ----
-    act: async ({ process: name, act, ...fields }) => this.members.act(name, act, fields, rich),
+    act: async ({ process: name, act, ...fields }, signal) => this.members.act(name, act, fields, rich, signal),
     down: ({ to, withinMs }) => this.members.down(this.there, to, withinMs),
     link: ({ task, to }) => this.members.link(this.there, task, to),
     task: async ({ task, ...command }) => this.members.tell(task, command),

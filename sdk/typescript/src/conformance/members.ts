@@ -6,11 +6,11 @@ interface Task {
   readonly end: (command: { ends: string; text?: string }) => void;
 }
 
-type Act = (process: ClientProcess, fields: any, rich: (value: unknown) => Value) => Promise<unknown>;
+type Act = (process: ClientProcess, fields: any, rich: (value: unknown) => Value, signal: AbortSignal) => Promise<unknown>;
 
 /** By the document's names; each gives the document's `ok`. */
 const ACTS: Record<string, Act> = {
-  call: (process, { to, method, argument, timeoutMs }, rich) => process.call(to, method, rich(argument), { timeoutMs }),
+  call: (process, { to, method, argument, timeoutMs }, rich, signal) => process.call(to, method, rich(argument), { timeoutMs, signal }),
   cast: (process, { to, method, argument }, rich) => done(process.cast(to, method, rich(argument))),
   send: (process, { to, word, argument }, rich) => done(process.send(to, word, rich(argument))),
   publish: async (process, { group, word, argument }, rich) => ({ members: await process.publish(group, word, rich(argument)) }),
@@ -48,10 +48,10 @@ export class Members {
     return this.there(name).close(reason ?? undefined);
   }
 
-  act(name: string, act: string, fields: any, rich: (value: unknown) => Value): Promise<unknown> {
+  act(name: string, act: string, fields: any, rich: (value: unknown) => Value, signal: AbortSignal): Promise<unknown> {
     const run = ACTS[act];
     if (!run) throw new Error(`no act ${act}`);
-    return run(this.there(name), fields, rich);
+    return run(this.there(name), fields, rich, signal);
   }
 
   async next(name: string, withinMs: number): Promise<unknown> {

@@ -14,7 +14,7 @@ using cbor::major;
 bool push_item(lua_State* state, cbor::reader& in, bool alone);
 
 bool push_array(lua_State* state, cbor::reader& in, std::uint64_t count) {
-  lua_createtable(state, static_cast<int>(count), 0);
+  lua_createtable(state, lua_meter::room_for(count), 0);
   mark_array(state);
   for (std::uint64_t i = 1; i <= count; ++i) {
     if (!push_item(state, in, false)) return false;

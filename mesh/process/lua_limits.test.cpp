@@ -20,6 +20,7 @@ void PrintTo(const abuse& row, std::ostream* out) { *out << row.name; }
 
 constexpr const char* instructions = "instructions in one callback";
 constexpr const char* memory = "bytes allocated in one callback";
+constexpr const char* keys = "a table of more than 32768 keys beside its sequence";
 
 class lua_limit : public ::testing::TestWithParam<abuse> {};
 
@@ -97,6 +98,10 @@ constexpr abuse abuses[] = {
      instructions},
     {"repeated_sort", "local t = {} for i = 1, 10000 do t[i] = i end while true do table.sort(t) end", instructions},
     {"repeated_pairs", "local t = {} for i = 1, 10000 do t['k' .. i] = i end while true do pairs(t) end", memory},
+    {"too_many_keys", "local t = {} for i = 1, 40000 do t[i * 3] = i end", keys},
+    {"too_many_keys_in_pcall",
+     "while true do pcall(function() local t = {} for i = 1, 40000 do t['k' .. i] = i end end) end", keys},
+    {"colliding_keys", "local t = {} for i = 1, 66000 do t[i * 131071] = i end", keys},
     {"repeated_next", "local t = {} for i = 1, 10000 do t[i] = i end while true do next(t, 5000) end", instructions},
     {"comparing_long_strings",
      "local a, b = ('x'):rep(1000000) .. 'a', ('x'):rep(1000000) .. 'a' while true do local _ = a == b end",
@@ -256,6 +261,27 @@ TEST(lua_limits, a_class_that_hits_them_a_thousand_times_stays_usable) {
 duration slow_clock() {
   static duration read{};
   return read += std::chrono::milliseconds{100};
+}
+
+TEST(lua_limits, leave_sequences_of_any_length_alone) {
+  world w;
+  ASSERT_TRUE(
+      w.rt.define(lua_class("return { call = {\n"
+                            "fill = function(_, n) local t = {} for i = 1, n do t[#t + 1] = 0 end return #t end,\n"
+                            "back = function(_, n) local t = {} for i = n, 1, -1 do t[i] = 0 end return #t end,\n"
+                            "count = function(_, t) local n = 0 for _ in pairs(t) do n = n + 1 end return n end } }")));
+  EXPECT_EQ(w.ask("lua/a", "fill", "98304"), "98304");
+  EXPECT_EQ(w.ask("lua/a", "back", "60000"), "60000");
+  std::string many = "[0";
+  for (int i = 1; i < 98304; ++i)
+    many += ",0";
+  EXPECT_EQ(w.ask("lua/a", "count", many + "]"), "98304");
+  std::string keyed = R"({"0":0)";
+  for (int i = 1; i < 32768; ++i)
+    keyed += ",\"" + std::to_string(i) + "\":0";
+  EXPECT_EQ(w.ask("lua/a", "count", keyed + "}"), "32768");
+  EXPECT_THAT(w.ask("lua/a", "count", keyed + R"(,"32768":0})"),
+              HasSubstr("a table of more than 32768 keys beside its sequence"));
 }
 
 TEST(lua_time, ends_a_callback_whose_instructions_take_very_long) {

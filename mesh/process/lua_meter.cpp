@@ -7,7 +7,7 @@
 
 namespace orrery::process {
 
-void* lua_meter::allocate(void* meter, void* block, std::size_t old_size, std::size_t new_size) noexcept {
+void* lua_meter::allocate(void* meter, void* block, std::size_t old_size, std::size_t new_size) {
   if (new_size == 0) {
     std::free(block);
     return nullptr;
@@ -21,6 +21,11 @@ void* lua_meter::allocate(void* meter, void* block, std::size_t old_size, std::s
   }
   if (!self.created_ && self.string_table_ == nullptr && new_size == string_table_first_size) {
     return self.string_table_ = std::malloc(new_size);
+  }
+  if (block == nullptr && old_size == 0 && has_too_many_keys(new_size)) {
+    if (!self.active_) return nullptr;
+    self.trip(limit::keys);
+    raise_limit(self.now_.state);
   }
   if (self.active_ && new_size > had) {
     // A little beyond the limit is granted, and the next instruction raises: refusing here would make Lua collect the

@@ -4,13 +4,16 @@
 //  - work that C functions do without instructions (patterns, sorting, copying), charged by our own versions of them;
 //  - bytes allocated, counted by the allocator. Gross, not net: what a callback may allocate must not depend on when
 //    the garbage of its siblings is collected.
-// And a fourth as a last resort, where there is a clock: processor time, far beyond what so many instructions take. A
-// table whose keys were chosen so that they collide makes single ones take a millisecond.
+// And two that bound what keys do which were chosen so that they collide, as Lua's hash of numbers is no secret: how
+// many keys a table may have, as making room for more is one instruction that takes the square of their number; and, as
+// a last resort where there is a clock, processor time, far beyond what so many instructions take.
 // Once over a limit, every further instruction raises again, so no pcall of the script can go on.
 #include "mesh/base/time.hpp"
 
 #include <lua.hpp>
 
+#include <bit>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
@@ -20,7 +23,7 @@ namespace orrery::process {
 class lua_meter {
  public:
   /// `over`: not a limit; the process has been told to end, and its callback is cut off in the same way.
-  enum class limit : std::uint8_t { none, instructions, memory, time, over };
+  enum class limit : std::uint8_t { none, instructions, memory, keys, time, over };
   struct allowance {
     std::uint64_t instructions = 0;
     std::uint64_t memory_bytes = 0;
@@ -44,9 +47,16 @@ class lua_meter {
     duration since{};  ///< when it was; 0: not since it began, or went on
   };
   static constexpr duration time_max = std::chrono::milliseconds{250};
+  /// Of one table, beside its sequence. All of them colliding, to make room for so many takes a third of a second.
+  static constexpr std::size_t keys_max = 1U << 15U;
+  /// For lua_createtable, a sequence of `count`: not of the size by which a table of too many keys is known.
+  [[nodiscard]] static int room_for(std::uint64_t count) noexcept {
+    return static_cast<int>(has_too_many_keys(count * sequence_slot_size) ? count + 1 : count);
+  }
 
-  /// lua_newstate's allocator; `meter` is the user data.
-  static void* allocate(void* meter, void* block, std::size_t old_size, std::size_t new_size) noexcept;
+  /// lua_newstate's allocator; `meter` is the user data. Raises in Lua where a table is to have too many keys: nothing
+  /// has changed then, and refusing would make Lua collect the garbage of the whole class first.
+  static void* allocate(void* meter, void* block, std::size_t old_size, std::size_t new_size);
 
   /// Of the thread's processor time; null: none is counted.
   void set_clock(duration (*clock)()) noexcept { clock_ = clock; }
@@ -89,6 +99,13 @@ class lua_meter {
   /// callback can see a long one.
   static constexpr std::size_t string_unit = 8U << 10U;
 
+  static constexpr std::size_t key_slot_size = 24;       ///< of Lua 5.4's `Node`
+  static constexpr std::size_t sequence_slot_size = 16;  ///< of its `TValue`
+
+  /// Is a block of this size, freshly made, for the keys of a table? There are two to the power of something.
+  [[nodiscard]] static bool has_too_many_keys(std::uint64_t size) noexcept {
+    return size > keys_max * key_slot_size && size % key_slot_size == 0 && std::has_single_bit(size / key_slot_size);
+  }
   static void on_count(lua_State* state, lua_Debug* at);
   [[nodiscard]] bool takes_too_long() noexcept;
   void count(std::size_t grown, bool is_string) noexcept;

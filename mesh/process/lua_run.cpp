@@ -32,6 +32,9 @@ std::string limit_text(const lua_meter& meter) {
            std::to_string(meter.allowed().instructions) + " instructions: single ones took very long, as they do in " +
            "a table whose keys collide";
   }
+  if (meter.hit() == lua_meter::limit::keys) {
+    return "a table of more than " + std::to_string(lua_meter::keys_max) + " keys beside its sequence";
+  }
   return meter.hit() == lua_meter::limit::memory
              ? "more than " + std::to_string(meter.allowed().memory_bytes) + " bytes allocated in one callback"
              : "more than " + std::to_string(meter.allowed().instructions) + " instructions in one callback";

@@ -168,8 +168,9 @@ int table_sort(lua_State* state) {
   const auto size = length(state, 1);
   charge_range(state, 1, size);
   luaL_argcheck(state, size < INT_MAX, 1, "array too big");
-  lua_createtable(state, static_cast<int>(size), 0);  // 3
-  lua_createtable(state, static_cast<int>(size), 0);  // 4
+  const int room = lua_meter::room_for(static_cast<std::uint64_t>(size));
+  lua_createtable(state, room, 0);  // 3
+  lua_createtable(state, room, 0);  // 4
   for (lua_Integer i = 1; i <= size; ++i) {
     lua_rawgeti(state, 1, i);
     lua_rawseti(state, 3, i);

@@ -21,6 +21,7 @@ using nlohmann::json;
 struct welcome_options {
   std::size_t requests = 1024;  ///< unanswered at once
   std::chrono::milliseconds keepalive{15'000};
+  json features = {"events", "host", "processes", "trace"};
 };
 
 /// One connection of a client.
@@ -67,7 +68,7 @@ class fake_connection {
     expect("hello");
     send({{"type", "welcome"},
           {"version", 1},
-          {"features", {"events", "host", "trace"}},
+          {"features", how.features},
           {"sidecar", "0"},
           {"node", "fake"},
           {"mesh", "fake"},

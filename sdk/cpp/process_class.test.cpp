@@ -63,6 +63,17 @@ TEST(a_process_class, begins_with_the_state_of_its_init) {
             json::parse(R"({"type": "done", "work": 7, "state": {"owner": "ada", "items": []}})"));
 }
 
+TEST(a_process_class, may_begin_with_what_it_is_given_and_do_things_then) {
+  process_class room("room");
+  room.on_init([](context& self, const json& name) {
+    self.join_group("chat/" + name.get<std::string>());
+    return json{{"name", name}};
+  });
+  EXPECT_EQ(
+      room.handle(work("init", {{"argument", "lobby"}})),
+      json::parse(R"({"type": "done", "work": 7, "state": {"name": "lobby"}, "effects": [{"join": "chat/lobby"}]})"));
+}
+
 TEST(a_process_class, says_what_a_call_changed_and_did) {
   const auto done =
       a_cart().handle(work("call", {{"method", "add"}, {"argument", "pen"}, {"state", {{"items", json::array()}}}}));
@@ -173,6 +184,89 @@ TEST(a_process_class, hears_a_timer_by_its_name_or_by_what_is_before_its_slash) 
   EXPECT_EQ(state_after("gong"), json());
 }
 
+TEST(a_process_class, asks_things_of_others_when_it_returns) {
+  process_class asking("asking");
+  asking.on_cast("go", [](context& self, const json&) {
+    self.send("cart/ada", "said", 1);
+    self.publish("chat", "said");
+    self.join_group("chat");
+    self.leave_group("chat");
+    self.request("stock", "n@1.2.3", "take", "pen", 2s);
+    self.request("log", "log/all", "note");
+    self.monitor("ada", "cart/ada");
+    self.demonitor("ada");
+  });
+  EXPECT_EQ(asking.handle(work("cast", {{"method", "go"}}))["effects"], json::parse(R"([
+      {"send": {"to": "cart/ada", "word": "said", "argument": 1}},
+      {"publish": {"group": "chat", "word": "said", "argument": null}},
+      {"join": "chat"}, {"leave": "chat"},
+      {"call": {"name": "stock", "to": "n@1.2.3", "method": "take", "argument": "pen", "timeoutMs": 2000}},
+      {"call": {"name": "log", "to": "log/all", "method": "note", "argument": null}},
+      {"monitor": {"name": "ada", "to": "cart/ada"}}, {"demonitor": "ada"}])"));
+}
+
+TEST(a_process_class, that_asks_what_cannot_be_crashes) {
+  const auto text_of = [](std::function<void(context&)> act) {
+    process_class odd("odd");
+    odd.on_cast("go", [act = std::move(act)](context& self, const json&) { act(self); });
+    return odd.handle(work("cast", {{"method", "go"}}))["crash"]["text"].get<std::string>();
+  };
+  const std::string refused = "invalid_argument";
+  EXPECT_EQ(text_of([](context& self) { self.send("ada", "said"); }).find(refused), 0U);
+  EXPECT_EQ(text_of([](context& self) { self.send("cart/ada", "group_left"); }).find(refused), 0U);
+  EXPECT_EQ(text_of([](context& self) { self.publish("", "said"); }).find(refused), 0U);
+  EXPECT_EQ(text_of([](context& self) { self.join_group("\xff"); }).find(refused), 0U);
+  EXPECT_EQ(text_of([](context& self) { self.request("", "cart/ada", "add"); }).find(refused), 0U);
+  EXPECT_EQ(text_of([](context& self) { self.request("n", "cart/ada", "add", "\xff"); }).find(refused), 0U);
+  EXPECT_EQ(text_of([](context& self) { self.request("n", "cart/ada", "add", 1, 2h); }).find(refused), 0U);
+  EXPECT_EQ(text_of([](context& self) { self.monitor("n", ""); }).find(refused), 0U);
+}
+
+TEST(a_process_class, tells_timers_messages_replies_and_downs_apart) {
+  process_class ear("ear");
+  ear.on_info("x",
+              [](context& self, const json& argument) {
+                self.change() = {self.source() == info_source::timer ? "timer" : "message", argument};
+              })
+      .on_reply("x",
+                [](context& self, const outcome& answer) {
+                  if (answer.failure) {
+                    self.change() = {answer.failure->code(), answer.failure->took_effect() == effect::unknown};
+                  } else {
+                    self.change() = {"reply", answer.reply};
+                  }
+                })
+      .on_down("x",
+               [](context& self, const down& what) {
+                 self.change() = {what.pid, what.reason.kind};
+               })
+      .on_handoff([](context& self) { self.change() = "moved"; });
+  EXPECT_EQ(ear.registration(1)["callbacks"], json::parse(R"(["info", "handoff"])"));
+  const auto hears = [&](const char* source, json argument) {
+    return ear.handle(
+        work("info", {{"method", "x/1"}, {"source", source}, {"argument", std::move(argument)}}))["state"];
+  };
+  EXPECT_EQ(hears("timer", 1), json::parse(R"(["timer", 1])"));
+  EXPECT_EQ(hears("message", 2), json::parse(R"(["message", 2])"));
+  EXPECT_EQ(hears("reply", {{"ok", 3}}), json::parse(R"(["reply", 3])"));
+  EXPECT_EQ(hears("reply", {{"error", {{"code", "gone"}, {"text", ""}, {"effect", "unknown"}}}}),
+            json::parse(R"(["gone", true])"));
+  EXPECT_EQ(hears("down", {{"pid", "n@1.2.3"}, {"reason", {{"kind", "error"}, {"text", ""}}}}),
+            json::parse(R"(["n@1.2.3", "error"])"));
+  EXPECT_EQ(hears("down", {{"pid", "cart/nobody"}, {"reason", {{"kind", "noproc"}}}}),
+            json::parse(R"(["", "noproc"])"));
+  EXPECT_EQ(ear.handle(work("handoff"))["state"], "moved");
+}
+
+TEST(a_process_class, drops_replies_and_downs_that_it_has_no_handler_for) {
+  process_class deaf("deaf");
+  deaf.on_info("x", [](context& self, const json&) { self.change() = "heard"; });
+  for (const auto* source : {"reply", "down"}) {
+    EXPECT_EQ(deaf.handle(work("info", {{"method", "x"}, {"source", source}, {"argument", json::object()}})),
+              json::parse(R"({"type": "done", "work": 7})"));
+  }
+}
+
 TEST(a_process_class, says_what_it_has_where_it_is_asked_for_something_else) {
   const auto crash_of = [](const process_class& what, const char* callback, const char* method) {
     return what.handle(work(callback, {{"method", method}, {"state", 5}}))["crash"]["text"];
@@ -180,12 +274,13 @@ TEST(a_process_class, says_what_it_has_where_it_is_asked_for_something_else) {
   EXPECT_EQ(crash_of(a_cart(), "call", "ad"), "class 'cart' has no call 'ad'; it has: add, boom, count, wait");
   EXPECT_EQ(crash_of(a_cart(), "cast", "add"), "class 'cart' has no cast 'add'; it has: release");
   EXPECT_EQ(crash_of(process_class("bare"), "cast", "add"), "class 'bare' has no cast 'add'; it has: none");
-  EXPECT_EQ(crash_of(a_cart(), "cal", "add"),
-            "a class has no callback 'cal'; there are: init, call, cast, info, continue, code_change, terminate");
+  EXPECT_EQ(
+      crash_of(a_cart(), "cal", "add"),
+      "a class has no callback 'cal'; there are: init, call, cast, info, continue, code_change, handoff, terminate");
 }
 
 TEST(a_process_class, leaves_things_as_they_are_where_it_has_no_such_callback) {
-  for (const auto* callback : {"init", "info", "continue", "code_change", "terminate"}) {
+  for (const auto* callback : {"init", "info", "continue", "code_change", "handoff", "terminate"}) {
     EXPECT_EQ(process_class("bare").handle(work(callback, {{"state", 5}})),
               json::parse(R"({"type": "done", "work": 7})"))
         << callback;

@@ -40,6 +40,16 @@ request a_call(const session& through, std::string_view name, std::string_view m
           .timeout = how.timeout};
 }
 
+request a_listing(session& through, const char* type, const client::listing_options& which) {
+  json message{{"type", type}, {"limit", which.limit}};
+  if (!which.prefix.empty()) {
+    check_text("prefix", which.prefix);
+    message["prefix"] = which.prefix;
+  }
+  through.require_processes();
+  return a_question(std::move(message));
+}
+
 }  // namespace
 
 struct client::impl : session {
@@ -70,10 +80,8 @@ void client::call_async(std::string_view name, std::string_view method, json arg
       unused = std::move(*give_up);
     }
     unused.reset();
-    auto why = failure_of(result);
-    auto reply = why ? json() : result.value("ok", json());
     try {
-      done({std::move(reply), std::move(why)});
+      done(outcome_of(result));
     } catch (const std::exception& thrown) {
       through->log(std::string("what a call was to end with threw: ") + thrown.what());
     } catch (...) {
@@ -95,6 +103,13 @@ void client::cast(std::string_view name, std::string_view method, json argument,
 
 void client::cast_nowait(std::string_view name, std::string_view method, json argument, const std::string& trace) {
   impl_->tell(to_process(*impl_, "cast", name, method, std::move(argument), trace));
+}
+
+std::string client::start(std::string_view name, std::chrono::milliseconds timeout) {
+  if (timeout.count() != 0) check_timeout(timeout);
+  auto message = of_process("start", name);
+  impl_->require_processes();
+  return impl_->ask_again({.message = std::move(message), .done = {}, .timeout = timeout}).at("pid");
 }
 
 json client::inspect(std::string_view name) { return impl_->ask_again(a_question(of_process("inspect", name))); }
@@ -120,6 +135,35 @@ json client::processes(const processes_options& which) {
   json message{{"type", "processes"}, {"limit", which.limit}, {"local", which.local}};
   if (!which.of_class.empty()) message["class"] = which.of_class;
   return impl_->ask_again(a_question(std::move(message)));
+}
+
+std::size_t client::publish(std::string_view group, std::string_view word, json argument) {
+  auto what = a_question(publish_request(impl_->value_bytes(), group, word, std::move(argument)));
+  what.effect_if_lost = "unknown";
+  impl_->require_processes();
+  return impl_->ask_again(what).value("members", std::size_t{0});
+}
+
+json client::groups(const listing_options& which) { return impl_->ask_again(a_listing(*impl_, "groups", which)); }
+json client::registry(const listing_options& which) { return impl_->ask_again(a_listing(*impl_, "registry", which)); }
+
+json client::group(std::string_view name) {
+  check_group(name);
+  impl_->require_processes();
+  return impl_->ask_again(a_question({{"type", "group"}, {"group", name}}));
+}
+
+json client::lookup(std::string_view key, key_scope in) {
+  auto message = lookup_request(key, in);
+  impl_->require_processes();
+  return impl_->ask_again(a_question(std::move(message)));
+}
+
+client_process client::process() { return client_process(*impl_); }
+process_monitor client::monitor(std::string_view to) { return impl_->monitor(to); }
+
+linked_task client::link(std::string_view to, linked_task::function task) {
+  return linked_task(*impl_, to, std::move(task));
 }
 
 subscription client::subscribe(std::vector<std::string> types, std::function<void(const event&)> seen) {

@@ -8,6 +8,20 @@ namespace {
 constexpr std::size_t effects_max = 1000;
 const json nothing;
 
+std::optional<info_source> source_of(const json& work) {
+  if (work.value("callback", "") != "info") return {};
+  const auto source = work.value("source", "");
+  if (source == "timer") return info_source::timer;
+  if (source == "reply") return info_source::reply;
+  return source == "down" ? info_source::down : info_source::message;
+}
+
+json message_to(const char* where, std::string_view which, std::string_view word, json argument) {
+  check_word(word);
+  check_value(argument, "argument");
+  return {{where, which}, {"word", word}, {"argument", std::move(argument)}};
+}
+
 }  // namespace
 
 context::context(const json& work, surroundings around)
@@ -16,6 +30,7 @@ context::context(const json& work, surroundings around)
       pid_(work.value("pid", "")),
       message_(work.value("method", "")),
       trace_(work.value("trace", "")),
+      source_(source_of(work)),
       caller_(work.value("caller", std::uint64_t{0})),
       before_(work.contains("state") ? &work["state"] : &nothing),
       around_(std::move(around)) {}
@@ -53,6 +68,51 @@ void context::set_timer(std::string_view name, std::chrono::milliseconds after, 
 }
 
 void context::cancel_timer(std::string_view name) { add({{"cancelTimer", name}}); }
+
+void context::send(std::string_view to, std::string_view word, json argument) {
+  check_target(to);
+  add({{"send", message_to("to", to, word, std::move(argument))}});
+}
+
+void context::publish(std::string_view group, std::string_view word, json argument) {
+  check_group(group);
+  add({{"publish", message_to("group", group, word, std::move(argument))}});
+}
+
+void context::join_group(std::string_view group) {
+  check_group(group);
+  add({{"join", group}});
+}
+
+void context::leave_group(std::string_view group) {
+  check_group(group);
+  add({{"leave", group}});
+}
+
+void context::request(std::string_view name, std::string_view to, std::string_view method, json argument,
+                      std::chrono::milliseconds timeout) {
+  check_text("name", name);
+  check_target(to);
+  check_method(method);
+  check_value(argument, "argument");
+  json fields{{"name", name}, {"to", to}, {"method", method}, {"argument", std::move(argument)}};
+  if (timeout.count() != 0) {
+    check_timeout(timeout);
+    fields["timeoutMs"] = timeout.count();
+  }
+  add({{"call", std::move(fields)}});
+}
+
+void context::monitor(std::string_view name, std::string_view to) {
+  check_text("name", name);
+  check_target(to);
+  add({{"monitor", {{"name", name}, {"to", to}}}});
+}
+
+void context::demonitor(std::string_view name) {
+  check_text("name", name);
+  add({{"demonitor", name}});
+}
 
 void context::go_on(json with) {
   check_value(with, "value to go on with");

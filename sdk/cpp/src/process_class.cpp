@@ -57,6 +57,9 @@ auto& named(const Handlers& all, const std::string& class_name, const char* kind
 }  // namespace
 
 process_class& process_class::on_init(std::function<json(const context&)> handler) {
+  return on_init([handler = std::move(handler)](context& self, const json&) { return handler(self); });
+}
+process_class& process_class::on_init(call_handler handler) {
   init_ = std::move(handler);
   return *this;
 }
@@ -70,6 +73,18 @@ process_class& process_class::on_cast(std::string method, cast_handler handler) 
 }
 process_class& process_class::on_info(std::string word, cast_handler handler) {
   infos_[std::move(word)] = std::move(handler);
+  return *this;
+}
+process_class& process_class::on_reply(std::string name, reply_handler handler) {
+  replies_[std::move(name)] = std::move(handler);
+  return *this;
+}
+process_class& process_class::on_down(std::string name, down_handler handler) {
+  downs_[std::move(name)] = std::move(handler);
+  return *this;
+}
+process_class& process_class::on_handoff(std::function<void(context&)> handler) {
+  handoff_ = std::move(handler);
   return *this;
 }
 process_class& process_class::on_continue(cast_handler handler) {
@@ -98,10 +113,11 @@ json process_class::registration(unsigned concurrency) const {
     casts.push_back(method);
   json callbacks = json::array();
   if (init_) callbacks.push_back("init");
-  if (!infos_.empty()) callbacks.push_back("info");
+  if (!infos_.empty() || !replies_.empty() || !downs_.empty()) callbacks.push_back("info");
   if (continue_) callbacks.push_back("continue");
   if (terminate_) callbacks.push_back("terminate");
   if (code_change_) callbacks.push_back("code_change");
+  if (handoff_) callbacks.push_back("handoff");
   return {{"type", "register"},
           {"class", name_},
           {"calls", calls},
@@ -111,20 +127,32 @@ json process_class::registration(unsigned concurrency) const {
           {"concurrency", concurrency}};
 }
 
+void process_class::inform(const json& argument, context& self) const {
+  if (self.source() == info_source::reply) {
+    if (const auto* handler = of_word(replies_, self.message())) (*handler)(self, outcome_of(argument));
+  } else if (self.source() == info_source::down) {
+    const down what{.pid = pid_in(argument, "pid"), .reason = exit_reason_in(argument)};
+    if (const auto* handler = of_word(downs_, self.message())) (*handler)(self, what);
+  } else if (const auto* handler = of_word(infos_, self.message())) {
+    (*handler)(self, argument);
+  }
+}
+
 /// What a callback returns, as fields of `done`. Callbacks that the class has not leave things as they are.
 json process_class::run(const json& work, context& self) const {
   const auto callback = work.value("callback", "");
   const auto argument = work.value("argument", json());
   if (callback == "init") {
-    if (init_) self.change() = init_(self);
+    if (init_) self.change() = init_(self, argument);
   } else if (callback == "code_change") {
     if (code_change_) self.change() = code_change_(work.value("fromVersion", 0U), *self.before_);
   } else if (callback == "terminate") {
-    const auto reason = work.value("reason", json::object());
-    if (terminate_) terminate_(self, {.kind = reason.value("kind", ""), .text = reason.value("text", "")});
+    if (terminate_) terminate_(self, exit_reason_in(work));
     self.changed_.reset();
   } else if (callback == "info") {
-    if (const auto* handler = of_word(infos_, self.message())) (*handler)(self, argument);
+    inform(argument, self);
+  } else if (callback == "handoff") {
+    if (handoff_) handoff_(self);
   } else if (callback == "continue") {
     if (continue_) continue_(self, argument);
   } else if (callback == "cast") {
@@ -140,7 +168,7 @@ json process_class::run(const json& work, context& self) const {
     return {{"later", true}};
   } else {
     throw std::out_of_range("a class has no callback '" + callback +
-                            "'; there are: init, call, cast, info, continue, code_change, terminate");
+                            "'; there are: init, call, cast, info, continue, code_change, handoff, terminate");
   }
   return json::object();
 }

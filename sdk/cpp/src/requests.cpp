@@ -12,6 +12,9 @@ using nlohmann::json;
 constexpr std::size_t waiting_max = 100'000;
 constexpr auto cancelled_answer = 2s;  ///< the sidecar answers a cancel at once
 
+/// What has a `timeoutMs`, which the sidecar keeps.
+bool is_timed_there(const json& type) { return type == "call" || type == "start" || type == "claim"; }
+
 }  // namespace
 
 json failed(const char* code, const std::string& text, const char* effect) {
@@ -27,9 +30,9 @@ std::uint64_t requests::begin(request what) {
   std::unique_lock lock(mutex_);
   const auto number = ++last_;
   if (stopping_) throw error("unavailable", "this client has ended", effect::not_executed);
-  const bool goes = line_ != nullptr && (what.when != turn::in_turn || (waiting_.empty() && sent_ < room_));
-  const bool may_wait = what.when != turn::at_once;
-  if (!goes && may_wait && (what.when == turn::ahead ? ahead_ : waiting_).size() >= waiting_max) {
+  const bool goes = line_ != nullptr && (what.on == nullptr || what.on == line_) &&
+                    (what.when != turn::in_turn || (waiting_.empty() && sent_ < room_));
+  if (!goes && may_wait(what) && (what.when == turn::ahead ? ahead_ : waiting_).size() >= waiting_max) {
     end_later(
         {.what = std::move(what)}, number,
         failed("overloaded", std::to_string(waiting_max) + " requests wait for their turn already", "not_executed"));
@@ -38,14 +41,19 @@ std::uint64_t requests::begin(request what) {
   auto& kept = open_.emplace(number, entry{.what = std::move(what)}).first->second;
   if (kept.what.timeout.count() > 0) kept.answer_until = clock::now() + kept.what.timeout;
   if (goes && send(kept, number)) return number;
-  if (may_wait) {
+  if (may_wait(kept.what)) {
     wait(kept, number);
     return number;
   }
   const auto refused = take(open_.find(number));
   lock.unlock();
-  refused.what.done(number, failed("unavailable", "no connection to the sidecar", "not_executed"));
+  const auto* text = refused.what.on ? "the connection that this was for has ended" : "no connection to the sidecar";
+  refused.what.done(number, failed("unavailable", text, "not_executed"));
   return number;
+}
+
+bool requests::may_wait(const request& what) const {
+  return what.when != turn::at_once && (what.on == nullptr || what.on == line_);
 }
 
 void requests::end_later(entry what, std::uint64_t number, json why) {
@@ -64,16 +72,16 @@ void requests::wait(entry& what, std::uint64_t number) {
 /// Under the lock, so that what is sent first arrives first.
 bool requests::send(entry& what, std::uint64_t number) {
   auto& message = what.what.message;
-  const bool is_call = message["type"] == "call";
+  const bool timed_there = is_timed_there(message["type"]);
   message["id"] = number;
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(what.answer_until - clock::now());
   const bool limited = what.answer_until != clock::time_point{};
-  if (is_call && limited) message["timeoutMs"] = std::max<std::int64_t>(1, left.count());
+  if (timed_there && limited) message["timeoutMs"] = std::max<std::int64_t>(1, left.count());
   if (!line_->send(wire::encode(message))) {
     line_.reset();
     return false;
   }
-  if (limited) set_due(what, number, what.answer_until + (is_call ? clock::duration(grace) : clock::duration(0)));
+  if (limited) set_due(what, number, what.answer_until + (timed_there ? clock::duration(grace) : clock::duration(0)));
   what.sent = true;
   ++sent_;
   peak_ = std::max(peak_.load(), sent_);
@@ -163,7 +171,7 @@ void requests::lost(const std::string& why) {
     trouble_ = why;
     for (auto it = open_.begin(); it != open_.end();) {
       const auto next = std::next(it);
-      if (it->second.sent) {
+      if (it->second.sent || it->second.what.on) {
         const auto number = it->first;
         gone.emplace(number, take(it));
       }
@@ -172,7 +180,7 @@ void requests::lost(const std::string& why) {
   }
   for (auto& [number, ended] : gone)
     ended.what.done(number, failed("unavailable", "the connection to the sidecar ended before the answer came: " + why,
-                                   ended.what.effect_if_lost));
+                                   ended.sent ? ended.what.effect_if_lost : "not_executed"));
 }
 
 std::shared_ptr<wire> requests::line() const {

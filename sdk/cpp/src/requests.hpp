@@ -26,14 +26,15 @@ enum class turn { in_turn, ahead, at_once };
 
 struct request {
   nlohmann::json message;  ///< without `id`
-  on_result done;          ///< runs once, without locks, on any thread; inside `begin` only where at_once is refused
+  on_result done;          ///< runs once, without locks, on any thread; inside `begin` only where it may not wait
   const char* effect_if_lost = "unknown";
   std::chrono::milliseconds timeout{0};  ///< 0: none of its own, once it is sent
   turn when = turn::in_turn;
+  std::shared_ptr<wire> on = nullptr;  ///< of this connection only: refused, not executed, where it has ended
 };
 
 /// Any thread may use it. Requests that are sent before others arrive before them. It keeps deadlines with a thread of
-/// its own; the sidecar keeps those of calls too, so a call's is `grace` later here.
+/// its own; the sidecar keeps those of calls, starts and claims too, so theirs are `grace` later here.
 class requests {
  public:
   explicit requests(std::chrono::milliseconds connect_timeout);
@@ -73,6 +74,7 @@ class requests {
   /// False: the connection has ended, and it was not sent.
   bool send(entry& what, std::uint64_t number);
   void wait(entry& what, std::uint64_t number);
+  [[nodiscard]] bool may_wait(const request& what) const;
   /// Sends what waits and goes ahead, then what has its turn.
   void admit();
   /// The timekeeper runs its `done`.

@@ -53,13 +53,6 @@ bool time_heals(const error& why) {
                                                        why.code() == "draining" || why.code() == "isolated");
 }
 
-std::unique_ptr<error> failure_of(const json& result) {
-  const auto found = result.find("error");
-  if (found == result.end()) return nullptr;
-  return std::make_unique<error>(found->value("code", "internal"), found->value("text", ""),
-                                 effect_of(found->value("effect", "unknown")));
-}
-
 session::session(client_options chosen)
     : options_(std::move(chosen)),
       spin_(options_.spin),
@@ -119,7 +112,8 @@ json session::ask(request what, const std::stop_token& stop) {
   };
   // A promise would wake the caller twice.
   const auto answered = std::make_shared<answer>();
-  what.done = [answered](std::uint64_t, json result) {
+  what.done = [answered, seen = std::move(what.done)](std::uint64_t which, json result) {
+    if (seen) seen(which, result);
     answered->result = std::move(result);
     answered->there = true;
     answered->there.notify_one();
@@ -299,6 +293,8 @@ void session::take(wire& from, json& message) {
   if (type == "result") return requests_.answered(message);
   if (type == "work") return take_work(message);
   if (type == "cancel") return pool_.abandon(message.value("work", std::uint64_t{0}));
+  if (type == "message") return take_message(message);
+  if (type == "ended") return take_ended(message);
   if (type == "event" || type == "closed") return take_event(from, message);
   if (type == "class") return take_class(message);
   if (type == "ping") from.send(wire::encode({{"type", "pong"}, {"n", message.value("n", json())}}));
@@ -320,6 +316,7 @@ void session::lose(const std::string& why) {
     trouble_ = why;
     following_.clear();
   }
+  end_processes(why);  // first: who hears that an act of theirs failed finds them ended
   requests_.lost(why);
   if (was_open) pool_.abandon_all();
 }

@@ -3,6 +3,7 @@
 #include "adaptive_spin.hpp"
 #include "host_pool.hpp"
 #include "orrery/app/client.hpp"
+#include "processes.hpp"
 #include "requests.hpp"
 #include "wire.hpp"
 #include <condition_variable>
@@ -24,7 +25,7 @@ class session {
   session(const session&) = delete;
   session& operator=(const session&) = delete;
 
-  /// Waits for the result, or throws `error`. Not for the session's own threads.
+  /// Waits for the result, or throws `error`. Not for the session's own threads. What is `done` of it is run first.
   json ask(request what, const std::stop_token& stop = {});
   /// The same, as the retry policy says.
   json ask_again(const request& what, const std::stop_token& stop = {});
@@ -41,6 +42,14 @@ class session {
   subscription subscribe(std::vector<std::string> types, std::function<void(const event&)> seen);
   class_state host(process_class what, const client::host_options& how);
   std::optional<class_state> hosted(std::string_view class_name) const;
+
+  /// Waits for a connection, and throws `unavailable` where its sidecar has no client processes.
+  void require_processes();
+  /// Opens it on the connection that there is.
+  void open(const std::shared_ptr<open_process>& what);
+  /// No message comes to it any more.
+  void forget(std::uint64_t process);
+  process_monitor monitor(std::string_view to);
 
  private:
   struct welcome {
@@ -74,6 +83,9 @@ class session {
   void take_work(json& message);
   void take_event(wire& from, json& message);
   void take_class(const json& message);
+  void take_message(json& message);
+  void take_ended(const json& message);
+  void end_processes(const std::string& why);
   void lose(const std::string& why);
   bool is_stopping() const;
 
@@ -101,12 +113,14 @@ class session {
   std::map<std::string, hosted_class, std::less<>> classes_;  // entries stay where they are: handlers use them
   std::map<std::uint64_t, std::shared_ptr<followed>> following_;
   std::vector<std::shared_ptr<followed>> subscriptions_;
+  std::map<std::uint64_t, std::shared_ptr<open_process>> processes_;  ///< of this connection
+  std::uint64_t last_process_ = 0;
+  std::mutex monitoring_;  ///< one opens what all monitors share
+  std::shared_ptr<monitors> monitors_;
   std::thread reader_;
 };
 
 /// It did not take effect, and may at another time.
 [[nodiscard]] bool time_heals(const error& why);
-/// Why a result is none.
-[[nodiscard]] std::unique_ptr<error> failure_of(const json& result);
 
 }  // namespace orrery::app

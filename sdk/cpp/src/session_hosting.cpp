@@ -1,5 +1,6 @@
 // What a client hosts: registered on every connection, until it drains.
 #include "session.hpp"
+#include "values.hpp"
 #include <algorithm>
 #include <future>
 #include <utility>

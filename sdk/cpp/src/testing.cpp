@@ -16,8 +16,6 @@ json as_sent(const json& value) {
   return json::from_cbor(json::to_cbor(value), true, true, json::cbor_tag_handler_t::ignore);
 }
 
-std::string class_in(std::string_view name) { return std::string(name.substr(0, name.find('/'))); }
-
 /// A `call` or `cast`, or the refusal of it.
 json asked(const process_class& what, const std::string& kind, std::string_view method, const json& argument) {
   check_method(method);
@@ -62,15 +60,25 @@ std::string problem_of(const json& done) {
 std::ostream& operator<<(std::ostream& out, const sent& what) {
   return out << what.to << " " << what.method << " " << what.argument;
 }
+std::ostream& operator<<(std::ostream& out, const sent_message& what) {
+  return out << what.to << " " << what.word << " " << what.argument;
+}
+std::ostream& operator<<(std::ostream& out, const published& what) {
+  return out << what.group << " " << what.word << " " << what.argument;
+}
 std::ostream& operator<<(std::ostream& out, const ended& what) {
   return out << what.name << " " << what.kind << ": " << what.text;
 }
 
 void pending::box::answer(const json& with) {
-  if (!is_answered()) reply = with;
+  if (is_answered()) return;
+  reply = with;
+  if (then) then(*this);
 }
 void pending::box::fail(const std::string& code, const std::string& text, effect took) {
-  if (!is_answered()) failure.emplace(code, text, took);
+  if (is_answered()) return;
+  failure.emplace(code, text, took);
+  if (then) then(*this);
 }
 
 json pending::get() const {
@@ -89,20 +97,31 @@ host::host(std::vector<process_class> several) {
 
 // ---- what a test does ----
 
+void host::start(std::string_view name, json argument) {
+  check_value(argument, "argument");
+  const auto of = name_of(name);
+  static_cast<void>(class_of(of));
+  if (is_alive(of)) return;
+  auto& one = alive(of);
+  one.argument = std::move(argument);
+  one.wanted = true;
+  ready_.push_back(of);
+  settle();
+}
+
 json host::call(std::string_view name, std::string_view method, json argument) {
   return wait_for(ask(name, method, std::move(argument)));
 }
 
 pending host::ask(std::string_view name, std::string_view method, json argument) {
   const pending caller(name_of(name));
-  post(caller.box_->to, asked(class_of(caller.box_->to), "call", method, argument), caller.box_);
+  post_asked(caller.box_->to, "call", method, argument, caller.box_);
   settle();
   return caller;
 }
 
 void host::cast(std::string_view name, std::string_view method, json argument) {
-  const auto to = name_of(name);
-  post(to, asked(class_of(to), "cast", method, argument));
+  post_asked(name_of(name), "cast", method, argument);
   settle();
 }
 
@@ -111,29 +130,22 @@ void host::info(std::string_view name, std::string_view word, json argument) {
   check_value(argument, "argument");
   const auto to = name_of(name);
   static_cast<void>(class_of(to));
-  post(to, {{"callback", "info"}, {"method", word}, {"argument", std::move(argument)}, {"source", "message"}});
+  inform(to, std::string(word), "message", std::move(argument));
   settle();
 }
 
 void host::advance(std::chrono::milliseconds time) {
   const auto until = now_ + time;
-  while (true) {
-    const std::string* of = nullptr;
-    std::pair<std::string, timer> first;
-    for (const auto& [name, one] : lives_)
-      for (const auto& [word, each] : one.timers)
-        if (each.at <= until &&
-            (of == nullptr || std::pair(each.at, each.number) < std::pair(first.second.at, first.second.number))) {
-          of = &name;
-          first = {word, each};
-        }
-    if (of == nullptr) break;
-    now_ = first.second.at;
-    lives_.at(*of).timers.erase(first.first);
-    post(*of, {{"callback", "info"},
-               {"method", first.first},
-               {"argument", std::move(first.second.argument)},
-               {"source", "timer"}});
+  while (const auto next = next_due(until)) {
+    now_ = next->at;
+    auto& one = lives_.at(next->name);
+    if (next->kind == due_kind::timer) {
+      inform(next->name, next->word, "timer", std::move(one.timers.extract(next->word).mapped().argument));
+    } else {
+      const auto text = one.requests.at(next->word).to + " has not answered in time";
+      answer_request(next->name, next->word, next->number,
+                     {{"error", {{"code", "deadline_exceeded"}, {"text", text}, {"effect", "unknown"}}}});
+    }
     settle();
   }
   now_ = until;
@@ -173,6 +185,8 @@ std::map<std::string, std::chrono::milliseconds> host::timers(std::string_view n
 
 // ---- names ----
 
+std::string host::class_in(std::string_view name) { return std::string(name.substr(0, name.find('/'))); }
+
 std::string host::name_of(std::string_view name) const {
   auto whole = std::string(name);
   if (classes_.size() == 1 && name.find('/') == std::string_view::npos) whole = classes_.begin()->first + "/" + whole;
@@ -204,8 +218,17 @@ void host::check_idle() const {
 // ---- messages ----
 
 void host::post(const std::string& name, json fields, std::shared_ptr<pending::box> caller) {
-  lives_[name].mailbox.push_back({.fields = std::move(fields), .caller = std::move(caller)});
+  alive(name).mailbox.push_back({.fields = std::move(fields), .caller = std::move(caller)});
   ready_.push_back(name);
+}
+
+void host::post_asked(const std::string& name, const char* kind, std::string_view method, const json& argument,
+                      std::shared_ptr<pending::box> caller) {
+  post(name, asked(class_of(name), kind, method, argument), std::move(caller));
+}
+
+void host::inform(const std::string& name, const std::string& word, const char* source, json argument) {
+  post(name, {{"callback", "info"}, {"method", word}, {"argument", std::move(argument)}, {"source", source}});
 }
 
 /// Nothing more will happen: what is not answered now is given up.
@@ -225,7 +248,7 @@ json host::wait_for(const pending& caller) {
 
 json host::ask_from(const std::string& asker, std::string_view name, std::string_view method, const json& argument,
                     const call_options& how) {
-  const auto to = name_fields(name);
+  static_cast<void>(name_fields(name));
   check_method(method);
   check_value(argument, "argument");
   if (how.timeout.count() != 0) check_timeout(how.timeout);
@@ -238,15 +261,18 @@ json host::ask_from(const std::string& asker, std::string_view name, std::string
     settle();
     return wait_for(caller);
   }
-  const auto found = answers_.find({class_in(name), std::string(method)});
-  if (found == answers_.end()) {
-    throw error("not_found",
-                std::string(name) + " is not under test; say answer(\"" + class_in(name) + "\", \"" +
-                    std::string(method) + "\", ...)",
-                effect::not_executed);
-  }
+  if (auto reply = stand_in(std::string(name), std::string(method), argument)) return std::move(*reply);
+  throw error("not_found",
+              std::string(name) + " is not under test; say answer(\"" + class_in(name) + "\", \"" +
+                  std::string(method) + "\", ...)",
+              effect::not_executed);
+}
+
+std::optional<json> host::stand_in(const std::string& name, const std::string& method, const json& argument) {
+  const auto found = answers_.find({class_in(name), method});
+  if (found == answers_.end()) return {};
   try {
-    const auto reply = found->second(to["key"].get<std::string>(), as_sent(argument));
+    const auto reply = found->second(name_fields(name)["key"].get<std::string>(), as_sent(argument));
     check_value(reply, "answer");
     return as_sent(reply);
   } catch (const refusal& no) {
@@ -282,10 +308,11 @@ void host::step(const std::string& name) {
 }
 
 std::optional<host::message> host::next_of(life& one, std::uint32_t version) {
-  if (one.mailbox.empty() && !one.next && (one.begun || !one.wanted)) return std::nullopt;
-  if (!one.begun) return message{.fields = {{"callback", "init"}}, .caller = nullptr};
+  if (one.mailbox.empty() && !one.next && !one.moved && (one.begun || !one.wanted)) return std::nullopt;
+  if (!one.begun) return message{.fields = {{"callback", "init"}, {"argument", one.argument}}, .caller = nullptr};
   if (one.state_version != version)
     return message{.fields = {{"callback", "code_change"}, {"fromVersion", one.state_version}}, .caller = nullptr};
+  if (std::exchange(one.moved, false)) return message{.fields = {{"callback", "handoff"}}, .caller = nullptr};
   if (const auto with = std::exchange(one.next, std::nullopt))
     return message{.fields = {{"callback", "continue"}, {"argument", *with}}, .caller = nullptr};
   one.served = true;
@@ -296,7 +323,7 @@ std::optional<host::message> host::next_of(life& one, std::uint32_t version) {
 
 json host::run(const std::string& name, const life& one, json work) {
   work.update(name_fields(name));
-  work.update({{"type", "work"}, {"work", ++numbers_}, {"pid", "test." + std::to_string(numbers_)}});
+  work.update({{"type", "work"}, {"work", ++numbers_}, {"pid", one.pid}});
   if (work["callback"] != "init") work.update({{"state", one.state}, {"stateVersion", one.state_version}});
   const surroundings around{.abandoned = {},
                             .call = [&](std::string_view to, std::string_view method, const json& argument,
@@ -326,32 +353,9 @@ void host::take(const std::string& name, life& one, const message& what, std::ui
     what.caller->answer(done.value("reply", json()));
   }
   for (const auto& each : done.value("effects", json::array()))
-    carry_out(one, each);
+    carry_out(name, one, each);
   if (done.contains("next")) one.next = done["next"];
   if (done.contains("stop")) stop_in_order(name, done["stop"]);
-}
-
-void host::carry_out(life& one, const json& deed) {
-  if (deed.contains("cast")) {
-    send(deed["cast"]);
-  } else if (deed.contains("timer")) {
-    const auto& set = deed["timer"];
-    one.timers[set.at("name")] = {.at = now_ + std::chrono::milliseconds(set.at("afterMs").get<std::int64_t>()),
-                                  .number = ++numbers_,
-                                  .argument = set.at("argument")};
-  } else if (deed.contains("cancelTimer")) {
-    one.timers.erase(deed["cancelTimer"].get<std::string>());
-  } else {
-    const auto& late = deed.at("reply");
-    auto waiting = one.kept.extract(late.at("to").get<std::uint64_t>());
-    if (waiting.empty()) return;
-    if (late.contains("error")) {
-      const auto& no = late["error"];
-      waiting.mapped()->fail(no.at("code"), no.at("text"), effect_of(no.value("effect", "executed")));
-    } else {
-      waiting.mapped()->answer(late.at("reply"));
-    }
-  }
 }
 
 void host::send(const json& cast) {
@@ -359,10 +363,9 @@ void host::send(const json& cast) {
   casts_.push_back({.to = klass + "/" + cast.at("key").get<std::string>(),
                     .method = cast.at("method"),
                     .argument = cast.at("argument")});
-  const auto known = classes_.find(klass);
-  if (known == classes_.end()) return;
+  if (!classes_.contains(klass)) return;
   try {
-    post(casts_.back().to, asked(known->second, "cast", casts_.back().method, casts_.back().argument));
+    post_asked(casts_.back().to, "cast", casts_.back().method, casts_.back().argument);
   } catch (const error&) {  // it has no such method: nobody hears of that
   }
 }
@@ -375,8 +378,11 @@ host::life host::end(const std::string& name, const ended& how, afterwards then)
     if (each.caller) each.caller->fail("process_exited", text, effect::not_executed);
   for (const auto& [number, each] : last.kept)
     each->fail("process_exited", text, effect::unknown);
+  tell_watchers(last.pid, {.kind = how.kind, .text = how.text});
   if (then == afterwards::starts_afresh && last.served) {
-    lives_[name].wanted = true;
+    auto& fresh = alive(name);
+    fresh.wanted = true;
+    fresh.argument = last.argument;
     ready_.push_back(name);
   }
   return last;

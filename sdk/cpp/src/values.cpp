@@ -13,6 +13,9 @@ using nlohmann::json;
 constexpr std::size_t class_bytes_max = 63;
 constexpr std::size_t key_bytes_max = 1024;
 constexpr std::size_t method_bytes_max = 128;
+constexpr std::size_t pid_bytes_max = 1088;
+constexpr std::size_t word_bytes_max = 255;
+constexpr std::size_t group_bytes_max = 255;
 constexpr std::chrono::milliseconds timeout_max = std::chrono::hours{1};
 constexpr std::array codes{"already_exists", "cancelled",      "conflict",         "deadline_exceeded",
                            "draining",       "forbidden",      "given_up",         "gone",
@@ -150,6 +153,23 @@ json name_fields(std::string_view name) {
   return {{"class", name.substr(0, slash)}, {"key", name.substr(slash + 1)}};
 }
 
+void check_target(std::string_view to) {
+  if (to.find('/') != std::string_view::npos) return static_cast<void>(name_fields(to));
+  if (to.find('@') == std::string_view::npos)
+    refuse("'" + readable(to) + "' names no process; it is a pid, or class/key, as in cart/ada");
+  check_name("pid", to, pid_bytes_max);
+}
+
+void check_group(std::string_view group) { check_name("group", group, group_bytes_max); }
+
+void check_text(const char* what, std::string_view text) { check_name(what, text, key_bytes_max); }
+
+void check_word(std::string_view word) {
+  check_name("word", word, word_bytes_max);
+  if (word == "group_joined" || word == "group_left" || word == "key_lost")
+    refuse("the word '" + std::string(word) + "' is the system's");
+}
+
 void check_method(std::string_view method) { check_name("method", method, method_bytes_max); }
 
 void check_timeout(std::chrono::milliseconds timeout) {
@@ -172,6 +192,35 @@ bool is_traceparent(std::string_view text) {
   }
   return text.empty() || text[0] == '-';
 }
+
+std::unique_ptr<error> failure_of(const json& result) {
+  const auto found = result.find("error");
+  if (found == result.end()) return nullptr;
+  return std::make_unique<error>(found->value("code", "internal"), found->value("text", ""),
+                                 effect_of(found->value("effect", "unknown")));
+}
+
+outcome outcome_of(const json& result) {
+  auto why = failure_of(result);
+  return {.reply = why ? json() : result.value("ok", json()), .failure = std::move(why)};
+}
+
+std::string text_in(const json& fields, const char* name) {
+  const auto found = fields.find(name);
+  return found != fields.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
+std::string pid_in(const json& fields, const char* name) {
+  auto text = text_in(fields, name);
+  return text.find('/') == std::string::npos ? text : "";
+}
+
+exit_reason exit_reason_in(const json& fields) {
+  const auto reason = fields.value("reason", json());
+  return {.kind = text_in(reason, "kind"), .text = text_in(reason, "text")};
+}
+
+json fields_of(const exit_reason& reason) { return {{"kind", reason.kind}, {"text", readable(reason.text)}}; }
 
 bool same(const json& left, const json& right) {
   if (left.is_number_integer() && right.is_number_integer()) return left == right;  // signed or not

@@ -3,8 +3,9 @@
 // executed, with a text that says what is wrong and where.
 #include <nlohmann/json.hpp>
 
-#include "orrery/app/error.hpp"
+#include "orrery/app/messages.hpp"
 #include <chrono>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -26,9 +27,27 @@ void check_value(const nlohmann::json& value, std::string_view what, std::size_t
 [[nodiscard]] std::string readable(std::string_view text, std::size_t bytes_max = std::string_view::npos);
 /// {"class", "key"} of "class/key".
 [[nodiscard]] nlohmann::json name_fields(std::string_view name);
+/// A pid, or "class/key".
+void check_target(std::string_view to);
 void check_method(std::string_view method);
+/// Of a plain message that no system sends.
+void check_word(std::string_view word);
+void check_group(std::string_view group);
+/// A key of the registry, the name of a request or monitor, or the like; `what` says which.
+void check_text(const char* what, std::string_view text);
 void check_timeout(std::chrono::milliseconds timeout);
 [[nodiscard]] bool is_traceparent(std::string_view text);
+
+/// Why a result, {"ok"} or {"error": {"code", "text", "effect"}}, is none.
+[[nodiscard]] std::unique_ptr<error> failure_of(const nlohmann::json& result);
+[[nodiscard]] outcome outcome_of(const nlohmann::json& result);
+/// Empty where it is absent, or null.
+[[nodiscard]] std::string text_in(const nlohmann::json& fields, const char* name);
+/// The same, and empty where it is a name, of nobody.
+[[nodiscard]] std::string pid_in(const nlohmann::json& fields, const char* name);
+/// The field `reason`, {"kind", "text"}; and such a field's value, with a text for people.
+[[nodiscard]] exit_reason exit_reason_in(const nlohmann::json& fields);
+[[nodiscard]] nlohmann::json fields_of(const exit_reason& reason);
 
 /// Equal as data: 1, 1.0 and true are three things.
 [[nodiscard]] bool same(const nlohmann::json& left, const nlohmann::json& right);

@@ -1,4 +1,5 @@
 #pragma once
+#include "orrery/app/client_process.hpp"
 #include "orrery/app/process_class.hpp"
 #include <chrono>
 #include <functional>
@@ -40,13 +41,7 @@ struct sidecar_info {
   std::string node;
   std::string mesh;
   std::string version;
-  std::vector<std::string> features;  ///< events, host, trace
-};
-
-/// An outcome: the reply, or why there is none.
-struct outcome {
-  json reply;
-  std::unique_ptr<error> failure;
+  std::vector<std::string> features;  ///< events, host, processes, trace
 };
 
 /// `type` and `data` as docs/protocol.md has them; and `resubscribed` after a lost connection, when what happened
@@ -106,6 +101,9 @@ class client {
   /// while more than 4 MiB are unwritten.
   void cast_nowait(std::string_view name, std::string_view method, json argument = nullptr,
                    const std::string& trace = {});
+  /// The pid, once its `init` is done; one that runs already is left as it is. `timeout` as in call_options. A sidecar
+  /// without the feature `processes` is too old for this, and for what follows below: `unavailable`, not executed.
+  std::string start(std::string_view name, std::chrono::milliseconds timeout = {});
   json inspect(std::string_view name);
   void stop(std::string_view name);
   void kill(std::string_view name, std::string_view reason = {});
@@ -118,6 +116,35 @@ class client {
   };
   json processes(const processes_options& which);
   json tree(bool local = false);
+
+  // ---- groups, keys and client processes ----
+
+  /// A plain message to every member of the group: how many those are, as far as the node knows.
+  std::size_t publish(std::string_view group, std::string_view word, json argument = nullptr);
+  struct listing_options {
+    std::string prefix = {};  ///< of names; empty: all
+    int limit = 1000;         ///< 1 to 5000
+  };
+  /// {"groups": [{"name", "members", "here"}], "truncated"}: counts of members, of the mesh and of this node.
+  json groups(const listing_options& which);
+  json groups() { return groups(listing_options{}); }
+  /// {"group", "members": [{"pid", "node"}], "truncated"}.
+  json group(std::string_view name);
+  /// {"entries": [{"key", "unique", "pid", "node", "value"}], "truncated"}: keys of the mesh.
+  json registry(const listing_options& which);
+  json registry() { return registry(listing_options{}); }
+  /// {"entries": [{"key", "pid", "value"}]}: who holds the key; of a unique one, one at most.
+  json lookup(std::string_view key, key_scope in = key_scope::mesh_unique);
+
+  /// Waits for a connection, at most `connect_timeout`; so do the next two. What they return may outlive the client.
+  [[nodiscard]] client_process process();
+  /// Of a pid, or "class/key": the process that runs now. Hears `noproc` where there is none.
+  [[nodiscard]] process_monitor monitor(std::string_view to);
+  /// Runs `task` linked with a process, as above. The task is asked to stop, by its token, when the process ends for
+  /// another reason than `normal`, and when the connection does: the token's callbacks run on the connection's thread
+  /// and must not wait for operations. When the task throws, the process gets an exit signal, reason `error` with the
+  /// text; when it returns, none. Do not destroy its handle within the task.
+  [[nodiscard]] linked_task link(std::string_view to, linked_task::function task);
 
   /// `seen` runs on the connection's thread for each event of these types (none: all) and must not wait for
   /// operations. What it throws is logged. Nothing that happens after this returned is missed, as long as the

@@ -1,7 +1,7 @@
 #pragma once
 #include <nlohmann/json.hpp>
 
-#include "orrery/app/error.hpp"
+#include "orrery/app/messages.hpp"
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -12,8 +12,6 @@
 
 namespace orrery::app {
 
-using nlohmann::json;
-
 struct call_options {
   std::chrono::milliseconds timeout{0};  ///< 1 ms to 1 h; 0: the class' call timeout
   std::string trace = {};                ///< W3C traceparent; what is none is not sent
@@ -21,6 +19,9 @@ struct call_options {
   /// begun it.
   std::stop_token stop = {};
 };
+
+/// What an info is.
+enum class info_source { timer, message, reply, down };
 
 /// What a callback reaches beside its own process. The client brings it; a test may leave it out, or bring its own.
 struct surroundings {
@@ -39,10 +40,13 @@ class context {
   /// "class/key".
   [[nodiscard]] std::string name() const { return class_ + "/" + key_; }
   [[nodiscard]] const std::string& process_class() const { return class_; }
+  /// The pid, where it was spawned without a name.
   [[nodiscard]] const std::string& key() const { return key_; }
   [[nodiscard]] const std::string& pid() const { return pid_; }
-  /// The method, the timer's name or the message's word; empty in other callbacks.
+  /// The method, the timer's, request's or monitor's name, or the message's word; empty in other callbacks.
   [[nodiscard]] const std::string& message() const { return message_; }
+  /// Of an info; nothing in other callbacks.
+  [[nodiscard]] std::optional<info_source> source() const { return source_; }
   /// The W3C traceparent of who sent the message; empty: none.
   [[nodiscard]] const std::string& trace() const { return trace_; }
   /// Nobody waits for this callback any more: the process was killed, ran over its time, or the connection ended.
@@ -61,6 +65,21 @@ class context {
   /// Fires as an info with this name; setting it again replaces it. At least 1 ms.
   void set_timer(std::string_view name, std::chrono::milliseconds after, json argument = nullptr);
   void cancel_timer(std::string_view name);
+  /// A plain message to a pid or "class/key", which may find nobody.
+  void send(std::string_view to, std::string_view word, json argument = nullptr);
+  /// A plain message to every member of the group, this process as well where it is one.
+  void publish(std::string_view group, std::string_view word, json argument = nullptr);
+  /// What is published there comes as an info. It is a member until it has left as often as it joined, or has ended.
+  void join_group(std::string_view group);
+  void leave_group(std::string_view group);
+  /// Asks a pid or "class/key" without waiting: the answer comes to `on_reply` of this name. Another request of the
+  /// name takes its place. `timeout` is 1 ms to 1 h; 0: 5 s.
+  void request(std::string_view name, std::string_view to, std::string_view method, json argument = nullptr,
+               std::chrono::milliseconds timeout = {});
+  /// `on_down` of this name hears when a pid or "class/key" ends, at once where there is none. Another monitor of the
+  /// name takes its place. A process has at most 1000 requests and monitors.
+  void monitor(std::string_view name, std::string_view to);
+  void demonitor(std::string_view name);
   /// The next message is a `continue` with this, before any that waits.
   void go_on(json with);
   /// Ends the process after this callback. `kind`: normal, shutdown or error.
@@ -75,6 +94,7 @@ class context {
   void add(json effect);
 
   std::string class_, key_, pid_, message_, trace_;
+  std::optional<info_source> source_;
   std::uint64_t caller_;
   const json* before_;
   std::optional<json> changed_;

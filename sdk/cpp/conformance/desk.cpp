@@ -163,6 +163,59 @@ void add_others_and_time(process_class& desk) {
       });
 }
 
+std::string text(const json& what, const char* field) { return what.at(field).get<std::string>(); }
+
+void add_what_is_asked_of_others(process_class& desk) {
+  desk.on_call("joins",
+               [](context& self, const json& group) { return self.join_group(group.get<std::string>()), json(); })
+      .on_call("leaves",
+               [](context& self, const json& group) { return self.leave_group(group.get<std::string>()), json(); })
+      .on_call("publishes",
+               [](context& self, const json& what) {
+                 return self.publish(text(what, "group"), text(what, "word"), what.value("argument", json())), json();
+               })
+      .on_call("sends",
+               [](context& self, const json& what) {
+                 return self.send(text(what, "to"), text(what, "word"), what.value("argument", json())), json();
+               })
+      .on_call("requests",
+               [](context& self, const json& what) {
+                 self.request(text(what, "name"), text(what, "to"), text(what, "method"),
+                              what.value("argument", json()), std::chrono::milliseconds(what.value("timeoutMs", 0)));
+                 return json();
+               })
+      .on_call("watches", [](context& self,
+                             const json& what) { return self.monitor(text(what, "name"), text(what, "to")), json(); })
+      .on_call("unwatches",
+               [](context& self, const json& name) { return self.demonitor(name.get<std::string>()), json(); });
+}
+
+void add_what_comes_from_others(process_class& desk) {
+  desk.on_info(
+          "heard",
+          [](context& self, const json& argument) {
+            self.change()["notes"].push_back({{"info", self.message()}, {"source", "message"}, {"argument", argument}});
+          })
+      .on_reply("heard",
+                [](context& self, const outcome& answer) {
+                  json note{{"info", self.message()}, {"source", "reply"}};
+                  if (const auto& why = answer.failure) {
+                    note["error"] = {{"code", why->code()}, {"effect", effect_text(why->took_effect())}};
+                  } else {
+                    note["argument"] = answer.reply;
+                  }
+                  self.change()["notes"].push_back(note);
+                })
+      .on_down("heard",
+               [](context& self, const down& what) {
+                 self.change()["notes"].push_back(
+                     {{"info", self.message()}, {"source", "down"}, {"reason", {{"kind", what.reason.kind}}}});
+               })
+      .on_handoff([](context& self) {
+        self.change()["notes"].push_back({{"handoff", true}});
+      });
+}
+
 /// Writes the call's number down, and keeps a state that is torn if ever half of it is taken. Whether it was whole.
 json record(context& self, const json& what) {
   auto& state = self.change();
@@ -182,6 +235,11 @@ json record(context& self, const json& what) {
 
 }  // namespace
 
+const char* effect_text(effect took) {
+  if (took == effect::not_executed) return "not_executed";
+  return took == effect::executed ? "executed" : "unknown";
+}
+
 process_class a_desk(std::string name, std::uint32_t state_version) {
   process_class desk(std::move(name));
   desk.state_version(state_version).on_call("record", record);
@@ -190,6 +248,8 @@ process_class a_desk(std::string name, std::uint32_t state_version) {
   add_slow(desk);
   add_later(desk);
   add_others_and_time(desk);
+  add_what_is_asked_of_others(desk);
+  add_what_comes_from_others(desk);
   if (state_version >= 2) {
     desk.on_code_change([state_version](std::uint32_t from, json state) {
       if (from == 99) throw std::runtime_error("no way from there");

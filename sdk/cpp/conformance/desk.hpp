@@ -8,5 +8,7 @@ namespace orrery::app::conformance {
 
 /// From state version 2 on it brings older states along.
 [[nodiscard]] process_class a_desk(std::string name, std::uint32_t state_version);
+/// As the protocol says it.
+[[nodiscard]] const char* effect_text(effect took);
 
 }  // namespace orrery::app::conformance

@@ -1,6 +1,7 @@
 // The C++ SDK's program for the conformance cases: commands as JSON lines on stdin, answers on stdout. See
 // sdk/conformance/README.md.
 #include "desk.hpp"
+#include "processes.hpp"
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
@@ -21,31 +22,6 @@ using namespace std::chrono_literals;
 
 constexpr auto event_time = 30s;
 
-/// As JSON: byte strings as {"bytes": [...]}.
-json plain(const json& value) {
-  if (value.is_binary()) {
-    json bytes = json::array();
-    for (const auto byte : value.get_binary())
-      bytes.push_back(byte);
-    return {{"bytes", bytes}};
-  }
-  json out = value;
-  if (out.is_structured())
-    for (auto& item : out)
-      item = plain(item);
-  return out;
-}
-
-json rich(const json& value) {
-  if (value.is_object() && value.size() == 1 && value.contains("bytes"))
-    return json::binary(value["bytes"].get<std::vector<std::uint8_t>>());
-  json out = value;
-  if (out.is_structured())
-    for (auto& item : out)
-      item = rich(item);
-  return out;
-}
-
 const char* text_of(class_state state) {
   switch (state) {
     case class_state::ready:
@@ -58,11 +34,6 @@ const char* text_of(class_state state) {
       return "waiting";
   }
   return "";
-}
-
-const char* text_of(effect took) {
-  if (took == effect::not_executed) return "not_executed";
-  return took == effect::executed ? "executed" : "unknown";
 }
 
 std::chrono::milliseconds timeout_of(const json& command, int otherwise) {
@@ -110,10 +81,13 @@ class driver {
     }
     if (command["do"] == "call" && begin_call(number, command, running)) return;
     running->thread = std::thread([this, number, running, command = std::move(command)] {
+      running->begun = true;
+      running->begun.notify_one();
       const auto answer = obey(command, *running);
       say(number, answer);
       running->done = true;
     });
+    running->begun.wait(false);  // a thread may take its time to start, and what comes next is not to overtake it
     join_ended();
   }
 
@@ -127,6 +101,7 @@ class driver {
   struct one_command {
     std::thread thread;
     std::stop_source cancelled;
+    std::atomic<bool> begun{false};
     std::atomic<bool> done{false};
   };
   using operation = std::function<json(const json&, const std::stop_token&)>;
@@ -155,9 +130,10 @@ class driver {
 
   static json failure(const error& why, const std::stop_source& cancelled) {
     const bool aborted = cancelled.stop_requested() && why.code() == "cancelled";
-    return {
-        {"fails",
-         {{"code", aborted ? "aborted" : why.code()}, {"text", why.text()}, {"effect", text_of(why.took_effect())}}}};
+    return {{"fails",
+             {{"code", aborted ? "aborted" : why.code()},
+              {"text", why.text()},
+              {"effect", effect_text(why.took_effect())}}}};
   }
 
   json obey(const json& command, const one_command& running) {
@@ -194,6 +170,7 @@ class driver {
 
   /// Not before what uses it has ended: they hold it too.
   void close() {
+    processes_.clear();
     std::map<std::string, std::unique_ptr<subscription>> ended;
     std::shared_ptr<client> last;
     {
@@ -206,6 +183,7 @@ class driver {
   }
 
   json open(const json& command) {
+    if (command.contains("process")) return processes_.open(command);
     const auto environment = command.value("environment", json::object());
     for (const auto& [name, value] : environment.items())
       ::setenv(name.c_str(), value.get<std::string>().c_str(), 1);
@@ -279,6 +257,7 @@ class driver {
   }
 
   json next(const json& command) {
+    if (command.contains("process")) return processes_.next(command);
     std::shared_ptr<inbox> box;
     {
       const std::lock_guard lock(mutex_);
@@ -334,7 +313,7 @@ class driver {
         if (whole != true) heard["torn"].push_back(process + " at call " + std::to_string(number));
       } catch (const error& why) {
         const std::lock_guard lock(writing);
-        heard[text_of(why.took_effect())].push_back(number);
+        heard[effect_text(why.took_effect())].push_back(number);
       }
     };
     std::vector<std::thread> callers;
@@ -354,9 +333,33 @@ class driver {
     const auto to = [](const json& command) { return command.at("to").get<std::string>(); };
     const auto method = [](const json& command) { return command.at("method").get<std::string>(); };
     const auto argument = [](const json& command) { return rich(command.value("argument", json())); };
+    const auto prefix = [](const json& command) {
+      return client::listing_options{.prefix = command.value("prefix", "")};
+    };
+    const auto group = [](const json& command) { return command.at("group").get<std::string>(); };
     return {
+        {"start",
+         [=, this](const json& c, const auto&) {
+           return json{{"pid", there()->start(to(c), timeout_of(c, 0))}};
+         }},
+        {"publish",
+         [=, this](const json& c, const auto&) {
+           return json{{"members", there()->publish(group(c), c.value("word", ""), argument(c))}};
+         }},
+        {"group", [=, this](const json& c, const auto&) { return there()->group(group(c)); }},
+        {"groups", [=, this](const json& c, const auto&) { return there()->groups(prefix(c)); }},
+        {"registry", [=, this](const json& c, const auto&) { return there()->registry(prefix(c)); }},
+        {"lookup", [this](const json& c, const auto&) { return there()->lookup(c.value("key", ""), scope_of(c)); }},
+        {"act", [this](const json& command, const auto& stop) { return processes_.act(command, stop); }},
+        {"down", [this](const json& command, const auto&) { return processes_.down(command); }},
+        {"link", [this](const json& command, const auto&) { return processes_.link(command); }},
+        {"task", [this](const json& command, const auto&) { return processes_.end_task(command); }},
+        {"await", [this](const json& command, const auto&) { return processes_.await(command); }},
         {"open", [this](const json& command, const auto&) { return open(command); }},
-        {"close", [this](const json&, const auto&) { return close(), json(); }},
+        {"close",
+         [this](const json& command, const auto&) {
+           return command.contains("process") ? processes_.close(command) : (close(), json());
+         }},
         {"leave", [this](const json&, const auto&) { return close(), json(); }},
         {"reset", [this](const json&, const auto&) { return reset(), json(); }},
         {"call", [=, this](const json& c,
@@ -396,6 +399,7 @@ class driver {
   std::mutex speaking_;
   std::map<std::string, operation> operations_;
   std::shared_ptr<client> client_;
+  kept_processes processes_{[this] { return there(); }};  // before what it came from ends
   bool asks_again_ = false;
   std::vector<std::string> hosted_;
   std::map<std::string, std::unique_ptr<subscription>> subscriptions_;

@@ -72,6 +72,8 @@ class talk {
   void end() {
     for (const auto id : asked_)
       answer(id);
+    for (const auto id : acts_)
+      answer(id);
     outputs out;
     if (!over_) of_.closed("the fuzzer is done", out);
     for (const auto& each : out)
@@ -91,6 +93,11 @@ class talk {
         ORRERY_ASSERT(asked_.erase(given_up->id) == 1);
       } else if (const auto* told = std::get_if<tell_node>(&each)) {
         account_ += "tell " + std::to_string(told->what.index()) + '\n';
+        if (const auto* act = std::get_if<process::client_act>(&told->what)) acts_.insert(act->request);
+        if (const auto* look = std::get_if<process::client_looks_up>(&told->what)) acts_.insert(look->request);
+        if (const auto* no = std::get_if<process::client_cancels>(&told->what)) {
+          ORRERY_ASSERT(acts_.contains(no->request));
+        }
       } else if (const auto* ended = std::get_if<close>(&each)) {
         account_ += "close " + to_string(ended->why) + '\n';
         over_ = true;
@@ -101,6 +108,12 @@ class talk {
     outputs out;
     of_.answered(id, value::from_json("[1]").value(), out);
     ORRERY_ASSERT(out.size() == (over_ ? 0U : 1U));  // each is answered once; nothing follows an end
+    perform(out);
+  }
+  void answer(process::client_request act) {
+    outputs out;
+    of_.told(process::client_answer{process::app_id{1}, act, value::from_json("[1]").value()}, out);
+    ORRERY_ASSERT(out.size() == (over_ ? 0U : 1U));
     perform(out);
   }
   void note(byte_view frame) {
@@ -117,6 +130,7 @@ class talk {
   session of_{greeting{}, process::app_id{1}, time_point{1s}};
   const time_point now_{1s};
   std::set<request_number> asked_;
+  std::set<process::client_request> acts_;
   std::string account_;
   bool over_ = false;
 };

@@ -74,3 +74,9 @@ function(orrery_fuzz name)
   endif()
   target_link_libraries(fuzz_${name} PRIVATE orrery_flags ${ARG_LINKS})
 endfunction()
+
+# For tests of what needs Debian's Python packages: its own python sees them, whatever else is on the PATH.
+find_program(ORRERY_DEBIAN_PYTHON python3 PATHS /usr/bin NO_DEFAULT_PATH)
+if(NOT ORRERY_DEBIAN_PYTHON)
+  find_program(ORRERY_DEBIAN_PYTHON python3 REQUIRED)
+endif()

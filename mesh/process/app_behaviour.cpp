@@ -181,7 +181,7 @@ outcome app_behaviour::resumed(const scope& where, const value& payload) {
   const auto next = unwrapped(payload);
   if (!next) return begun_ ? done{} : ask(where, work_of(where, app_callback::init));
   if (pool_.anyone_there() && !pool_.has(app_callback::resume)) {
-    continues_ = false;
+    continues_ = false, more().next = {};
     return done{};
   }
   auto what = work_of(where, app_callback::resume);
@@ -231,7 +231,8 @@ void app_behaviour::terminate(const scope& where, const exit_reason& reason) {
   pool_.say_farewell(where.now, std::move(what));
 }
 
-/// [begun, state version, numbers given, state] and, where there are any, the notices: [[name, source, argument], ...].
+/// [begun, state version, numbers given, state] and, where there are any, the notices: [[name, source, argument], ...],
+/// and where a `continue` is to follow, what it gets.
 /// Its calls that have no answer yet find none where it goes.
 result<value> app_behaviour::snapshot(const moment&) {
   auto notices = more_ ? more_->notices : std::deque<notice>{};
@@ -243,16 +244,17 @@ result<value> app_behaviour::snapshot(const moment&) {
                                took_effect::unknown))});
     }
   }
-  return pack(begun_, state_, notices);
+  return pack(begun_, state_, notices, continues_ ? std::optional{more_->next} : std::nullopt);
 }
 
-value app_behaviour::pack(bool begun, const value& state, const std::deque<notice>& notices) const {
-  auto out = array_of(notices.empty() ? 4 : 5);
+value app_behaviour::pack(bool begun, const value& state, const std::deque<notice>& notices,
+                          const std::optional<value>& next) const {
+  auto out = array_of(next ? 6 : notices.empty() ? 4 : 5);
   cbor::put_bool(out, begun);
   cbor::put_head(out, major::unsigned_integer, begun_ ? state_version_ : 0);
   cbor::put_head(out, major::unsigned_integer, numbers_);
   cbor::put(out, state.cbor());
-  if (notices.empty()) return value::adopt(out);
+  if (notices.empty() && !next) return value::adopt(out);
   cbor::put_head(out, major::array, notices.size());
   for (const auto& each : notices) {
     cbor::put_head(out, major::array, 3);
@@ -260,10 +262,11 @@ value app_behaviour::pack(bool begun, const value& state, const std::deque<notic
     cbor::put_head(out, major::unsigned_integer, static_cast<std::uint64_t>(each.source));
     cbor::put(out, each.argument.cbor());
   }
+  if (next) cbor::put(out, next->cbor());
   return value::adopt(out);
 }
 
-value app_behaviour::packed(value state) const { return pack(true, state, {}); }
+value app_behaviour::packed(value state) const { return pack(true, state, {}, {}); }
 
 value app_behaviour::unpacked(value snapshot) const {
   cbor::reader in(snapshot.cbor());
@@ -278,7 +281,7 @@ result<void> app_behaviour::restore(const scope& where, std::uint64_t seed, cons
   const auto wrong = [] { return fail(errc::invalid_argument, "this is no state of an app-hosted process"); };
   cbor::reader in(state.cbor());
   const auto head = in.next();
-  if (head.kind != major::array || head.number < 4 || head.number > 5) return wrong();
+  if (head.kind != major::array || head.number < 4 || head.number > 6) return wrong();
   const auto begun = in.next();
   if (begun.kind != major::simple || (begun.info != 20 && begun.info != 21)) return wrong();
   const auto of_version = in.next();
@@ -291,10 +294,14 @@ result<void> app_behaviour::restore(const scope& where, std::uint64_t seed, cons
   state_version_ = static_cast<std::uint32_t>(of_version.number);
   numbers_ = numbers.number;
   state_ = value::adopt(in.whole());
-  if (head.number == 5) {
+  if (head.number >= 5) {
     auto notices = read_notices(in);
     if (!notices) return wrong();
     more().notices = *std::move(notices);
+  }
+  if (head.number == 6) {
+    more().next = value::adopt(in.whole());
+    continues_ = true;
   }
   if (!begun_) where.self.resume();
   return {};
@@ -326,11 +333,14 @@ void app_behaviour::take_over(behaviour& before) {
   more().monitors.swap(other.more_->monitors);
   more().names.swap(other.more_->names);
   more().notices.swap(other.more_->notices);
+  more().next = std::move(other.more_->next);
+  continues_ = other.continues_;
 }
 
 void app_behaviour::moved(const scope& where) {
   if (!begun_) return;
-  where.self.resume(value::adopt(array_of(0)));
+  if (continues_) where.self.resume(wrapped(more_->next));
+  where.self.resume(value::adopt(array_of(0)));  // in front
   const auto word = where.self.of().atoms().intern(app_notice_word);
   for (std::size_t i = 0; word && more_ && i < more_->notices.size(); ++i)
     where.self.send(where.self.self(), *word);
@@ -409,6 +419,12 @@ result<void> app_behaviour::finish(const scope& where, app_answer answer) {
   at_work_.reset();
   auto sound = check(where, answer);
   auto state = sound ? state_after(answer) : fail(sound.error());
+  if (const auto baggage = state ? baggage_after(answer) : 0; baggage > 0) {
+    const auto needed = (*state ? **state : state_).cbor().size() + baggage;
+    const auto allowed = value_bytes_max - snapshot_overhead;
+    if (needed > allowed)
+      state = fail(too_much("its state and the answers that it waits for might have", needed, allowed));
+  }
   if (!state) {
     where.self.abort({exit_reason::kind::limit, state.error().context});
     return fail(state.error());
@@ -419,7 +435,7 @@ result<void> app_behaviour::finish(const scope& where, app_answer answer) {
     state_ = value{};
   }
   state_version_ = asked_version_;
-  if (doing_ == app_callback::resume) continues_ = false;
+  if (doing_ == app_callback::resume) continues_ = false, more().next = {};
   if (doing_ == app_callback::init) begun_ = true;
   for (auto& each : answer.deeds)
     carry_out(where, each);
@@ -434,6 +450,7 @@ result<void> app_behaviour::finish(const scope& where, app_answer answer) {
   }
   if (answer.next) {
     continues_ = true;
+    more().next = *answer.next;
     where.self.resume(wrapped(*answer.next));
   }
   if (answer.stop) where.self.stop(std::move(*answer.stop));

@@ -37,7 +37,10 @@ class app_behaviour final : public behaviour {
 
   // ---- for the runtime ----
   /// In the middle of a message: an app has its work, or a `continue` is to follow.
-  [[nodiscard]] bool busy() const noexcept override { return at_work_.has_value() || continues_; }
+  /// Where no app is there, a `continue` goes with the process to where there is one.
+  [[nodiscard]] bool busy() const noexcept override {
+    return at_work_.has_value() || (continues_ && pool_.anyone_there());
+  }
   /// Init has been done.
   [[nodiscard]] bool begun() const noexcept { return begun_; }
   /// What follows from the answer to its work; its process may have ended then. An error: the answer was not taken, and
@@ -66,12 +69,14 @@ class app_behaviour final : public behaviour {
     named_references monitors;
     std::unordered_map<std::uint64_t, std::string> names;  ///< of both, by packed references
     std::deque<notice> notices;                            ///< a message in the mailbox brings the next of them
+    value next;                                            ///< of the `continue`
   };
 
   [[nodiscard]] outcome ask(const scope& where, app_work what);
   outcome wait(const scope& where);
   [[nodiscard]] app_work work_of(const scope& where, app_callback what) const;
-  [[nodiscard]] value pack(bool begun, const value& state, const std::deque<notice>& notices) const;
+  [[nodiscard]] value pack(bool begun, const value& state, const std::deque<notice>& notices,
+                           const std::optional<value>& next) const;
   [[nodiscard]] static std::optional<std::deque<notice>> read_notices(cbor::reader& in);
   [[nodiscard]] outcome fired(const scope& where, const value& payload);
   [[nodiscard]] outcome resumed(const scope& where, const value& payload);
@@ -98,6 +103,8 @@ class app_behaviour final : public behaviour {
   void forget(named_references& of, std::string_view name);
   void remember(named_references& of, const std::string& name, kernel::reference made);
   void notify(const scope& where, notice what);
+  [[nodiscard]] std::size_t baggage_after(const app_answer& answer) const;
+  void forget_notices(std::string_view name, app_source source);
   [[nodiscard]] extras& more() {
     if (!more_) more_ = std::make_unique<extras>();
     return *more_;

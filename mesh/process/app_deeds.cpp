@@ -13,6 +13,9 @@ namespace {
 using cbor::major;
 
 constexpr std::string_view timer_word = "app: timer";
+constexpr std::size_t notice_text_max = 200;  ///< of why what a handler asked for could not be begun
+/// Of a notice beside its name and target: a text of at most notice_text_max, and what it stands in.
+constexpr std::size_t notice_overhead = notice_text_max + 96;
 
 /// As app_behaviour::fired reads it.
 value timer_payload_of(std::string_view name, std::uint64_t number, const value& argument) {
@@ -48,6 +51,15 @@ bool is_full(const scope& where) { return where.self.of().queued_bytes() >= wher
 
 error too_much_waits() {
   return {errc::overloaded, "what waits in this node's mailboxes holds as much as it may", took_effect::not_executed};
+}
+
+/// To notice_text_max, between two characters of UTF-8.
+void clip(std::string& text) {
+  if (text.size() <= notice_text_max) return;
+  auto size = notice_text_max;
+  while (size > 0 && (static_cast<unsigned char>(text[size]) & 0xc0U) == 0x80U)
+    --size;
+  text.resize(size);
 }
 
 }  // namespace
@@ -174,6 +186,29 @@ void app_behaviour::remember(named_references& of, const std::string& name, kern
   more_->names.emplace(kernel::packed(made), name);
 }
 
+/// What has not been handed over yet.
+void app_behaviour::forget_notices(std::string_view name, app_source source) {
+  if (!more_) return;
+  std::erase_if(more_->notices, [&](const notice& each) { return each.source == source && each.name == name; });
+}
+
+/// What goes with the state where the process moves, at most: the answers that it will hear of there.
+std::size_t app_behaviour::baggage_after(const app_answer& answer) const {
+  std::size_t size = 0;
+  if (more_) {
+    for (const auto& [name, each] : more_->requests)
+      size += name.size() + notice_overhead;
+    for (const auto& each : more_->notices)
+      size += each.name.size() + each.argument.cbor().size() + notice_overhead;
+  }
+  const auto add = [&](const auto& what) { size += what.name.size() + what.to.size() + notice_overhead; };
+  for (const auto& each : answer.deeds) {
+    if (const auto* asked = std::get_if<app_request>(&each)) add(*asked);
+    if (const auto* watch = std::get_if<app_monitor>(&each)) add(*watch);
+  }
+  return size;
+}
+
 void app_behaviour::notify(const scope& where, notice what) {
   const auto word = where.self.of().atoms().intern(app_notice_word);
   if (!word) return where.self.abort({exit_reason::kind::system_limit, "as many words are known as may be"});
@@ -183,10 +218,12 @@ void app_behaviour::notify(const scope& where, notice what) {
 
 void app_behaviour::request(const scope& where, app_request& what) {
   forget(more().requests, what.name);
+  forget_notices(what.name, app_source::reply);
   const auto method = where.around.word_of(what.method, "a method");
   const auto to = where.around.find(what.to);
   if (!method || !to || is_full(where)) {
-    const auto why = !method ? method.error() : !to ? to.error() : too_much_waits();
+    auto why = !method ? method.error() : !to ? to.error() : too_much_waits();
+    clip(why.context);
     return notify(where, {std::move(what.name), app_source::reply, reply_argument(fail(why))});
   }
   remember(more().requests, what.name, where.self.call(*to, *method, std::move(what.argument), what.timeout));
@@ -197,13 +234,16 @@ void app_behaviour::monitor(const scope& where, app_monitor& what) {
   const auto to = where.around.find(what.to);
   if (!to) {
     const auto why = parse_pid(what.to) ? exit_reason::kind::noconnection : exit_reason::kind::noproc;
-    return notify(where, {std::move(what.name), app_source::down, down_argument(what.to, {why, to.error().context})});
+    auto text = to.error().context;
+    clip(text);
+    return notify(where, {std::move(what.name), app_source::down, down_argument(what.to, {why, std::move(text)})});
   }
   remember(more().monitors, what.name, where.self.monitor(*to));
 }
 
 void app_behaviour::demonitor(const scope& where, const std::string& name) {
   if (!more_) return;
+  forget_notices(name, app_source::down);
   const auto found = more_->monitors.find(name);
   if (found == more_->monitors.end()) return;
   where.self.demonitor(found->second);

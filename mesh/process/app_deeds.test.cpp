@@ -125,6 +125,42 @@ TEST(app_deeds, watch_others_and_hear_of_their_end_by_name) {
   EXPECT_THAT(w.told(), HasSubstr(R"(down peer {"pid":"nope/nobody","reason":{"kind":"noproc")"));
 }
 
+TEST(app_deeds, that_are_taken_back_or_asked_anew_before_it_is_told_that_they_fail_are_not_told) {
+  deeds_world w;
+  app_answer with;
+  with.deeds.emplace_back(app_monitor{"peer", "nope/nobody"});
+  with.deeds.emplace_back(app_demonitor{"peer"});
+  with.deeds.emplace_back(app_request{"sum", "nope/nobody", "add", {}, 5s});
+  with.deeds.emplace_back(app_request{"sum", "counter/c", "add", json("4"), 5s});
+  w.does(std::move(with));
+  EXPECT_EQ(w.told(), R"(reply sum {"ok":4})");
+  EXPECT_THAT(w.works(), IsEmpty());
+}
+
+TEST(app_deeds, leave_room_for_their_answers_beside_the_state_that_moves) {
+  deeds_world w;
+  deeds_world to;
+  EXPECT_TRUE(to.rt.stop(to.now, named("cart/a"), to.out));
+  to.run();
+  for (const auto& farewell : to.works())
+    to.answer(farewell);
+  ASSERT_EQ(w.ask("counter/c", "get"), "0");
+  ASSERT_TRUE(w.rt.suspend(named("counter/c")));
+  const auto with_state = [](std::size_t room) {
+    app_answer out{.state = json('"' + std::string(value_bytes_max - room, 's') + '"')};
+    for (std::size_t i = 0; i < app_asked_max; ++i)
+      out.deeds.emplace_back(app_request{"sum" + std::to_string(i), "counter/c", "add", {}, 50s});
+    return out;
+  };
+  w.does(with_state(60));
+  EXPECT_THAT(w.refusal(), HasSubstr("limit_exceeded: its state and the answers that it waits for might have"));
+  w.answer(w.work());  // it starts again
+  w.does(with_state(400'000));
+  EXPECT_EQ(w.refusal(), "");
+  w.move("cart/a", to);
+  EXPECT_EQ(to.work().state->cbor().size(), value_bytes_max - 400'000 + 5);
+}
+
 TEST(app_deeds, are_taken_whole_or_not_at_all) {
   deeds_world w;
   app_answer bad{.state = json("1")};
@@ -192,6 +228,30 @@ TEST(app_deeds, need_no_handoff) {
   EXPECT_THAT(to.works(), IsEmpty());
   to.cast("cart/a", "note");
   EXPECT_EQ(to.work().what, app_callback::cast);
+}
+
+TEST(app_deeds, go_on_with_their_continue_where_an_app_is_when_theirs_has_gone) {
+  deeds_world w;
+  app_world between;  // where no app is
+  deeds_world to;
+  EXPECT_TRUE(to.rt.stop(to.now, named("cart/a"), to.out));
+  to.run();
+  for (const auto& farewell : to.works())
+    to.answer(farewell);
+  w.cast("cart/a", "note");
+  const auto last = w.work();
+  w.rt.from_app(w.now, app_drains{app_id{1}, {}}, w.out);
+  w.answer(last, {.next = json("7")});
+  w.move("cart/a", between);
+  between.move("cart/a", to);
+  const auto arrival = to.work();
+  EXPECT_EQ(arrival.what, app_callback::handoff);
+  to.answer(arrival);
+  const auto goes_on = to.work();
+  EXPECT_EQ(goes_on.what, app_callback::resume);
+  EXPECT_EQ(goes_on.argument.json_text(), "7");
+  to.answer(goes_on);
+  EXPECT_THAT(to.works(), IsEmpty());
 }
 
 TEST(app_deeds, that_were_lost_on_the_way_are_told_after_a_second_move_too) {

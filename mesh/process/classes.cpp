@@ -293,6 +293,10 @@ result<handoff> runtime::take(time_point now, const process_name& name, effects&
     return fail(errc::unavailable, to_string(name) + " is handling a message, and goes when that is done");
   }
   auto state = leaving.snapshot();
+  if (state && state->cbor().size() > value_bytes_max) {  // a peer would take it for a fault of the protocol
+    state = fail(errc::limit_exceeded, "its state and what it waits for have " + std::to_string(state->cbor().size()) +
+                                           " bytes; " + std::to_string(value_bytes_max) + " are allowed");
+  }
   if (!state) return fail(state.error().code, to_string(name) + " cannot be handed over: " + state.error().context);
   handoff packed{.name = name,
                  .class_version = leaving.version(),

@@ -321,6 +321,22 @@ TEST(client_process, ends_with_its_connection) {
   w.open(1);
 }
 
+TEST(client_process, is_not_told_who_leaves_its_groups_when_all_of_its_connection_end) {
+  client_world w;
+  for (std::uint64_t i = 1; i <= 20; ++i) {
+    w.open(i);
+    w.act(i, client_groups{client_groups::kind::watch, "room"});
+    w.act(i, client_groups{client_groups::kind::join, "room"});
+  }
+  w.open(1, 100, 2);
+  w.act(1, client_groups{client_groups::kind::watch, "room"}, 2);
+  w.to_apps.clear();
+  const auto before = w.rt.counted().casts_dropped;
+  w.leave(1);
+  EXPECT_EQ(w.rt.counted().casts_dropped, before);
+  EXPECT_EQ(w.heard(1).size(), 20U);  // of the other connection's, which has the same number
+}
+
 TEST(client_process, gets_no_more_messages_than_it_has_credit_for) {
   client_world w;
   const auto pid = w.open(1, 2);
@@ -361,6 +377,49 @@ TEST(client_process, that_reads_nothing_loses_what_is_too_much_but_no_ends) {
     w.ask("lua/a", "given");
     w.act(1, client_monitors{"lua/a"});
   }
+}
+
+TEST(client_process, hears_of_ends_though_what_waits_for_others_takes_all_the_room) {
+  client_world w;
+  w.open(1, 0);
+  const auto full = w.open(2, 0);
+  w.ask("lua/a", "given");
+  w.act(1, client_links{"lua/a"});
+  for (const std::size_t size : {std::size_t{1} << 19U, std::size_t{1} << 12U, std::size_t{16}, std::size_t{0}}) {
+    const value some = json('"' + std::string(size, 'x') + '"');
+    for (int i = 0; i < 300; ++i)
+      w.act(2, client_sends{full, "said", some});
+  }
+  w.cast("lua/a", "boom");
+  w.give(1, 10);
+  EXPECT_THAT(w.heard(), ElementsAre(StartsWith("exit error")));
+}
+
+TEST(client_process, is_told_of_as_many_holders_as_a_value_may_name) {
+  client_world w;
+  const value big = json('"' + std::string(4000, 'v') + '"');
+  for (std::uint64_t i = 1; i <= 300; ++i) {
+    w.open(i);
+    ASSERT_EQ(w.act(i, client_claims{key_space::mesh_duplicate, "many", big}), "{}");
+  }
+  w.rt.from_app(w.now, client_looks_up{app_id{1}, client_request{++w.asked}, key_space::mesh_duplicate, "many"}, w.out);
+  w.run();
+  const auto told = w.came(w.asked);
+  EXPECT_LT(told.size(), value_bytes_max + 8192);  // as JSON
+  EXPECT_GT(told.size(), value_bytes_max - 8192);
+  EXPECT_THAT(told, HasSubstr(R"("truncated":true)"));
+}
+
+TEST(client_process, monitors_no_more_than_it_can_be_told_the_end_of) {
+  client_world w;
+  w.open(1, 0);
+  for (std::size_t i = 0; i < client_ties_max; ++i)
+    ASSERT_THAT(w.act(1, client_monitors{"gone@17.1.0"}), StartsWith(R"({"monitor":)"));
+  EXPECT_THAT(w.act(1, client_monitors{"gone@17.1.0"}), StartsWith("overloaded"));
+  w.give(1, 1);
+  EXPECT_THAT(w.act(1, client_monitors{"gone@17.1.0"}), StartsWith(R"({"monitor":)"));
+  w.give(1, 20'000);
+  EXPECT_EQ(w.heard().size(), client_ties_max + 1);
 }
 
 TEST(client_process, forgets_a_down_that_waits_for_credit_when_it_demonitors) {

@@ -16,9 +16,6 @@ value nothing_to_tell() {
   return value::adopt({&empty_map, 1});
 }
 
-/// Beyond what its monitors come to: those that fail at once.
-constexpr std::size_t downs_max = 10 * client_ties_max;
-
 std::size_t weight_of(const client_message& what) noexcept {
   return what.argument.cbor().size() + what.why.detail.size() + what.word.size();
 }
@@ -82,16 +79,30 @@ void client_process::answered(const kernel::message& reply) {
 }
 
 bool client_process::has_room(const client_message& what) const noexcept {
-  if (what.what == client_message::kind::down) return waiting_.size() < downs_max;
-  const auto most = client_messages_max + (what.what == client_message::kind::exit ? exits_beyond_max : std::size_t{0});
-  return waiting_.size() < most && shared_.waiting_bytes + weight_of(what) <= client_message_bytes;
+  if (what.what == client_message::kind::down) return true;  // may_watch sees to it that there are not too many
+  if (what.what == client_message::kind::exit) return waiting_.size() < client_messages_max + exits_beyond_max;
+  return waiting_.size() < client_messages_max && shared_.waiting_bytes + weight_of(what) <= client_message_bytes;
 }
 
 void client_process::take(client_message what) {
   if (credit_ > 0 && waiting_.empty()) return tell(std::move(what));
+  if (shared_.waiting_bytes + weight_of(what) > client_message_bytes) what.why.detail.clear();  // it needs room
   if (!has_room(what)) return static_cast<void>(++shared_.dropped);
+  keep(std::move(what));
+}
+
+void client_process::keep(client_message what) {
   shared_.waiting_bytes += weight_of(what);
+  downs_waiting_ += what.what == client_message::kind::down ? 1 : 0;
   waiting_.push_back(std::move(what));
+}
+
+client_message client_process::let_go(std::deque<client_message>::iterator of) {
+  auto what = std::move(*of);
+  waiting_.erase(of);
+  shared_.waiting_bytes -= weight_of(what);
+  downs_waiting_ -= what.what == client_message::kind::down ? 1 : 0;
+  return what;
 }
 
 void client_process::tell(client_message what) {
@@ -102,9 +113,7 @@ void client_process::tell(client_message what) {
 void client_process::add_credit(std::uint32_t more) {
   credit_ = static_cast<std::uint32_t>(std::min<std::uint64_t>(client_credit_max, std::uint64_t{credit_} + more));
   while (credit_ > 0 && !waiting_.empty()) {
-    shared_.waiting_bytes -= weight_of(waiting_.front());
-    tell(std::move(waiting_.front()));
-    waiting_.pop_front();
+    tell(let_go(waiting_.begin()));
   }
 }
 
@@ -121,15 +130,17 @@ std::uint64_t client_process::watch_in_vain(std::string_view pid) {
   return number;
 }
 
-void client_process::link_in_vain(std::string_view pid) { lost_sight_of(client_message::kind::exit, pid, 0); }
+bool client_process::link_in_vain(std::string_view pid) {
+  if (waiting_.size() >= client_messages_max + exits_beyond_max) return false;
+  lost_sight_of(client_message::kind::exit, pid, 0);
+  return true;
+}
 
 /// Waits, whatever the credit, as the answer to the act comes first.
 void client_process::lost_sight_of(client_message::kind what, std::string_view pid, std::uint64_t monitor) {
   client_message told{.app = client_, .process = id_, .what = what, .from = std::string{pid}, .monitor = monitor};
   told.why = {kernel::exit_reason::kind::noconnection, {}};
-  if (!has_room(told)) return static_cast<void>(++shared_.dropped);
-  shared_.waiting_bytes += weight_of(told);
-  waiting_.push_back(std::move(told));
+  keep(std::move(told));
 }
 
 std::optional<kernel::reference> client_process::unwatch(std::uint64_t number) {
@@ -145,9 +156,7 @@ void client_process::forget_down(std::uint64_t number) {
   const auto found = std::find_if(waiting_.begin(), waiting_.end(), [&](const client_message& each) {
     return each.what == client_message::kind::down && each.monitor == number;
   });
-  if (found == waiting_.end()) return;
-  shared_.waiting_bytes -= weight_of(*found);
-  waiting_.erase(found);
+  if (found != waiting_.end()) static_cast<void>(let_go(found));
 }
 
 bool client_process::cancel(kernel::context& self, client_request which) {

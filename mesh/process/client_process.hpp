@@ -43,12 +43,14 @@ class client_process final : public kernel::body {
   /// As a monitor of, and a link with, a process of a node that cannot be reached: the client is to be told so, which
   /// the next `add_credit` does.
   [[nodiscard]] std::uint64_t watch_in_vain(std::string_view pid);
-  void link_in_vain(std::string_view pid);
+  /// False where so much waits that it could not be told.
+  [[nodiscard]] bool link_in_vain(std::string_view pid);
   /// The monitor of this number, which is forgotten.
   [[nodiscard]] std::optional<kernel::reference> unwatch(std::uint64_t number);
   /// The down of this monitor is not to be told, if it waits.
   void forget_down(std::uint64_t number);
-  [[nodiscard]] bool may_watch() const noexcept { return monitors_.size() < client_ties_max; }
+  /// All that it watches can be told to have ended, whether it is read or not.
+  [[nodiscard]] bool may_watch() const noexcept { return monitors_.size() + downs_waiting_ < client_ties_max; }
   /// One link more. False where it has as many as may be.
   [[nodiscard]] bool add_link(kernel::context& self);
 
@@ -59,6 +61,8 @@ class client_process final : public kernel::body {
   };
   void answered(const kernel::message& reply);
   void take(client_message what);
+  void keep(client_message what);
+  client_message let_go(std::deque<client_message>::iterator of);
   void lost_sight_of(client_message::kind what, std::string_view pid, std::uint64_t monitor);
   [[nodiscard]] bool has_room(const client_message& what) const noexcept;
   void tell(client_message what);
@@ -68,6 +72,7 @@ class client_process final : public kernel::body {
   client_process_id id_;
   std::uint32_t credit_;
   std::deque<client_message> waiting_;
+  std::size_t downs_waiting_ = 0;  ///< of these
   std::uint64_t monitors_made_ = 0;
   std::unordered_map<std::uint64_t, std::uint64_t> monitors_;  ///< packed references; numbers
   std::unordered_map<std::uint64_t, std::uint64_t> numbers_;   ///< the other way round

@@ -9,6 +9,8 @@
 namespace orrery::process {
 namespace {
 
+constexpr std::size_t list_overhead = 64;  ///< bytes of a list beside its items
+
 value nothing() {
   bytes encoded;
   cbor::put_head(encoded, cbor::major::map, 0);
@@ -43,6 +45,33 @@ value spawned_map(std::string_view pid, std::optional<std::uint64_t> monitor) {
   if (monitor) {
     cbor::put_text(encoded, "monitor");
     cbor::put_head(encoded, cbor::major::unsigned_integer, *monitor);
+  }
+  return value::adopt(encoded);
+}
+
+/// {KEY: [ITEM...]} of encoded items, and `truncated` where not all of them may be in one value.
+template <class Items, class Put>
+value list_map(std::string_view key, const Items& items, const Put& put) {
+  bytes listed;
+  std::size_t count = 0;
+  for (const auto& each : items) {
+    const auto before = listed.size();
+    put(listed, each);
+    if (listed.size() + list_overhead > value_bytes_max) {
+      listed.resize(before);
+      break;
+    }
+    ++count;
+  }
+  const bool all = count == items.size();
+  bytes encoded;
+  cbor::put_head(encoded, cbor::major::map, all ? 1 : 2);
+  cbor::put_text(encoded, key);
+  cbor::put_head(encoded, cbor::major::array, count);
+  encoded.insert(encoded.end(), listed.begin(), listed.end());
+  if (!all) {
+    cbor::put_text(encoded, "truncated");
+    cbor::put_bool(encoded, true);
   }
   return value::adopt(encoded);
 }
@@ -136,7 +165,7 @@ struct runtime::impl::client_acts {
   answer operator()(client_links& what) const {
     const auto to = of.find(what.to);
     if (!to && is_of_a_lost_node(what.to)) {
-      if (what.on) as.link_in_vain(what.to);
+      if (what.on && !as.link_in_vain(what.to)) return too_many_ties("links");
       return nothing();
     }
     if (!to) return fail(to.error());
@@ -161,13 +190,8 @@ struct runtime::impl::client_acts {
       case client_groups::kind::watch: {
         const auto members = of.monitor_group(what.group, self.self());
         if (!members) return fail(members.error());
-        bytes encoded;
-        cbor::put_head(encoded, cbor::major::map, 1);
-        cbor::put_text(encoded, "pids");
-        cbor::put_head(encoded, cbor::major::array, members->size());
-        for (const auto& each : *members)
-          cbor::put_text(encoded, of.text_of(each));
-        return value::adopt(encoded);
+        return list_map("pids", *members,
+                        [&](bytes& out, kernel::handle each) { cbor::put_text(out, of.text_of(each)); });
       }
       case client_groups::kind::unwatch:
         of.demonitor_group(what.group, self.self());
@@ -263,21 +287,17 @@ void runtime::impl::take(client_cancels& said) {
 }
 
 void runtime::impl::take(client_looks_up& said) {
-  const auto found = lookup(said.in, said.key);
-  bytes encoded;
-  cbor::put_head(encoded, cbor::major::map, 1);
-  cbor::put_text(encoded, "entries");
-  cbor::put_head(encoded, cbor::major::array, found.size());
-  for (const auto& each : found) {
-    cbor::put_head(encoded, cbor::major::map, 3);
-    cbor::put_text(encoded, "key");
-    cbor::put_text(encoded, each.key);
-    cbor::put_text(encoded, "pid");
-    cbor::put_text(encoded, text_of(each.who));
-    cbor::put_text(encoded, "value");
-    cbor::put(encoded, each.held.cbor());
-  }
-  apps.outbox.emplace_back(client_answer{said.client, said.request, value::adopt(encoded)});
+  const auto put = [&](bytes& out, const registration& each) {
+    cbor::put_head(out, cbor::major::map, 3);
+    cbor::put_text(out, "key");
+    cbor::put_text(out, each.key);
+    cbor::put_text(out, "pid");
+    cbor::put_text(out, text_of(each.who));
+    cbor::put_text(out, "value");
+    cbor::put(out, each.held.cbor());
+  };
+  apps.outbox.emplace_back(
+      client_answer{said.client, said.request, list_map("entries", lookup(said.in, said.key), put)});
 }
 
 void runtime::impl::end_client(kernel::handle who, const exit_reason& why) {
@@ -287,6 +307,10 @@ void runtime::impl::end_client(kernel::handle who, const exit_reason& why) {
 }
 
 void runtime::impl::client_gone(app_id client, const std::string& why) {
+  // First, so that not each of them is told of the end of each other one: a room that is full would take long to leave.
+  for (auto at = clients.lower_bound({client, client_process_id{0}}); at != clients.end() && at->first.first == client;
+       ++at)
+    groups_.unwatch_all(at->second);
   while (true) {
     const auto next = clients.lower_bound({client, client_process_id{0}});
     if (next == clients.end() || next->first.first != client) return;

@@ -84,16 +84,7 @@ std::vector<std::string> groups::forget(kernel::handle who) {
   if (const auto of = joined_.find(who); of != joined_.end()) left.assign(of->second.begin(), of->second.end());
   for (const auto& group : left)
     remove(groups_.find(group), who);
-  if (const auto of = watched_.find(who); of != watched_.end()) {
-    const auto watched = std::move(of->second);
-    watched_.erase(of);
-    watches_ -= watched.size();
-    for (const auto& group : watched) {
-      const auto found = groups_.find(group);
-      found->second.watchers.erase(who);
-      tidy(found);
-    }
-  }
+  unwatch_all(who);
   return left;
 }
 
@@ -173,6 +164,19 @@ void groups::unwatch(std::string_view group, kernel::handle watcher) {
   if (of->second.empty()) watched_.erase(of);
   --watches_;
   tidy(found);
+}
+
+void groups::unwatch_all(kernel::handle watcher) {
+  const auto of = watched_.find(watcher);
+  if (of == watched_.end()) return;
+  const auto watched = std::move(of->second);
+  watched_.erase(of);
+  watches_ -= watched.size();
+  for (const auto& group : watched) {
+    const auto found = groups_.find(group);
+    found->second.watchers.erase(watcher);
+    tidy(found);
+  }
 }
 
 std::vector<kernel::handle> groups::watchers(std::string_view group) const {

@@ -60,6 +60,7 @@ class groups {
   /// Errors: overloaded.
   [[nodiscard]] result<void> watch(std::string_view group, kernel::handle watcher);
   void unwatch(std::string_view group, kernel::handle watcher);
+  void unwatch_all(kernel::handle watcher);
   [[nodiscard]] std::vector<kernel::handle> watchers(std::string_view group) const;
 
  private:

@@ -177,7 +177,13 @@ int run_with_argument(lua_State* state) {
   if (job.arrived != nullptr) {
     push_told(state, *job.arrived);
   } else {
+    job.takes_argument = true;
     push_argument(state, job);
+    if (host_of(state).meter.hit() != lua_meter::limit::none) {  // else the script's first instruction would be blamed
+      lua_pushnil(state);
+      lua_error(state);
+    }
+    job.takes_argument = false;
   }
   lua_callk(state, 2, LUA_MULTRET, 0, pass_results);
   return pass_results(state, LUA_OK, 0);

@@ -60,6 +60,7 @@ struct lua_job {
   int protected_depth = 0;  ///< pcalls that it is within
 
   // What came of it.
+  bool takes_argument = false;  ///< no code of the script has run for it yet
   ending ended = ending::fine;
   bool measured = false;
   bool later = false;  ///< the call is answered by orrery.reply

@@ -257,6 +257,24 @@ TEST(lua_limits, a_class_that_hits_them_a_thousand_times_stays_usable) {
   EXPECT_EQ(w.rt.find(named("lua/a"))->restarts, 1000U);
 }
 
+TEST(lua_limits, refuse_an_argument_that_goes_over_them_and_the_process_lives_on) {
+  world w;
+  ASSERT_TRUE(
+      w.rt.define(lua_class("return { init = function() return {n = 7} end,\n"
+                            "call = { get = function(s) return s.n end, set = function(s, n) s.n = n end } }")));
+  EXPECT_EQ(w.ask("lua/a", "set", "8"), "null");
+  std::string keyed = R"({"0":0)";
+  for (int i = 1; i < 33'000; ++i)
+    keyed += ",\"" + std::to_string(i) + "\":0";
+  EXPECT_EQ(w.ask("lua/a", "get", keyed + "}"),
+            "limit_exceeded: the argument is too much: a table of more than 32768 keys beside its sequence");
+  std::string many = "[0";
+  for (int i = 1; i < 1'000'000; ++i)
+    many += ",0";
+  EXPECT_THAT(w.ask("lua/a", "get", many + "]"), HasSubstr("the argument is too much: more than 8388608 bytes"));
+  EXPECT_EQ(w.ask("lua/a", "get"), "8");
+}
+
 /// Every reading is a tenth of a second after the one before.
 duration slow_clock() {
   static duration read{};

@@ -123,7 +123,9 @@ bool lua_engine::resume(lua_State* thread, lua_job& job, int arguments, int& res
     // Also where the last allocation was over the limit and no instruction came after it. Where the hook has raised,
     // hooks stay off in this thread: it must never run again.
     note_place(thread);
-    job.ended = host.meter.hit() == lua_meter::limit::over ? ending::over : ending::limit;
+    job.ended = host.meter.hit() == lua_meter::limit::over ? ending::over
+                : job.takes_argument                       ? ending::bad_argument
+                                                           : ending::limit;
     job.detail = limit_text(host.meter);
     reusable = false;
   }
@@ -276,6 +278,7 @@ outcome lua_engine::outcome_of(lua_process& of, lua_job& job, value reply) {
       grant(of, job);
       return refused{std::move(job.refusal)};
     case ending::bad_argument:
+      if (!job.detail.empty()) return refused{{errc::limit_exceeded, "the argument is too much: " + job.detail}};
       return refused{{errc::invalid_argument, "the argument has an integer of more than 64 bits"}};
     case ending::bad_reply:
       return refused{

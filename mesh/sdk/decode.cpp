@@ -62,7 +62,7 @@ std::optional<node::operation> read_operation(std::string_view type, fields& in)
   if (type == "inspect") return node::inspect_op{read_name(in)};
   if (type == "stop") return node::stop_op{read_name(in)};
   if (type == "kill") {
-    return node::kill_op{read_name(in), in.text("reason", reason_bytes_max).value_or("killed by a client")};
+    return node::kill_op{read_name(in), in.prose("reason", reason_bytes_max).value_or("killed by a client")};
   }
   if (type == "nodes") return node::list_nodes_op{};
   if (type == "processes") {
@@ -119,7 +119,7 @@ process::app_offer read_offer(fields& in) {
 result<process::app_answer> read_answer(fields& in) {
   process::app_answer out;
   if (auto crash = in.map("crash")) {
-    out.crash = crash->text("text", crash_bytes_max).value_or("the handler failed");
+    out.crash = crash->prose("text", crash_bytes_max).value_or("the handler failed");
     if (out.crash->empty()) out.crash = "the handler failed";
     if (crash->refusal()) out.crash = "the handler failed, with a text that cannot be shown";
     return out;
@@ -186,7 +186,8 @@ result<incoming> read(fields& in) {
   if (type == "hello") out = read_hello(in);
   if (type == "ping") out = ping{static_cast<std::uint64_t>(in.integer("n", 0, number_max).value_or(0))};
   if (type == "pong") out = pong{static_cast<std::uint64_t>(in.integer("n", 0, number_max).value_or(0))};
-  if (type == "goodbye") out = goodbye{in.text("code", 64).value_or(""), in.text("text", crash_bytes_max).value_or("")};
+  if (type == "goodbye")
+    out = goodbye{in.text("code", 64).value_or(""), in.prose("text", crash_bytes_max).value_or("")};
   if (type == "credit" && in.has("process")) {
     out = process_credit{process::client_process_id{number("process")},
                          static_cast<std::uint32_t>(in.needed_integer("add", 1, process::client_credit_max))};

@@ -2,6 +2,7 @@
 
 #include "mesh/base/ids.hpp"
 #include "mesh/wire/cbor.hpp"
+#include "mesh/wire/excerpt.hpp"
 
 #include <algorithm>
 
@@ -129,6 +130,11 @@ std::optional<std::string> fields::text(std::string_view key, std::size_t bytes_
     return {};
   }
   return std::string{content};
+}
+
+std::optional<std::string> fields::prose(std::string_view key, std::size_t bytes_max) {
+  const auto whole = text(key, SIZE_MAX);
+  return whole ? std::optional{excerpt(*whole, bytes_max)} : std::nullopt;
 }
 
 std::optional<std::int64_t> fields::integer(std::string_view key, std::int64_t least, std::int64_t most) {

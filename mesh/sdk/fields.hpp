@@ -27,6 +27,8 @@ class fields {
   [[nodiscard]] bool has(std::string_view key) const { return find(key) != nullptr; }
   [[nodiscard]] bool holds_null(std::string_view key) const;
   [[nodiscard]] std::optional<std::string> text(std::string_view key, std::size_t bytes_max);
+  /// For people: what is too long is cut, and not wrong.
+  [[nodiscard]] std::optional<std::string> prose(std::string_view key, std::size_t bytes_max);
   [[nodiscard]] std::optional<std::int64_t> integer(std::string_view key, std::int64_t least, std::int64_t most);
   [[nodiscard]] std::optional<bool> flag(std::string_view key);
   [[nodiscard]] std::optional<value> item(std::string_view key);

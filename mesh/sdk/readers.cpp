@@ -59,7 +59,7 @@ std::optional<kernel::exit_reason> read_reason(fields& in, std::string_view key,
   std::optional<kernel::exit_reason> reason;
   for (const auto each : kinds) {
     known += (known.empty() ? "" : ", ") + std::string{kernel::to_string(each)};
-    if (name == kernel::to_string(each)) reason = {each, given->text("text", reason_bytes_max).value_or("")};
+    if (name == kernel::to_string(each)) reason = {each, given->prose("text", reason_bytes_max).value_or("")};
   }
   if (!reason) given->refuse("kind", "must be one of " + known + ", not '" + name + "'");
   if (given->refusal()) in.refuse_inside(key, *given->refusal());
@@ -71,7 +71,7 @@ std::optional<error> read_error(fields& in, std::string_view key, bool changes) 
   if (!given) return {};
   const auto code = given->text("code", 64);
   error out{.code = errc::handler_failed,
-            .context = given->text("text", crash_bytes_max).value_or("the handler refused"),
+            .context = given->prose("text", crash_bytes_max).value_or("the handler refused"),
             .effect = changes ? took_effect::executed : took_effect::not_executed};
   if (code) {
     out.code = errc_from(*code);

@@ -107,6 +107,17 @@ TEST_F(processes, do_what_their_client_says) {
   EXPECT_EQ(to_string(close.why), "error: failed");
 }
 
+TEST_F(processes, end_with_a_reason_that_is_cut_where_it_is_too_long) {
+  std::string text;
+  while (text.size() < 2000)
+    text += "\u00e9";
+  const auto closed = act<process::client_close>({{"type", "close"}, {"reason", {{"kind", "error"}, {"text", text}}}});
+  EXPECT_EQ(closed.why.why, kernel::exit_reason::kind::error);
+  EXPECT_THAT(closed.why.detail,
+              ::testing::AllOf(::testing::StartsWith("\u00e9\u00e9"), ::testing::EndsWith("\u2026")));
+  EXPECT_LE(closed.why.detail.size(), 1024U);
+}
+
 TEST_F(processes, are_not_needed_to_call_by_name_to_publish_or_to_look) {
   say({{"type", "publish"}, {"id", 1}, {"group", "g"}, {"word", "w"}});
   EXPECT_TRUE(std::holds_alternative<node::publish_op>(std::get<ask>(out.at(0)).what));

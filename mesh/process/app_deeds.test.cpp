@@ -254,6 +254,19 @@ TEST(app_deeds, go_on_with_their_continue_where_an_app_is_when_theirs_has_gone) 
   EXPECT_THAT(to.works(), IsEmpty());
 }
 
+TEST(app_deeds, stay_where_they_are_with_more_than_a_handoff_may_hold) {
+  deeds_world w;
+  w.cast("cart/a", "note");
+  const auto last = w.work();
+  w.rt.from_app(w.now, app_drains{app_id{1}, {}}, w.out);
+  const auto much = json('"' + std::string(600'000, 's') + '"');
+  w.answer(last, {.state = much, .next = much});
+  const auto taken = w.rt.take(w.now, named("cart/a"), w.out);
+  ASSERT_FALSE(taken);
+  EXPECT_EQ(taken.error().code, errc::limit_exceeded);
+  EXPECT_TRUE(w.rt.find(named("cart/a")));
+}
+
 TEST(app_deeds, that_were_lost_on_the_way_are_told_after_a_second_move_too) {
   deeds_world w;
   app_world between;  // where no app is

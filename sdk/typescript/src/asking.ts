@@ -20,7 +20,7 @@ export const HEADROOM = 64 + 16 + 1;
 const TIMED: readonly string[] = ["call", "start", "claim"];
 /** Requests that sidecars do not know whose welcome lacks the feature `processes`. */
 const OF_PROCESSES: readonly string[] = ["start", "open", "publish", "group", "groups", "registry", "lookup"];
-const HEALED_BY_TIME: readonly string[] = ["unavailable", "overloaded", "draining", "isolated"];
+export const HEALED_BY_TIME: readonly string[] = ["unavailable", "overloaded", "draining", "isolated"];
 
 /**
  * Asks again after errors that say `not_executed` and that time may heal. Nothing that may have taken effect is asked twice. `attempts`
@@ -136,7 +136,8 @@ function heals(problem: unknown): boolean {
   return problem instanceof OrreryError && problem.effect === "not_executed" && HEALED_BY_TIME.includes(problem.code);
 }
 
-function checkAge({ welcome: { features, sidecar, node } }: Connection): void {
+/** Throws `unavailable` where the sidecar has no processes of clients. */
+export function checkAge({ welcome: { features, sidecar, node } }: Connection): void {
   if (features.has("processes")) return;
   throw unavailable(`the sidecar of ${node} is too old for this: version ${sidecar} does not have the feature 'processes'`);
 }
@@ -167,7 +168,8 @@ async function atMost(waiting: Promise<void>, ms: number | undefined, signal: Ab
   }
 }
 
-function abortable<T>(answer: Promise<T>, signal: AbortSignal): Promise<T> {
+/** As the answer, or rejects with the signal's reason where that is first. */
+export function abortable<T>(answer: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     if (signal.aborted) return reject(signal.reason as Error);
     const aborted = () => reject(signal.reason as Error);

@@ -5,7 +5,7 @@ import { type Effect, unavailable } from "./errors.js";
 import type { Frame } from "./frames.js";
 import { Inbox, type NextOptions } from "./inbox.js";
 import type { Link, Listener } from "./link.js";
-import { type NameLike, checkGroup, checkMethod, checkWord, targetText } from "./names.js";
+import { type NameLike, checkGroup, checkMethod, checkWord, isPid, targetText } from "./names.js";
 import { NORMAL, type Reason, reasonOf, reasonText } from "./reason.js";
 import { type Value, encodeValue, wellFormed } from "./values.js";
 
@@ -15,7 +15,7 @@ const WINDOW = 100;
 const ACT_MS = 10_000;
 const TEXT_MAX = 1000;
 
-/** What comes to a client process. `from` is a pid; it is absent where no process sent the message, or there is none of that name. */
+/** What comes to a client process. `from` is a pid, never a name; it is absent where no process sent the message, or there is none of that name. */
 export type ProcessMessage =
   /** Sent, or published to a group. The system's words are `group_joined` and `group_left` with `{ group, pids }`, and `key_lost` with `{ key, pid }`. */
   | { readonly kind: "plain"; readonly word: string; readonly argument: any; readonly from?: string }
@@ -152,6 +152,10 @@ export class ClientProcess implements AsyncIterable<ProcessMessage>, AsyncDispos
   /** The next message; undefined where it has ended and everything was read. Several may wait; each message goes to one of them. */
   next(options: NextOptions = {}): Promise<ProcessMessage | undefined> {
     return this.seat.inbox.next(options);
+  }
+
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    return `ClientProcess <${this.pid}, ${this.ended ? `ended, ${reasonText(this.ended)}` : this.closing ? "closing" : "open"}>`;
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<ProcessMessage> {
@@ -294,7 +298,7 @@ export function reasonFields({ kind, text = "" }: { kind: string; text?: string 
 
 function messageOf(frame: Frame): ProcessMessage | undefined {
   const { kind, from, word = "", method = "", argument = null, monitor } = frame;
-  const sender = from === undefined ? {} : { from };
+  const sender = from === undefined || !isPid(from) ? {} : { from };
   switch (kind) {
     case "plain":
       return { kind, word, argument, ...sender };

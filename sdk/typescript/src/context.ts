@@ -1,7 +1,8 @@
 /** One message at a process: what it asks for beside its reply, and who carries its questions to others. */
 import { Asked } from "./asked.js";
 import type { Encoded } from "./cbor.js";
-import { EFFECTS_MAX, type EffectFrame } from "./effects.js";
+import type { Definition } from "./definition.js";
+import { EFFECTS_MAX, type EffectFrame, checkInfoName } from "./effects.js";
 import type { Logger } from "./hooks.js";
 import { type Name, type NameLike, nameText } from "./names.js";
 import { encodeValue, wellFormed } from "./values.js";
@@ -30,6 +31,7 @@ export class Context {
   constructor(
     readonly work: Work,
     readonly runtime: Runtime,
+    private readonly definition: Definition,
   ) {
     this.name = { className: work.className, key: work.key };
   }
@@ -47,6 +49,14 @@ export class Context {
     if (this.work.callback === "terminate" && !("cast" in effect)) throw new Error("a process that terminates can only cast");
     if (this.effects.length >= EFFECTS_MAX) throw new Error(`a message has at most ${EFFECTS_MAX} effects`);
     this.effects.push(effect);
+  }
+
+  /** Throws for a name that nobody would hear of. */
+  infoName(what: string, name: string): string {
+    checkInfoName(what, name);
+    if (this.definition.handler("info", name)) return name;
+    const known = this.definition.names("info").join(", ") || "none";
+    throw new RangeError(`${this.definition.owner.name} has no @info '${name}' for this ${what} to come to; it has: ${known}`);
   }
 
   answer(to: number, effect: EffectFrame): void {

@@ -47,10 +47,10 @@ export class ProcessExit extends OrreryError {
   /** Whose exit it was; null where that is not known. */
   readonly pid: string | null;
 
-  constructor(reason: Reason, pid: string | null) {
-    const isLost = reason.kind === "noconnection";
-    const what = isLost ? `cannot be seen any more: ${reason.text}` : `exited, ${reasonText(reason)}`;
-    super(isLost ? "unavailable" : "process_exited", `${pid ?? "the process"} ${what}`, "unknown");
+  /** `name` is what it was linked by. */
+  constructor(reason: Reason, pid: string | null, name: string = pid ?? "the process") {
+    const who = pid === null || pid === name ? name : `${name} (${pid})`;
+    super(reason.kind === "noconnection" ? "unavailable" : "process_exited", `${who} ${fateText(reason)}`, "unknown");
     this.reason = reason;
     this.pid = pid;
   }
@@ -78,6 +78,25 @@ export class Refused extends Error {
     this.saidEffect = effect;
     this.effect = effect ?? "not_executed";
   }
+}
+
+function fateText(reason: Reason): string {
+  const { kind, text } = reason;
+  switch (kind) {
+    case "noconnection":
+      return text ? `cannot be seen any more: ${text}` : "cannot be seen any more";
+    case "noproc":
+      return "did not run, and a link starts nothing; client.start does";
+    case "moved":
+      return "has moved to another node, where it lives on; link with it anew";
+    default:
+      return `exited, ${reasonText(reason)}`;
+  }
+}
+
+/** Its text, without the code and the effect that the error around it has too. */
+export function problemText(problem: Error): string {
+  return problem instanceof OrreryError ? problem.text : problem.message;
 }
 
 export function unavailable(text: string, effect: Effect = "not_executed"): OrreryError {

@@ -20,13 +20,15 @@ export interface Event {
 
 /**
  * `for await (const event of client.events("process_restarted"))`. Where nothing may be missed, `await events.open()` first: the subscription
- * stands from there on. Leaving the loop ends it; so does {@link close}.
+ * stands from there on. Leaving the loop ends it; so does {@link close}. The loop ends, as that of a client process does, when the client is closed;
+ * {@link next} rejects then.
  */
 export class Events implements Listener, AsyncIterable<Event> {
   private connection: Connection | undefined;
   private id = 0;
   private readonly inbox: Inbox<Event>;
   private problem: OrreryError | undefined;
+  private isClosed = false; // by its own program, and nothing went wrong
   private opening: Promise<void> | undefined;
 
   constructor(
@@ -46,8 +48,7 @@ export class Events implements Listener, AsyncIterable<Event> {
 
   /** The next event. Rejects with an {@link OrreryError} where the subscription has ended for good. */
   async next(): Promise<Event> {
-    await this.open();
-    const event = await this.inbox.next();
+    const event = await this.read();
     if (!event) throw this.problem;
     return event;
   }
@@ -56,12 +57,18 @@ export class Events implements Listener, AsyncIterable<Event> {
     this.link.remove(this);
     this.connection?.tell({ type: "cancel", id: this.id });
     this.connection = undefined;
+    this.isClosed ||= !this.problem;
     this.end(unavailable("the subscription has ended"));
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Event> {
     try {
-      for (;;) yield await this.next();
+      for (;;) {
+        const event = await this.read();
+        if (!event && this.isClosed) return;
+        if (!event) throw this.problem;
+        yield event;
+      }
     } finally {
       this.close();
     }
@@ -93,10 +100,16 @@ export class Events implements Listener, AsyncIterable<Event> {
   }
 
   ended(problem: OrreryError): void {
+    this.isClosed ||= !this.problem;
     this.end(problem);
   }
 
   // ---- its own ----
+
+  private async read(): Promise<Event | undefined> {
+    await this.open();
+    return this.inbox.next();
+  }
 
   private async begin(): Promise<void> {
     const connection = await this.link.connection(this.patienceMs);

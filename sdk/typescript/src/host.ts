@@ -110,8 +110,10 @@ export class Host implements Listener, Runtime, AsyncDisposable {
       for (const className of asked) this.asked.delete(className);
       return true;
     } catch (problem) {
-      this.logger.warn(`draining did not end in time, with ${this.atWork.size} handlers at work: ${(problem as Error).message}`);
-      return false;
+      const left = this.atWork.size;
+      if (connection.isOpen) this.logger.warn(`draining did not end in time, with ${left} handlers at work: ${(problem as Error).message}`);
+      else if (left > 0) this.logger.warn(`the connection to the sidecar was lost while ${left} handlers were at work: their processes have ended`);
+      return !connection.isOpen && left === 0; // without a sidecar there is nothing more to finish
     }
   }
 

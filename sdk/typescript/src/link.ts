@@ -2,7 +2,7 @@
 import { Backoff, pause } from "./backoff.js";
 import { Connection } from "./connection.js";
 import { type Endpoint, endpointText } from "./endpoints.js";
-import { OrreryError, unavailable } from "./errors.js";
+import { OrreryError, problemText, unavailable } from "./errors.js";
 import type { Frame } from "./frames.js";
 import type { Logger, Metrics } from "./hooks.js";
 import { Waiters } from "./waiters.js";
@@ -44,9 +44,9 @@ export class Link {
   async close(reason = "the client is closed"): Promise<void> {
     if (this.closing.signal.aborted) return;
     this.closing.abort();
+    this.problem = unavailable(reason);
     this.current?.close();
     await this.running;
-    this.problem = unavailable(reason);
     this.waiters.wake();
     for (const listener of [...this.listeners]) listener.ended?.(unavailable(reason));
   }
@@ -62,7 +62,7 @@ export class Link {
     for (;;) {
       signal?.throwIfAborted();
       if (this.current?.isOpen) return this.current;
-      if (this.closing.signal.aborted || !this.running) throw unavailable(`no connection to the sidecar: ${this.problem.message}`);
+      if (this.closing.signal.aborted || !this.running) throw unavailable(`no connection to the sidecar: ${problemText(this.problem)}`);
       const left = end === undefined ? undefined : end - performance.now();
       if (left !== undefined && left <= 0) throw this.inVain(patienceMs ?? 0);
       await this.waiters.change(left, signal);
@@ -71,7 +71,7 @@ export class Link {
 
   private inVain(patienceMs: number): OrreryError {
     const where = this.endpoints.map(endpointText).join(" or ");
-    return unavailable(`no connection to a sidecar at ${where} within ${patienceMs / 1000} s: ${this.problem.message}`);
+    return unavailable(`no connection to a sidecar at ${where} within ${patienceMs / 1000} s: ${problemText(this.problem)}`);
   }
 
   private async keepConnected(): Promise<void> {
@@ -114,7 +114,7 @@ export class Link {
       if (problem instanceof OrreryError && problem.code === "protocol") this.logger.error(text);
       else this.logger.warn(text);
     }
-    this.problem = problem;
+    if (!this.closing.signal.aborted) this.problem = problem;
   }
 
   private async untilLost(connection: Connection): Promise<void> {
@@ -126,7 +126,7 @@ export class Link {
     const reason = await connection.closed;
     this.current = undefined;
     if (!this.closing.signal.aborted) this.logger.warn(`the connection to the sidecar ended: ${reason}`);
-    this.problem = unavailable(`the connection ended: ${reason}`);
+    if (!this.closing.signal.aborted) this.problem = unavailable(`the connection ended: ${reason}`);
     this.metrics.disconnected(reason);
     for (const listener of [...this.listeners]) listener.lost?.(connection, reason);
   }

@@ -12,7 +12,7 @@ export class Monitor implements AsyncDisposable {
    */
   readonly down: Promise<Down>;
   private settle!: { resolve(down: Down): void; reject(problem: OrreryError): void };
-  private isSettled = false;
+  private state = "watched";
 
   constructor(
     /** What is watched, as text. */
@@ -25,10 +25,14 @@ export class Monitor implements AsyncDisposable {
 
   /** Watches no more. Does nothing where the process has ended. */
   async cancel(): Promise<void> {
-    if (this.isSettled) return;
-    this.isSettled = true;
+    if (this.state !== "watched") return;
+    this.state = "cancelled";
     this.settle.reject(new OrreryError("cancelled", `${this.to} is not watched any more`, "not_executed"));
     await this.demonitor();
+  }
+
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    return `Monitor <${this.to}, ${this.state}>`;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -37,7 +41,7 @@ export class Monitor implements AsyncDisposable {
 
   /** Of its {@link Watcher}. */
   tell(down: Down): void {
-    this.isSettled = true;
+    this.state = `down, ${reasonText(down.reason)}`;
     this.settle.resolve(down);
   }
 }

@@ -116,7 +116,7 @@ export abstract class Process<State = any> {
 
   /** Sets the timer `name`, or sets it anew: `@info` with that name gets `argument`. It ends with the process. */
   after(ms: number, name: string, argument?: Value): void {
-    checkInfoName("timer", name);
+    this.#context.infoName("timer", name);
     if (!(ms >= 0 && ms <= Number.MAX_SAFE_INTEGER)) throw new RangeError(`a timer is some milliseconds ahead, not ${ms}`);
     this.#context.add(timerEffect(name, Math.max(1, Math.ceil(ms)), this.#context.encode(argument, "argument")));
   }
@@ -153,7 +153,7 @@ export abstract class Process<State = any> {
   request(name: string, to: NameLike, method: string, argument?: Value, options: { timeoutMs?: number | undefined } = {}): void {
     const { timeoutMs } = options;
     checkTimeout(timeoutMs);
-    const fields = { name: checkInfoName("request", name), to: targetText(to), method: checkMethod(method), argument: this.#context.encode(argument, "argument") };
+    const fields = { name: this.#context.infoName("request", name), to: targetText(to), method: checkMethod(method), argument: this.#context.encode(argument, "argument") };
     this.#context.add({ call: timeoutMs === undefined ? fields : { ...fields, timeoutMs: Math.ceil(timeoutMs) } });
   }
 
@@ -162,7 +162,7 @@ export abstract class Process<State = any> {
    * name takes the place of another request or monitor of that name.
    */
   monitor(name: string, to: NameLike): void {
-    this.#context.add({ monitor: { name: checkInfoName("monitor", name), to: targetText(to) } });
+    this.#context.add({ monitor: { name: this.#context.infoName("monitor", name), to: targetText(to) } });
   }
 
   /** Whether it is watched or not. */

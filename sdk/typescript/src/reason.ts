@@ -1,8 +1,10 @@
 /** Why processes end. */
 
 export type ReasonKind =
-  | "normal" | "shutdown" | "error" | "limit" | "killed" | "moved"
-  /** There was no such process. */
+  | "normal" | "shutdown" | "error" | "limit" | "killed"
+  /** It lives on at another node, with its state: watch it anew. */
+  | "moved"
+  /** There was no such process: who watches or links starts none. */
   | "noproc"
   /** Its node, or the connection to the sidecar, was lost: what has become of it is not known. */
   | "noconnection"
@@ -17,7 +19,7 @@ export interface Reason {
 
 /** What is watched has ended. */
 export interface Down {
-  /** Which life it was; null where that is not known, as the process was watched by its name and never seen. */
+  /** Which life it was, never a name; null where there is no pid: of that name nothing ran, or it was never seen. */
   readonly pid: string | null;
   readonly reason: Reason;
 }

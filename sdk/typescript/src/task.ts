@@ -2,7 +2,7 @@
 import type { ClientProcess, ClientProcesses } from "./clientprocess.js";
 import { ProcessExit } from "./errors.js";
 import type { Logger } from "./hooks.js";
-import { type NameLike, targetText } from "./names.js";
+import { type NameLike, isPid, targetText } from "./names.js";
 import { NORMAL, reasonText } from "./reason.js";
 
 /** What a task that is linked with a process is given. */
@@ -27,6 +27,7 @@ export async function runLinked<T>(
   logger: Logger,
 ): Promise<T> {
   const target = targetText(to);
+  checkTask(task, "link");
   const process = await processes.open(outside);
   const abort = new AbortController();
   const giveUp = () => abort.abort(outside?.reason);
@@ -35,7 +36,7 @@ export async function runLinked<T>(
     await process.link(target);
     outside?.addEventListener("abort", giveUp);
     if (outside?.aborted) giveUp();
-    void listen(process, abort);
+    void listen(process, target, abort);
     abort.signal.throwIfAborted();
     const result = await task({ signal: abort.signal, pid: process.pid });
     abort.signal.throwIfAborted();
@@ -50,10 +51,21 @@ export async function runLinked<T>(
   }
 }
 
+/** Throws a TypeError for what cannot be begun, as the promise of a task that has begun already. */
+export function checkTask(task: unknown, act: string): void {
+  if (typeof task === "function") return;
+  const what = task instanceof Promise ? "a promise" : task === null ? "null" : `a value of type ${typeof task}`;
+  throw new TypeError(`${act} takes a function, which it calls when the time has come, not ${what}`);
+}
+
 /** Reads its messages until its end: exits end the task, all else is for nobody. */
-async function listen(process: ClientProcess, abort: AbortController): Promise<void> {
+async function listen(process: ClientProcess, target: string, abort: AbortController): Promise<void> {
   for await (const message of process) {
-    if (message.kind === "exit" && message.reason.kind !== "normal") abort.abort(new ProcessExit(message.reason, message.from ?? null));
+    if (message.kind !== "exit" || message.reason.kind === "normal") continue;
+    const pid = message.from ?? null;
+    // Linked by its pid, it is known whose exit this is; others ask a task to exit as well.
+    const name = isPid(target) && pid !== null ? pid : target;
+    abort.abort(new ProcessExit(message.reason, pid, name));
   }
   abort.abort(new ProcessExit(process.ended ?? NORMAL, process.pid)); // for nobody, where the task had ended before
 }

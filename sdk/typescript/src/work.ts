@@ -5,6 +5,7 @@ import { Context, type Runtime } from "./context.js";
 import type { Callback, Definition } from "./definition.js";
 import { OrreryError, Refused } from "./errors.js";
 import type { Frame } from "./frames.js";
+import { isPid } from "./names.js";
 import * as patches from "./patch.js";
 import type { Process, Reply } from "./process.js";
 import { type Down, reasonOf } from "./reason.js";
@@ -76,7 +77,7 @@ function argumentOf(frame: Frame, callback: Callback): unknown {
 }
 
 function infoArgument(source: InfoSource | undefined, argument: any): unknown {
-  if (source === "down") return { pid: argument?.pid ?? null, reason: reasonOf(argument?.reason) } satisfies Down;
+  if (source === "down") return { pid: isPid(argument?.pid) ? argument.pid : null, reason: reasonOf(argument?.reason) } satisfies Down;
   if (source !== "reply") return argument;
   const reply: Reply = argument?.error ? { error: OrreryError.of(argument.error) } : { ok: argument?.ok ?? null };
   return reply;
@@ -104,7 +105,7 @@ export function givenUp({ callback }: Work): Done {
 export async function handle(definition: Definition, work: Work, runtime: Runtime): Promise<Done> {
   const handler = definition.handler(work.callback, work.method);
   if (!handler) return withoutHandler(work, runtime);
-  const context = new Context(work, runtime);
+  const context = new Context(work, runtime, definition);
   try {
     const process = new definition.owner(context);
     const declared = Object.keys(process).length > 0 ? { ...process } : undefined;
@@ -117,7 +118,7 @@ export async function handle(definition: Definition, work: Work, runtime: Runtim
     if (problem instanceof Refused) return refused(work, problem, runtime);
     const where = `${work.className}/${work.key} crashed in ${work.callback} ${work.method}`;
     runtime.logger.error(`${where}: ${problem instanceof Error ? (problem.stack ?? problem.message) : String(problem)}`);
-    return crash(crashText(problem));
+    return crash(crashText(problem, `${definition.owner.name}.${handler.name}`));
   } finally {
     context.close();
   }
@@ -167,18 +168,18 @@ function refused(work: Work, { code, text, effect, message }: Refused, runtime: 
   return { fields: {}, outcome: "refused" };
 }
 
-/** What went wrong, and where in the app's own code. */
-function crashText(problem: unknown): string {
+/** What went wrong, and where in the app's own code: the line, or `handler` where none of its lines was at work any more. */
+function crashText(problem: unknown, handler: string): string {
   if (!(problem instanceof Error)) return `something that is no Error was thrown: ${String(problem)}`;
   const text = problem instanceof OrreryError ? `${problem.code}: ${problem.text}` : `${problem.name}: ${problem.message}`;
   const frames = (problem.stack ?? "").split("\n").filter((line) => /^\s+at /.test(line) && !line.includes("node:"));
   const own = frames.find((line) => !OURS.some((folder) => line.includes(folder) && !line.slice(line.indexOf(folder) + folder.length).includes("/")));
   const where = own?.match(/([^/\\(]+:\d+):\d+\)?$/)?.[1];
-  return where ? `${text.slice(0, CRASH_TEXT_MAX - 200)} (${where})` : text;
+  return `${text.slice(0, CRASH_TEXT_MAX - 200)} (${where ?? handler})`;
 }
 
 const HERE = new URL(".", import.meta.url).pathname;
-const OURS = [HERE, HERE.replace(/dist\/src\/$/, "src/")]; // the latter where source maps are on
+const OURS = [HERE, HERE.replace(/dist\/src\/$/, "src/")].flatMap((folder) => [folder, `${folder}testing/`]); // src/ where source maps are on
 const warned = new WeakMap<object, Set<string>>();
 
 /** `declared`: the fields that the class gives every message anew, as they were. */

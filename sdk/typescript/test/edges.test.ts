@@ -32,6 +32,9 @@ class Desk extends Process<unknown> {
   @cast refuseLater(effect: "unknown" | null) {
     this.refuse(3, effect ? new Refused("conflict", `a${HALF}`, effect) : new Refused("conflict", `a${HALF}`));
   }
+  @call crawl() {
+    return new Promise((resolve) => setTimeout(resolve, 500)); // and does not look at its signal
+  }
   @call wait() {
     return new Promise((_, reject) => this.signal.addEventListener("abort", () => reject(this.signal.reason)));
   }
@@ -198,6 +201,45 @@ test("several may wait for events, and closing while it opens subscribes to noth
   await assert.rejects(opening, has("unavailable", "not_executed"));
   await client.call("desk/a", "get"); // what is before it has arrived
   assert.equal(fake.of("subscribe").length, 1);
+});
+
+test("a loop over events ends when its client is closed, and not where the subscription was lost", options, async () => {
+  await using fake = await Fake.start();
+  const client = await fake.client();
+  const [looped, asked, dropped] = [client.events(), client.events(), client.events()];
+  for (const events of [looped, asked, dropped]) await events.open();
+  const loop = async (events: AsyncIterable<{ type: string }>) => {
+    const types: string[] = [];
+    for await (const { type } of events) types.push(type);
+    return types;
+  };
+  const id = fake.of("subscribe").map((frame) => frame.id);
+  fake.tell({ type: "event", id: id[0], event: "node_up", data: {} }, { type: "closed", id: id[2] });
+  await assert.rejects(loop(dropped), has("unavailable", "not_executed"));
+  const [ended, next] = [loop(looped), asked.next()];
+  next.catch(() => {});
+  await client.cast("desk/a", "tell"); // what was said before has arrived
+  await client.close();
+  assert.deepEqual(await ended, ["node_up"]);
+  await assert.rejects(next, has("unavailable", "not_executed"));
+});
+
+test("draining without a sidecar ends, and is a warning only where handlers were at work", options, async (t) => {
+  const said: string[] = [];
+  t.mock.method(logger, "warn", (text: string) => void said.push(text));
+  for (const busy of [false, true]) {
+    await using fake = await Fake.start(({ type }) => type === "drain");
+    await using client = await fake.client();
+    const host = await client.host([Desk]);
+    if (busy) fake.tell({ type: "work", work: 1, class: "desk", key: "a", callback: "call", method: "crawl", argument: null, state: null });
+    await client.cast("desk/a", "tell"); // what was said before has arrived
+    const drained = host.drain();
+    await until(() => fake.of("drain").length === 1);
+    fake.sockets[0]?.destroy();
+    assert.equal(await drained, !busy);
+  }
+  const about = said.filter((text) => /drain|handlers/.test(text));
+  assert.deepEqual(about, ["the connection to the sidecar was lost while 1 handlers were at work: their processes have ended"]);
 });
 
 test("serve with a signal that was aborted before ends, also without a sidecar", options, async () => {

@@ -1,6 +1,7 @@
 /** Client processes, monitors and linked tasks: what goes over the wire, and what is heard of it. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { inspect } from "node:util";
 import { type ClientProcess, OrreryError, ProcessExit, type ProcessMessage } from "../src/index.js";
 import { Fake, has } from "./fake.js";
 import { until } from "./sidecar.js";
@@ -312,6 +313,36 @@ test("a task whose link is refused does not begin", options, async () => {
   await using client = await fake.client();
   await assert.rejects(client.link("cart/a", () => assert.fail("it began")), has("overloaded", "not_executed"));
   assert.equal((await closedWith(fake)).kind, "error");
+});
+
+test("what is no function is no task, and nothing is sent for it", options, async () => {
+  await using fake = await Fake.start(answers());
+  await using client = await fake.client();
+  for (const task of [Promise.resolve(1), undefined, null, "task"]) await assert.rejects(client.link("cart/a", task as never), { name: "TypeError", message: /link takes a function/ });
+  assert.deepEqual(fake.heard.map(({ type }) => type), ["hello"]);
+});
+
+test("an exit names what was linked, and says where it did not run or lives on", options, async () => {
+  for (const [from, kind, pid, text] of [
+    [PID, "error", PID, `cart/a (${PID}) exited, error: boom`], ["cart/a", "noproc", null, "cart/a did not run, and a link starts nothing; client.start does"],
+    [PID, "moved", PID, `cart/a (${PID}) has moved to another node, where it lives on; link with it anew`], [PID, "noconnection", PID, `cart/a (${PID}) cannot be seen any more: boom`],
+  ] as const) {
+    await using fake = await Fake.start(answers());
+    await using task = await linked(fake);
+    fake.tell({ ...exit(1, kind, "boom"), from });
+    await assert.rejects(task.ended, (problem) => problem instanceof ProcessExit && problem.pid === pid && problem.text === text);
+  }
+});
+
+test("client processes and monitors are shown with their state", options, async () => {
+  await using fake = await Fake.start(watching());
+  await using client = await fake.client();
+  const [process, one, none] = [await client.process(), await client.monitor("cart/a"), await client.monitor("cart/b")];
+  assert.deepEqual([process, one].map((each) => inspect(each)), ["ClientProcess <n@1.0.1, open>", "Monitor <cart/a, watched>"]);
+  fake.tell({ type: "ended", process: 1, reason: { kind: "killed", text: "enough" } }, { ...down(2, 1, "error"), from: "cart/a" });
+  assert.equal((await one.down).pid, null);
+  await none.cancel();
+  assert.deepEqual([process, one, none].map((each) => inspect(each)), ["ClientProcess <n@1.0.1, ended, killed: enough>", "Monitor <cart/a, down, error>", "Monitor <cart/b, cancelled>"]);
 });
 
 test("starting, groups and keys are asked for by their names", options, async () => {

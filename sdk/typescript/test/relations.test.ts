@@ -36,8 +36,8 @@ class Desk extends Process<unknown[]> {
   @call forgets(name: string) {
     this.demonitor(name);
   }
-  @call later() {
-    this.after(10, "heard", "tick");
+  @call later(name: string | null) {
+    this.after(10, name ?? "heard", "tick");
   }
   @call get() {
     return this.state;
@@ -53,10 +53,10 @@ class Desk extends Process<unknown[]> {
     this.leaveGroup("g");
     this.send({ className: "mail", key: "ada" }, "hello", 1);
     this.publish("g", "said", { a: 1 });
-    this.request("stock", "stock/main", "take", [1]);
-    this.request("soon", "n@1.2.3", "take", null, { timeoutMs: 1.5 });
-    this.monitor("other", "n@1.2.3");
-    this.demonitor("other");
+    this.request("heard/stock", "stock/main", "take", [1]);
+    this.request("heard", "n@1.2.3", "take", null, { timeoutMs: 1.5 });
+    this.monitor("heard/other", "n@1.2.3");
+    this.demonitor("other"); // one of an earlier version: nobody need hear of it
   }
   @info heard(argument: any) {
     this.state.push([this.message, this.source, this.source === "reply" ? said(argument) : argument]);
@@ -76,8 +76,8 @@ test("what a handler asks of others goes as effects, in order", options, async (
   await client.host([Desk]);
   assert.deepEqual((await fake.done("everything", null, "cast")).effects, [
     { join: "g" }, { leave: "g" }, { send: { to: "mail/ada", word: "hello", argument: 1 } }, { publish: { group: "g", word: "said", argument: { a: 1 } } },
-    { call: { name: "stock", to: "stock/main", method: "take", argument: [1] } }, { call: { name: "soon", to: "n@1.2.3", method: "take", argument: null, timeoutMs: 2 } },
-    { monitor: { name: "other", to: "n@1.2.3" } }, { demonitor: "other" },
+    { call: { name: "heard/stock", to: "stock/main", method: "take", argument: [1] } }, { call: { name: "heard", to: "n@1.2.3", method: "take", argument: null, timeoutMs: 2 } },
+    { monitor: { name: "heard/other", to: "n@1.2.3" } }, { demonitor: "other" },
   ]);
 });
 
@@ -88,7 +88,8 @@ test("effects that cannot be are a crash that says so", options, async () => {
   for (const [method, argument, why] of [
     ["join", "", /the group has 0 bytes/], ["tell", { to: "cart" }, /names no process/], ["tell", { to: "cart/a", word: "key_lost" }, /a word of the system's/],
     ["watches", { name: "", to: "cart/a" }, /a monitor's name has 1 to 128 bytes/], ["asks", { to: "cart/a", timeoutMs: 0 }, /a timeout is over 0/],
-    ["asks", { name: "x".repeat(129), to: "cart/a" }, /a request's name/],
+    ["asks", { name: "x".repeat(129), to: "cart/a" }, /a request's name/], ["asks", { name: "nobody", to: "cart/a" }, /Desk has no @info 'nobody' for this request to come to; it has: heard/],
+    ["watches", { name: "nobody", to: "cart/a" }, /for this monitor/], ["later", "nobody", /for this timer/],
   ] as const) assert.match((await fake.done(method, argument)).crash.text, why);
 });
 
@@ -101,6 +102,7 @@ test("an info tells what it is, and a reply is a value or an error", options, as
     ["message", 5, ["heard/x", "message", 5]], ["timer", null, ["heard/x", "timer", null]], ["reply", { ok: 5 }, ["heard/x", "reply", 5]], ["reply", {}, ["heard/x", "reply", null]],
     ["reply", { error: { code: "not_found", text: "none", effect: "not_executed" } }, ["heard/x", "reply", ["not_found", "not_executed"]]],
     ["down", { pid: "n@1.2.3", reason }, ["heard/x", "down", { pid: "n@1.2.3", reason }]], ["down", { reason }, ["heard/x", "down", { pid: null, reason }]],
+    ["down", { pid: "desk/b", reason }, ["heard/x", "down", { pid: null, reason }]],
   ] as const) assert.deepEqual((await fake.done("heard/x", argument, "info", { source })).state, [state]);
   assert.deepEqual((await fake.done("", null, "handoff")).state, ["moved here"]);
   assert.deepEqual((await fake.done("", { x: 1 }, "init")).state, ["a", { x: 1 }]);
@@ -180,6 +182,17 @@ test("monitors tell once of an end, and nothing where they are given up", async 
   await host.down("mail/ada", "noconnection");
   for (const to of ["desk/nobody", pid]) await host.call("a", "watches", { to });
   assert.deepEqual(downs().slice(1), [["heard/mail", null, "noconnection"], ["heard", null, "noproc"], ["heard", pid, "noproc"]]);
+});
+
+test("a name that no info has is an error in the test kit too, and so is the end of who is watched by nobody", async () => {
+  const host = new TestHost(Desk);
+  for (const [method, argument] of [["later", "nobody"], ["asks", { name: "nobody", to: "desk/b" }], ["watches", { name: "nobody", to: "desk/b" }]] as const) {
+    await assert.rejects(host.call("a", method, argument), /Desk has no @info 'nobody' for this (timer|request|monitor)/);
+  }
+  await assert.rejects(host.down("mail/ada"), /nobody watches 'mail\/ada'/);
+  await host.call("b", "get");
+  await host.call("a", "watches", { to: "desk/b" });
+  await assert.rejects(host.down("desk/b"), /desk\/b is under test; end it with kill or stop/);
 });
 
 test("a process that is handed over hears so first, keeps its groups, and has neither monitors nor answers", async () => {

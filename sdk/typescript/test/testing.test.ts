@@ -114,6 +114,7 @@ test("time passes only when it is told to", async () => {
   assert.deepEqual(host.casts, [{ to: "mail/ada", method: "send", argument: "you forgot something" }]);
   await host.advance(120_000);
   assert.deepEqual([host.casts.length, host.now], [3, 3_720_000]);
+  for (const ms of [-1, NaN]) await assert.rejects(host.advance(ms), { name: "RangeError", message: `time passes by some milliseconds, not by ${ms}` });
 });
 
 test("processes talk to each other, and to stand-ins", async () => {
@@ -159,7 +160,7 @@ test("processes end and restart as in a mesh", async () => {
   await assert.rejects(host.call("ada", "crash"), /Error: oh \(testing\.test\.[jt]s:\d+\)/);
   assert.deepEqual([host.state("ada").items, host.timers("ada")], [[], {}]);
   await assert.rejects(host.call("ada", "full"), ends("conflict", "not_executed", "full"));
-  for (const [what, why] of [["state", "the state cannot be sent: Map"], ["reply", "the reply cannot be sent: Date"], ["twice", "left its caller waiting"], ["token", "a caller's token"]] as const) {
+  for (const [what, why] of [["state", "the state cannot be sent: Map is no plain data at the top; "], ["state", " (Cart.odd)"], ["reply", "the reply cannot be sent: Date"], ["twice", "left its caller waiting"], ["token", "a caller's token"]] as const) {
     await assert.rejects(host.call("ada", "odd", what), ends("process_exited", "unknown", why));
   }
   await host.call("ada", "odd", "late");
@@ -170,7 +171,7 @@ test("processes end and restart as in a mesh", async () => {
   await host.call("ada", "add", "x");
   await host.stop("ada", "shutdown", "away");
   assert.equal(host.casts.at(-1)?.argument, "away");
-  assert.deepEqual(host.exits.map(({ kind }) => kind), ["error", "error", "error", "error", "error", "killed", "normal", "shutdown"]);
+  assert.deepEqual(host.exits.map(({ kind }) => kind), ["error", "error", "error", "error", "error", "error", "killed", "normal", "shutdown"]);
   await assert.rejects(host.call("closed", "add"), /closed/);
   assert.equal(host.isRunning("closed"), false);
 });
@@ -185,6 +186,9 @@ test("only what could be sent is taken", async () => {
   const host = new TestHost(Cart);
   await assert.rejects(host.call("ada", "add", new Set() as never), ends("invalid_argument", "not_executed"));
   await assert.rejects(host.call("ada", "nix"), ends("not_found", "not_executed"));
+  await assert.rejects(host.cast("ada", "nix"), ends("not_found", "not_executed", "class 'cart' has no method 'nix' for a cast; it has: wake"));
+  await assert.rejects(host.cast("ada", "add", 1), ends("not_found", "not_executed"));
+  assert.ok(!host.isRunning("ada"));
   assert.throws(() => host.state("bob"), ends("not_found", "not_executed"));
 });
 

@@ -71,15 +71,26 @@ export class Engine implements Runtime {
     const message = { callback: "call", method: checkMethod(method), argument: copied(argument, "argument"), trace } as const;
     const definition = this.definitions.get(to.className);
     if (!definition) return this.askStub(to, message);
-    if (!definition.handler("call", method)) {
-      const known = definition.names("call").join(", ");
-      throw new OrreryError("not_found", `class '${to.className}' has no method '${method}' for a call; it has: ${known}`, "not_executed");
-    }
+    this.checkKnown(definition, "call", method);
     return new Promise((resolve, reject) => {
       const waiting: Message = { ...message, answer: { resolve, reject } };
       this.deliver(to, waiting);
       if (timeoutMs !== undefined) this.clock.after(timeoutMs, () => this.late(to, waiting));
     });
+  }
+
+  /** A cast of a client's. Throws what the mesh answers where it does not take it. */
+  castAt(to: Name, method: string, argument: unknown): void {
+    const message = { callback: "cast", method: checkMethod(method), argument: copied(argument, "argument") } as const;
+    const definition = this.definitions.get(to.className);
+    if (definition) this.checkKnown(definition, "cast", method);
+    this.deliver(to, message);
+  }
+
+  private checkKnown(definition: Definition, kind: "call" | "cast", method: string): void {
+    if (definition.handler(kind, method)) return;
+    const known = definition.names(kind).join(", ") || "none";
+    throw new OrreryError("not_found", `class '${definition.className}' has no method '${method}' for a ${kind}; it has: ${known}`, "not_executed");
   }
 
   private async askStub(to: Name, { method, argument }: Message): Promise<unknown> {

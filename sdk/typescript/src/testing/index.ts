@@ -3,7 +3,7 @@ import { decode } from "../cbor.js";
 import { definitionsOf } from "../definition.js";
 import { OrreryError } from "../errors.js";
 import { type Logger, consoleLogger } from "../hooks.js";
-import { type Name, type NameLike, checkGroup, checkMethod, checkWord, isPid, nameText, parseName } from "../names.js";
+import { type Name, type NameLike, checkGroup, checkWord, isPid, nameText, parseName } from "../names.js";
 import type { ProcessClass } from "../process.js";
 import type { Reason } from "../reason.js";
 import type { Value } from "../values.js";
@@ -46,9 +46,9 @@ export class TestHost {
     }
   }
 
-  /** Resolves once all that followed from the message has happened. */
+  /** Resolves once all that followed from the message has happened. Rejects as a live mesh does where the class has no such cast. */
   async cast(to: NameLike, method: string, argument?: Value): Promise<void> {
-    this.engine.deliver(this.name(to), { callback: "cast", method: checkMethod(method), argument: copied(argument, "argument") });
+    this.engine.castAt(this.name(to), method, argument);
     await this.engine.settle();
   }
 
@@ -65,9 +65,13 @@ export class TestHost {
     return members;
   }
 
-  /** A process that is not under test has ended: who watches it hears so. `to` is what they watch, by its text. */
+  /** A process that is not under test has ended: who watches it hears so. `to` is what they watch, by its text; rejects where nobody does. */
   async down(to: string, kind: Reason["kind"] = "error", text = ""): Promise<void> {
-    this.engine.relations.tellDown(to, isPid(to) ? to : null, { kind, text });
+    await this.engine.settle();
+    if (this.engine.relations.tellDown(to, isPid(to) ? to : null, { kind, text }) === 0) {
+      const here = this.engine.lifeAt(to) !== undefined;
+      throw new Error(here ? `${to} is under test; end it with kill or stop` : `nobody watches '${to}'; see monitors(name)`);
+    }
     await this.engine.settle();
   }
 
@@ -81,8 +85,9 @@ export class TestHost {
     await this.engine.settle();
   }
 
-  /** Lets time pass. Timers fire in their order, and what follows from each happens before the next. */
+  /** Lets time pass, never back. Timers fire in their order, and what follows from each happens before the next. */
   async advance(ms: number): Promise<void> {
+    if (!(ms >= 0)) throw new RangeError(`time passes by some milliseconds, not by ${ms}`);
     await this.engine.settle();
     const until = this.now + ms;
     while (this.engine.clock.fireNext(until)) await this.engine.settle();

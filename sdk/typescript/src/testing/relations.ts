@@ -139,11 +139,11 @@ export class Relations {
     return Object.fromEntries(this.pending.filter((each) => each.life === life && each.watched).map(({ name, to }) => [name, to]));
   }
 
-  /** Who watches it hears of its end. `of`: a process here, or another by its text. */
-  tellDown(of: Life | string, pid: string | null, reason: Reason): void {
-    for (const one of this.pending.filter(({ watched }) => watched === of)) {
-      if (this.take(one)) this.inform(one.life, one.name, "down", { pid, reason } satisfies Down);
-    }
+  /** Who watches it hears of its end; how many. `of`: a process here, or another by its text. */
+  tellDown(of: Life | string, pid: string | null, reason: Reason): number {
+    const watching = this.pending.filter(({ watched }) => watched === of);
+    for (const one of watching) if (this.take(one)) this.inform(one.life, one.name, "down", { pid, reason } satisfies Down);
+    return watching.length;
   }
 
   // ---- lives ----

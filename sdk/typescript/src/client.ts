@@ -9,6 +9,7 @@ import { Events } from "./events.js";
 import { encodeFrame } from "./frames.js";
 import { type Logger, type Metrics, consoleLogger, guarded } from "./hooks.js";
 import { Host, type HostOptions } from "./host.js";
+import { runLeader } from "./lead.js";
 import { Link } from "./link.js";
 import { type Monitor, Monitors } from "./monitors.js";
 import { type NameLike, checkGroup, checkMethod, checkWord, parseName } from "./names.js";
@@ -158,15 +159,31 @@ export class Client implements AsyncDisposable {
   }
 
   /**
-   * Runs a task that is linked with a process, and resolves with what it returns.
+   * Runs a task that is linked with a process that runs (a link starts none: {@link start} does), and resolves with what it returns.
    * - The process ends, other than normally, or the connection is lost: the task's signal is aborted, and once the task has ended this rejects
-   *   with a {@link ProcessExit}, which says why. A task that does not look at its signal is waited for.
+   *   with a {@link ProcessExit}, which says why: after `moved` it lives on at another node, to be linked with anew. A task that does not look at its
+   *   signal is waited for.
    * - The task fails: this rejects with its error, and the process gets an exit signal, `error` with the error's message.
    * - The task returns: nothing happens to the process.
    * - `signal` is aborted: so is the task's, this rejects with its reason, and the process gets an exit signal, `shutdown`.
    */
   link<T>(to: NameLike, task: (linked: LinkedTask) => T | PromiseLike<T>, options: { signal?: AbortSignal | undefined } = {}): Promise<T> {
     return runLinked(this.clientProcesses, to, task, options.signal, this.sidecarLink.logger);
+  }
+
+  /**
+   * Leads: stands for a key of the mesh (`mesh_unique`) until it holds it, and does the work meanwhile. Of all that stand for a key, one works.
+   * - Another holds the key: its end is waited for, and this stands again.
+   * - It holds the key: `work` begins. Its signal is aborted the moment that the key is lost to another, the client process that holds it is killed,
+   *   or the connection is lost. Once the work has ended, whatever came of it, this stands again, and works anew. Work that does not look at its
+   *   signal is waited for.
+   * - The work returns, or fails: the key is free, and this resolves with the result, or rejects with the error.
+   * - `signal` is aborted: so is that of the work, the key is free once it has ended, and this rejects with the signal's reason.
+   *
+   * Goes on without a connection, until there is one. Rejects with an {@link OrreryError} where the client is closed, and where no time heals the claim.
+   */
+  lead<T>(key: string, work: (lost: AbortSignal) => T | PromiseLike<T>, options: { signal?: AbortSignal | undefined } = {}): Promise<T> {
+    return runLeader({ link: this.sidecarLink, asking: this.asking, processes: this.clientProcesses }, key, work, options.signal);
   }
 
   // ---- groups and keys ----

@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ProcessExit, connect } from "@orrery/sdk";
+import { Fake } from "../test/fake.js";
 import { Sidecar, noSidecar, until } from "../test/sidecar.js";
 import { deliver, lead, listen, say } from "./processes.js";
 
@@ -60,6 +61,24 @@ test("a delivery ends with its cart", options, async () => {
   await until(() => begun);
   await client.kill("counter/cart");
   await assert.rejects(delivery, (problem) => problem instanceof ProcessExit && problem.reason.kind === "killed");
+});
+
+test("a delivery goes on with a cart that has moved", async () => {
+  await using fake = await Fake.start((frame, say) => {
+    if (frame.type === "open") say({ type: "result", id: frame.id, ok: { pid: `n@1.0.${frame.process}` } });
+    return frame.type === "open";
+  });
+  await using client = await fake.client();
+  const drives: AbortSignal[] = [];
+  const delivery = deliver(client, "cart/ada", async (signal) => {
+    drives.push(signal);
+    if (drives.length === 1) await sleep(60_000, undefined, { signal });
+    return "there";
+  });
+  await until(() => drives.length === 1);
+  fake.tell({ type: "message", process: 1, kind: "exit", from: "n@1.2.3", reason: { kind: "moved", text: "" } });
+  assert.equal(await delivery, "there");
+  assert.deepEqual([fake.of("start").length, fake.of("link").map(({ to }) => to), drives[0]?.aborted], [2, ["cart/ada", "cart/ada"], true]);
 });
 
 test("the pages show these", () => {

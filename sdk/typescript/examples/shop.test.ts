@@ -12,6 +12,15 @@ test("a cart counts what is added", async () => {
   assert.deepEqual(host.state("ada"), { items: { pen: 3 } });
 });
 
+test("a cart refuses what is nothing to add, and stays as it was", async () => {
+  const host = new TestHost(Cart);
+  await host.call("ada", "add", { item: "pen" });
+  for (const order of ["pen", null, 7, {}, { item: 7 }, { item: "pen", count: "2" }, { item: "pen", count: NaN }]) {
+    await assert.rejects(host.call("ada", "add", order), { code: "invalid_argument", effect: "not_executed" });
+  }
+  assert.deepEqual([host.state("ada"), host.exits], [{ items: { pen: 1 } }, []]);
+});
+
 test("a cart takes what is bought from the stock", async () => {
   const host = new TestHost(Cart);
   host.answer("stock", "take", (key: string, items: object) => ({ from: key, items }));

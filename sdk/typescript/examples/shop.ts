@@ -13,7 +13,9 @@ export class Cart extends Process<State> {
   }
 
   @call
-  async add({ item, count = 1 }: { item: string; count?: number }) {
+  async add(order: { item: string; count?: number }) {
+    const { item, count = 1 } = order ?? {}; // what comes is whatever a caller sent
+    if (typeof item !== "string" || !Number.isInteger(count)) throw new Refused("invalid_argument", "add takes { item: text, count: integer }");
     const { items } = this.state;
     items[item] = (items[item] ?? 0) + count;
     this.after(1_800_000, "abandoned"); // a timer; set anew with every add

@@ -1,5 +1,6 @@
 /** What a process class may say. */
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { definitionsOf } from "../src/definition.js";
 import { Process, type ProcessClass, call, cast, info } from "../src/index.js";
@@ -46,6 +47,14 @@ test("handlers are inherited, and overridden", () => {
   }
   assert.deepEqual(definition(Better).names("call"), ["add", "add-many", "total"]);
   assert.equal(definition(Better).handler("call", "add"), Better.prototype.add);
+});
+
+test("the page lists the names that Process takes", () => {
+  const page = readFileSync(new URL("../../../../docs/sdk-typescript.md", import.meta.url), "utf8");
+  const list = page.slice(page.indexOf("Names that `Process` takes"), page.indexOf("## Your program as a process"));
+  const names = [...Object.getOwnPropertyNames(Process.prototype), ...Object.getOwnPropertyNames(Process), "state", "init", "codeChange", "handleContinue", "handoff", "terminate"];
+  for (const name of names) if (!["length", "name", "prototype"].includes(name)) assert.ok(list.includes(`\`${name}\``), name);
+  assert.ok(list.includes("`name`"));
 });
 
 test("a timer's handler is found by its whole name, or by what is before the slash", () => {

@@ -222,9 +222,10 @@ export class ClientProcess implements AsyncIterable<ProcessMessage>, AsyncDispos
     return (await this.act("monitor", { to: targetText(to) })).monitor;
   }
 
-  /** Its `down` does not come any more; one that has come already can still be read. */
+  /** Its `down` does not come any more, also where it waits to be read. */
   async demonitor(monitor: number): Promise<void> {
     await this.act("demonitor", { monitor });
+    this.seat.inbox.drop((message) => message.kind === "down" && message.monitor === monitor);
   }
 
   /** The end of one is an exit of the other; of this one, a message `exit`. */

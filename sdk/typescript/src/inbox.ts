@@ -38,6 +38,13 @@ export class Inbox<T> {
     this.readers.wake();
   }
 
+  /** These are for nobody any more. */
+  drop(unwanted: (item: T) => boolean): void {
+    const dropped = this.arrived.filter(unwanted);
+    this.arrived = this.arrived.filter((item) => !dropped.includes(item));
+    for (const item of dropped) if (this.costs(item)) this.passOver();
+  }
+
   /** Nothing more comes; what has come can be read. */
   end(): void {
     this.over = true;

@@ -13,6 +13,7 @@ const CLASS_BYTES_MAX = 63;
 const KEY_BYTES_MAX = 1024;
 const GROUP_BYTES_MAX = 255;
 const SYSTEM_WORDS: readonly string[] = ["group_joined", "group_left", "key_lost"];
+const WORD_BYTES_MAX = 255;
 export const METHOD_BYTES_MAX = 128;
 
 /** Throws `invalid_argument` for what names no process. */
@@ -59,7 +60,7 @@ export function checkGroup(group: string): string {
 /** Throws `invalid_argument` for what is no word of a message, or the system's alone. */
 export function checkWord(word: string): string {
   if (SYSTEM_WORDS.includes(word)) throw invalid(`'${word}' is a word of the system's`);
-  return check("word", word, METHOD_BYTES_MAX);
+  return check("word", word, WORD_BYTES_MAX);
 }
 
 function check(what: string, text: unknown, bytesMax: number): string {

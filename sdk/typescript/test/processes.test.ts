@@ -38,6 +38,15 @@ test("a client process has its pid, and misses no message that comes right behin
   assert.deepEqual(await one.next(), { kind: "plain", word: "hello", argument: 5 });
 });
 
+test("a down that had come is dropped when its monitor is given up", options, async () => {
+  const behind = ({ type, process }: any) => (type === "monitor" ? [down(process, 7, "noproc"), plain(process, "hello")] : []);
+  await using fake = await Fake.start(answers({ monitor: { monitor: 7 }, demonitor: {} }, behind));
+  await using client = await fake.client();
+  const process = await client.process();
+  await process.demonitor(await process.monitor("cart/a"));
+  assert.deepEqual(await process.next(), { kind: "plain", word: "hello", argument: null });
+});
+
 test("every act is a request of the process, and gives what the document says", options, async () => {
   await using fake = await Fake.start(answers({
     call: "reply", publish: { members: 3 }, spawn: { pid: PID, monitor: 4 }, monitor: { monitor: 7 }, leave: { member: true }, watch: { pids: [PID] }, release: { held: true },
@@ -49,6 +58,7 @@ test("every act is a request of the process, and gives what the document says", 
     [() => process.call(PID, "add"), "reply", { type: "call", to: PID, method: "add", argument: null }],
     [() => process.cast({ className: "cart", key: "a/b" }, "note", 1), undefined, { type: "cast", to: "cart/a/b", method: "note", argument: 1 }],
     [() => process.send(PID, "hello", { a: 1 }), undefined, { type: "send", to: PID, word: "hello", argument: { a: 1 } }],
+    [() => process.send(PID, "w".repeat(255)), undefined, { type: "send", to: PID, word: "w".repeat(255), argument: null }],
     [() => process.publish("room/1", "said", "x"), 3, { type: "publish", group: "room/1", word: "said", argument: "x" }],
     [() => process.spawn("cart", 5, { link: true, monitor: true }), { pid: PID, monitor: 4 }, { type: "spawn", class: "cart", argument: 5, link: true, monitor: true }],
     [() => process.monitor("cart/a"), 7, { type: "monitor", to: "cart/a" }],

@@ -91,6 +91,7 @@ struct remote_node {
   std::uint32_t relations = no_slot;
   std::uint32_t relation_count = 0;
   bool up = true;
+  bool stands_in = false;  ///< its pids stand for processes that are still to be found
 };
 
 }  // namespace orrery::kernel

@@ -174,15 +174,16 @@ class core {
   // ---- other kernels ----
   /// A number for another kernel, or the one it has. `down` frees nothing: pids of it stay what they are.
   [[nodiscard]] std::uint32_t add_node();
+  [[nodiscard]] std::uint32_t add_stand_ins();
   /// REQUIRES: what.from.node is a number from add_node; what.to is of this kernel.
   void receive(time_point now, signal what);
   /// Links, monitors and calls to it break with noconnection; what is sent to it is dropped until node_up.
   void node_down(time_point now, std::uint32_t node);
   void node_up(std::uint32_t node);
-  /// A node's number may also be one for stand-ins: pids that stand for processes which are still to be found. What is
-  /// sent to one comes to surroundings::transmit as any signal does; here it goes on, and what it tied is tied to
-  /// `found`. Calls are answered through the stand-in (receive), and casts may go on in any way. REQUIRES: what.to is a
-  /// stand-in; not from within the surroundings.
+  /// A number may also be one for stand-ins (add_stand_ins): pids that stand for processes which are still to be found.
+  /// What is sent to one comes to surroundings::transmit as any signal does; here it goes on, and what it tied is tied
+  /// to `found`. Calls are answered through the stand-in (receive), and casts may go on in any way. REQUIRES: what.to
+  /// is a stand-in; not from within the surroundings.
   void redirect(time_point now, signal what, handle found);
   /// There is nobody behind the stand-in, for this reason.
   void refuse(time_point now, signal what, const exit_reason& why);
@@ -340,7 +341,8 @@ class core {
   void redirect_monitor(time_point now, const signal& what, handle stand_in);
   void redirect_link(time_point now, const signal& what, handle stand_in);
   void redirect_broken_link(time_point now, signal& what);
-  void acknowledge_unlink(const signal& what, handle stand_in);
+  /// Whether it had been linked with the stand-in itself.
+  bool acknowledge_unlink(const signal& what, handle stand_in);
 
   // ---- timers.cpp ----
   struct timer {

@@ -24,9 +24,11 @@ void core::redirect(time_point now, signal what, handle found) {
     case signal::kind::link:
       redirect_link(now, what, stand_in);
       break;
-    case signal::kind::unlink:
-      acknowledge_unlink(what, stand_in);
+    case signal::kind::unlink: {
+      const bool meant = what.ref == no_reference || acknowledge_unlink(what, stand_in);
+      if (meant && find(what.from) != nullptr) break_link(what.from.slot, found);
       break;
+    }
     case signal::kind::plain:
     case signal::kind::cast: {
       const auto as = what.what == signal::kind::cast ? message::kind::cast : message::kind::plain;
@@ -81,11 +83,13 @@ void core::redirect_broken_link(time_point now, signal& what) {
   }
 }
 
-void core::acknowledge_unlink(const signal& what, handle stand_in) {
-  if (find(what.from) == nullptr) return;
+bool core::acknowledge_unlink(const signal& what, handle stand_in) {
+  if (find(what.from) == nullptr) return false;
   const auto known = find_tie(what.from, stand_in, true);
   const bool pending = known != no_slot && relations_[known].what == relation::kind::unlinking;
-  if (pending && relations_[known].note == packed(what.ref)) unrelate(known);
+  if (!pending || relations_[known].note != packed(what.ref)) return false;
+  unrelate(known);
+  return true;
 }
 
 void core::refuse(time_point now, signal what, const exit_reason& why) {
@@ -104,7 +108,7 @@ void core::refuse(time_point now, signal what, const exit_reason& why) {
       }
       break;
     case signal::kind::unlink:
-      acknowledge_unlink(what, stand_in);
+      static_cast<void>(acknowledge_unlink(what, stand_in));
       break;
     case signal::kind::call:
       if (is_tie(what.ref, relation::kind::call, what.from, stand_in)) {

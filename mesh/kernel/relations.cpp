@@ -157,7 +157,10 @@ void core::break_link(std::uint32_t slot, handle with) {
   if (with.node == handle::here && find(with) == nullptr) return;
   if (with.node != handle::here && with.node >= nodes_.size()) return;
   const auto known = find_tie(self, with, false);
-  if (known == no_slot) return;
+  if (known == no_slot) {  // or it is with the process that was found behind a stand-in
+    if (nodes_[with.node].stands_in) transmit({.what = signal::kind::unlink, .from = self, .to = with});
+    return;
+  }
   if (with.node == handle::here) return unrelate(known);
   relations_[known].what = relation::kind::unlinking;
   relations_[known].note = ++unlinked_;

@@ -22,6 +22,12 @@ std::uint32_t core::add_node() {
   return static_cast<std::uint32_t>(nodes_.size() - 1);
 }
 
+std::uint32_t core::add_stand_ins() {
+  const auto number = add_node();
+  nodes_[number].stands_in = true;
+  return number;
+}
+
 void core::node_up(std::uint32_t node) { nodes_.at(node).up = true; }
 
 void core::node_down(time_point now, std::uint32_t node) {

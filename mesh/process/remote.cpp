@@ -109,7 +109,8 @@ void runtime::impl::to_name(kernel::signal what) {
   if (what.to.slot == kernel::no_slot) return;  // of a claim: its answer comes as if from there
   stand_ins::entry* to = stand_ins_.find(what.to);
   if (what.what == kernel::signal::kind::demonitor && to != nullptr) return;  // it ties nothing any more
-  const bool ends = what.what == kernel::signal::kind::unlink || what.what == kernel::signal::kind::link_broke;
+  const bool unties = what.what == kernel::signal::kind::unlink && what.ref != kernel::no_reference;
+  const bool ends = unties || what.what == kernel::signal::kind::link_broke;
   if (to == nullptr || (stand_ins_.full(*to) && !ends)) return lost_.push_back(std::move(what));
   stand_ins_.touch(what.to);
   const bool asks = what.what == kernel::signal::kind::call || what.what == kernel::signal::kind::cast;

@@ -225,6 +225,25 @@ TEST_F(one_name, forgets_what_was_given_up_before_it_was_found) {
   EXPECT_THAT(sent(), ElementsAre("link 5"));
 }
 
+TEST_F(one_name, is_unlinked_as_the_process_behind_it_though_that_was_found_long_ago) {
+  w.as(who, [&](kernel::context& self) { self.link(stand_in); });
+  found(elsewhere());
+  EXPECT_THAT(sent(), ElementsAre("link 5"));
+  w.as(who, [&](kernel::context& self) {
+    self.unlink(stand_in);
+    self.link(stand_in);
+    self.unlink(stand_in);
+  });
+  found(elsewhere());
+  EXPECT_THAT(sent(), ElementsAre("unlink 5"));
+  w.as(who, [&](kernel::context& self) { self.unlink(stand_in); });
+  found(fail(errc::not_found, "does not run"));
+  w.rt.node_down(w.now, elsewhere().node, w.out);
+  w.run();
+  EXPECT_THAT(sent(), IsEmpty());
+  EXPECT_THAT(seen, IsEmpty());
+}
+
 TEST_F(one_name, that_came_here_meanwhile_is_tied_to_the_process_here) {
   const auto target = w.spawn();
   w.as(who, [&](kernel::context& self) {

@@ -17,7 +17,7 @@ runtime::impl::impl(options chosen)
       return process::make_type(spec, clock);
     };
   }
-  stand_ins_.number(core.add_node());
+  stand_ins_.number(core.add_stand_ins());
   lives_ = {{settings.node, true, 0}, {}};
   joined_word_ = *core.atoms().intern("group_joined");
   left_word_ = *core.atoms().intern("group_left");

@@ -281,13 +281,15 @@ duration slow_clock() {
   return read += std::chrono::milliseconds{100};
 }
 
-TEST(lua_limits, leave_sequences_of_any_length_alone) {
+TEST(lua_limits, leave_sequences_and_texts_of_any_length_alone) {
   world w;
   ASSERT_TRUE(
       w.rt.define(lua_class("return { call = {\n"
                             "fill = function(_, n) local t = {} for i = 1, n do t[#t + 1] = 0 end return #t end,\n"
                             "back = function(_, n) local t = {} for i = n, 1, -1 do t[i] = 0 end return #t end,\n"
-                            "count = function(_, t) local n = 0 for _ in pairs(t) do n = n + 1 end return n end } }")));
+                            "count = function(_, t) local n = 0 for _ in pairs(t) do n = n + 1 end return n end,\n"
+                            "text = function(_, n) return #string.rep('x', n) end } }")));
+  EXPECT_EQ(w.ask("lua/a", "text", "1572864"), "1572864");
   EXPECT_EQ(w.ask("lua/a", "fill", "98304"), "98304");
   EXPECT_EQ(w.ask("lua/a", "back", "60000"), "60000");
   std::string many = "[0";

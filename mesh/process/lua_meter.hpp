@@ -53,6 +53,10 @@ class lua_meter {
   [[nodiscard]] static int room_for(std::uint64_t count) noexcept {
     return static_cast<int>(has_too_many_keys(count * sequence_slot_size) ? count + 1 : count);
   }
+  /// For luaL_buffinitsize, likewise.
+  [[nodiscard]] static std::size_t room_for_text(std::size_t size) noexcept {
+    return has_too_many_keys(size) ? size + 1 : size;
+  }
 
   /// lua_newstate's allocator; `meter` is the user data. Raises in Lua where a table is to have too many keys: nothing
   /// has changed then, and refusing would make Lua collect the garbage of the whole class first.

@@ -275,7 +275,7 @@ int string_rep(lua_State* state) {
   charge(state, static_cast<std::uint64_t>(count) / 16);
   const std::size_t size = step * static_cast<std::size_t>(count) - separator_size;
   luaL_Buffer out;
-  char* at = luaL_buffinitsize(state, &out, size);
+  char* at = luaL_buffinitsize(state, &out, lua_meter::room_for_text(size));
   for (lua_Integer i = 0; i < count; ++i) {
     at = std::copy(unit.begin(), unit.end(), at);
     if (i + 1 < count) at = std::copy_n(separator, separator_size, at);

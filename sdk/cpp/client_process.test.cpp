@@ -232,6 +232,18 @@ TEST_F(a_client_process, gives_credit_only_as_its_messages_are_taken) {
   EXPECT_FALSE(credit.contains("id"));
 }
 
+TEST_F(a_client_process, drops_a_down_that_had_come_when_its_monitor_is_given_up) {
+  welcome();
+  auto room = open();
+  line_->send(
+      {{"type", "message"}, {"process", 1}, {"kind", "down"}, {"monitor", 4}, {"reason", {{"kind", "noproc"}}}});
+  send_plain("hello");
+  asked("demonitor", [&] { room.demonitor(4); });
+  const auto next = room.next(30s);
+  ASSERT_TRUE(next);
+  EXPECT_TRUE(std::holds_alternative<plain_message>(*next));
+}
+
 TEST_F(a_client_process, waits_for_a_message_no_longer_than_it_was_told) {
   welcome();
   auto room = open();

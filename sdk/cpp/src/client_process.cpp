@@ -80,6 +80,20 @@ class client_process::mailbox : public open_process {
     changed_.notify_one();
   }
 
+  void drop_down(std::uint64_t monitor) {
+    const auto is_its = [&](const process_message& each) {
+      const auto* down = std::get_if<down_message>(&each);
+      return down != nullptr && down->monitor == monitor;
+    };
+    std::size_t dropped = 0;
+    {
+      const std::lock_guard lock(mutex_);
+      dropped = std::erase_if(waiting_, is_its);
+    }
+    for (; dropped > 0; --dropped)
+      taken();
+  }
+
   template <typename Wait>
   std::optional<process_message> next(const Wait& wait) {
     std::optional<process_message> first;
@@ -174,7 +188,11 @@ std::uint64_t client_process::monitor(std::string_view to) {
   return box_->act(to_target("monitor", to)).value("monitor", std::uint64_t{0});
 }
 
-void client_process::demonitor(std::uint64_t monitor) { box_->act({{"type", "demonitor"}, {"monitor", monitor}}); }
+void client_process::demonitor(std::uint64_t monitor) {
+  box_->act({{"type", "demonitor"}, {"monitor", monitor}});
+  box_->drop_down(monitor);
+}
+
 void client_process::link(std::string_view to) { box_->act(to_target("link", to)); }
 void client_process::unlink(std::string_view to) { box_->act(to_target("unlink", to)); }
 

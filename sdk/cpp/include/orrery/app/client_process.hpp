@@ -43,7 +43,8 @@ class client_process {
   /// Why it ended, once all that had come was taken; nothing before.
   [[nodiscard]] std::optional<exit_reason> ended() const;
 
-  /// `timeout` as in call_options. Given up by `stop` it ends with `cancelled`, effect unknown: nothing takes it back.
+  /// `timeout` as in call_options. Given up by `stop` it ends with `cancelled`: not executed where the process, of this
+  /// node, had not begun it, else unknown.
   json call(std::string_view to, std::string_view method, json argument = nullptr,
             std::chrono::milliseconds timeout = {}, const std::stop_token& stop = {});
   void cast(std::string_view to, std::string_view method, json argument = nullptr);
@@ -69,7 +70,7 @@ class client_process {
   /// The monitor's number, which its `down_message` will have: that comes once, when the process ends, at once where
   /// there is none, or when its node is lost.
   std::uint64_t monitor(std::string_view to);
-  /// Its `down_message` does not come any more, but for one that has come already.
+  /// Its `down_message` does not come any more, also where it was waiting here.
   void demonitor(std::uint64_t monitor);
   /// The end of one is an exit of the other; of this one it is an `exit_message`.
   void link(std::string_view to);

@@ -244,7 +244,8 @@ result<value> app_behaviour::snapshot(const moment&) {
                                took_effect::unknown))});
     }
   }
-  return pack(begun_, state_, notices, continues_ ? std::optional{more_->next} : std::nullopt);
+  const auto packed = pack(begun_, state_, notices, continues_ ? std::optional{more_->next} : std::nullopt);
+  return value::from_cbor(packed.cbor());  // with the notices it may be too large
 }
 
 value app_behaviour::pack(bool begun, const value& state, const std::deque<notice>& notices,
@@ -362,6 +363,7 @@ result<std::optional<value>> app_behaviour::state_after(const app_answer& answer
   }
   const auto allowed = std::min<std::uint64_t>(pool_.declared().state_bytes_max, value_bytes_max - snapshot_overhead);
   if (next.cbor().size() > allowed) return fail(too_much("its state would have", next.cbor().size(), allowed));
+  if (auto flat = check_depth("its state", next); !flat) return fail(std::move(flat.error()));
   return std::optional{std::move(next)};
 }
 
@@ -383,14 +385,20 @@ std::size_t app_behaviour::timers_after(const app_answer& answer) const {
 
 /// Calls and monitors, likewise.
 std::size_t app_behaviour::asked_after(const app_answer& answer) const {
-  std::size_t count = more_ ? more_->requests.size() + more_->monitors.size() + more_->notices.size() : 0;
-  for (const auto& each : answer.deeds) {
-    if (const auto* asked = std::get_if<app_request>(&each))
-      count += more_ && more_->requests.contains(asked->name) ? 0 : 1;
-    if (const auto* watch = std::get_if<app_monitor>(&each))
-      count += more_ && more_->monitors.contains(watch->name) ? 0 : 1;
+  std::set<std::string_view> requests;
+  std::set<std::string_view> monitors;
+  if (more_) {
+    for (const auto& [name, each] : more_->requests)
+      requests.insert(name);
+    for (const auto& [name, each] : more_->monitors)
+      monitors.insert(name);
   }
-  return count;
+  for (const auto& each : answer.deeds) {
+    if (const auto* asked = std::get_if<app_request>(&each)) requests.insert(asked->name);
+    if (const auto* watch = std::get_if<app_monitor>(&each)) monitors.insert(watch->name);
+    if (const auto* gone = std::get_if<app_demonitor>(&each)) monitors.erase(gone->name);
+  }
+  return requests.size() + monitors.size() + (more_ ? more_->notices.size() : 0);
 }
 
 result<void> app_behaviour::check(const scope& where, const app_answer& answer) const {

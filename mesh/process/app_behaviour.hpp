@@ -129,6 +129,8 @@ class app_behaviour final : public behaviour {
 inline constexpr std::string_view app_notice_word = "app: notice";
 /// Can it be carried out, as far as its own words and targets go? Errors: invalid_argument, overloaded.
 [[nodiscard]] result<void> check_deed(directory& around, const app_deed& deed);
+/// Does it fit into what is handed over when its process moves? Errors: limit_exceeded.
+[[nodiscard]] result<void> check_depth(std::string_view what, const value& of);
 /// What an info of source `reply` says: {"ok": VALUE} or {"error": {"code", "text", "effect"}}.
 [[nodiscard]] value reply_argument(const result<value>& came);
 /// Of source `down`: {"pid", "reason": {"kind", "text"}}.

@@ -16,6 +16,8 @@ constexpr std::string_view timer_word = "app: timer";
 constexpr std::size_t notice_text_max = 200;  ///< of why what a handler asked for could not be begun
 /// Of a notice beside its name and target: a text of at most notice_text_max, and what it stands in.
 constexpr std::size_t notice_overhead = notice_text_max + 96;
+constexpr std::size_t timer_overhead = 256;  ///< of what waits for it, beside its argument
+constexpr int depth_added = 1;  ///< by a timer, as by a snapshot: both are values when they are handed over
 
 /// As app_behaviour::fired reads it.
 value timer_payload_of(std::string_view name, std::uint64_t number, const value& argument) {
@@ -47,6 +49,15 @@ result<void> check_message(directory& around, std::string_view word, std::string
   return known ? result<void>{} : fail(known.error());
 }
 
+result<void> check_timer(const app_timer& wanted) {
+  const auto what = "the argument of timer '" + wanted.name + "'";
+  if (const auto size = wanted.argument.cbor().size(); size > value_bytes_max - timer_overhead) {
+    return fail(errc::limit_exceeded, what + " has " + std::to_string(size) + " bytes; " +
+                                          std::to_string(value_bytes_max - timer_overhead) + " are allowed");
+  }
+  return check_depth(what, wanted.argument);
+}
+
 bool is_full(const scope& where) { return where.self.of().queued_bytes() >= where.queued_bytes_max; }
 
 error too_much_waits() {
@@ -63,6 +74,14 @@ void clip(std::string& text) {
 }
 
 }  // namespace
+
+result<void> check_depth(std::string_view what, const value& of) {
+  int depth = 0;
+  static_cast<void>(cbor::reader(of.cbor()).whole(&depth));
+  if (depth + depth_added <= value_depth_max) return {};
+  return fail(errc::limit_exceeded, std::string{what} + " would nest deeper than " +
+                                        std::to_string(value_depth_max - depth_added) + " levels");
+}
 
 value reply_argument(const result<value>& came) {
   bytes out;
@@ -92,22 +111,23 @@ value down_argument(std::string_view pid, const exit_reason& why) {
 }
 
 result<void> check_deed(directory& around, const app_deed& deed) {
-  return std::visit(overloaded{[&](const app_send& what) -> result<void> {
-                                 if (auto sound = check_target(what.to); !sound) return sound;
-                                 return check_message(around, what.word, "a word");
-                               },
-                               [&](const app_publish& what) -> result<void> {
-                                 if (auto sound = check_group_name(what.group); !sound) return sound;
-                                 return check_message(around, what.word, "a word");
-                               },
-                               [&](const app_join& what) { return check_group_name(what.group); },
-                               [&](const app_request& what) -> result<void> {
-                                 if (auto sound = check_target(what.to); !sound) return sound;
-                                 return check_message(around, what.method, "a method");
-                               },
-                               [&](const app_monitor& what) { return check_target(what.to); },
-                               [](const auto&) { return result<void>{}; }},
-                    deed);
+  return std::visit(
+      overloaded{[&](const app_send& what) -> result<void> {
+                   if (auto sound = check_target(what.to); !sound) return sound;
+                   return check_message(around, what.word, "a word");
+                 },
+                 [&](const app_publish& what) -> result<void> {
+                   if (auto sound = check_group_name(what.group); !sound) return sound;
+                   return check_message(around, what.word, "a word");
+                 },
+                 [&](const app_join& what) { return check_group_name(what.group); },
+                 [&](const app_request& what) -> result<void> {
+                   if (auto sound = check_target(what.to); !sound) return sound;
+                   return check_message(around, what.method, "a method");
+                 },
+                 [&](const app_monitor& what) { return check_target(what.to); },
+                 [](const app_timer& what) { return check_timer(what); }, [](const auto&) { return result<void>{}; }},
+      deed);
 }
 
 void app_behaviour::carry_out(const scope& where, app_deed& deed) {
@@ -217,7 +237,10 @@ void app_behaviour::notify(const scope& where, notice what) {
 }
 
 void app_behaviour::request(const scope& where, app_request& what) {
-  forget(more().requests, what.name);
+  if (const auto before = more().requests.find(what.name); before != more_->requests.end()) {
+    (void)where.self.give_up(before->second);
+  }
+  forget(more_->requests, what.name);
   forget_notices(what.name, app_source::reply);
   const auto method = where.around.word_of(what.method, "a method");
   const auto to = where.around.find(what.to);

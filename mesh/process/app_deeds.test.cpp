@@ -263,7 +263,7 @@ TEST(app_deeds, stay_where_they_are_with_more_than_a_handoff_may_hold) {
   w.answer(last, {.state = much, .next = much});
   const auto taken = w.rt.take(w.now, named("cart/a"), w.out);
   ASSERT_FALSE(taken);
-  EXPECT_EQ(taken.error().code, errc::limit_exceeded);
+  EXPECT_EQ(taken.error().code, errc::too_large);
   EXPECT_TRUE(w.rt.find(named("cart/a")));
 }
 

@@ -81,5 +81,71 @@ TEST(callers_kept_for_later, are_bounded_and_one_more_ends_the_process) {
   EXPECT_EQ(refused[0].why.context, "1000 callers wait for a later answer");
 }
 
+app_answer with(std::vector<app_deed> deeds) {
+  app_answer out;
+  out.deeds = std::move(deeds);
+  return out;
+}
+
+value nested(int depth) {
+  return json(std::string(static_cast<std::size_t>(depth), '[') + std::string(static_cast<std::size_t>(depth), ']'));
+}
+
+TEST(app_states, and_timers_that_are_taken_can_be_handed_over) {
+  app_world w;
+  w.come(app_world::offer(1, 1, {app_callback::info}));
+  const auto refusal = [&](app_answer what) {
+    w.cast("cart/a", "note");
+    w.answer(w.work(), std::move(what));
+    const auto refused = w.take<app_refused>();
+    return refused.empty() ? "" : refused.front().why.context;
+  };
+  EXPECT_EQ(refusal({.state = nested(value_depth_max)}), "its state would nest deeper than 63 levels");
+  EXPECT_EQ(refusal(with({app_timer{"t", 5s, nested(value_depth_max)}})),
+            "the argument of timer 't' would nest deeper than 63 levels");
+  EXPECT_EQ(refusal(with({app_timer{"t", 5s, json('"' + std::string(value_bytes_max - 200, 'x') + '"')}})),
+            "the argument of timer 't' has 1048381 bytes; 1048320 are allowed");
+  app_answer most = with({app_timer{"t", 5s, nested(value_depth_max - 1)}});
+  most.state = nested(value_depth_max - 1);
+  EXPECT_EQ(refusal(std::move(most)), "");
+  const auto leaving = w.rt.take(w.now, named("cart/a"), w.out);
+  ASSERT_TRUE(leaving);
+  EXPECT_TRUE(value::from_cbor(leaving->state.cbor()));
+  ASSERT_EQ(leaving->mailbox.size(), 1U);
+  EXPECT_TRUE(value::from_cbor(leaving->mailbox[0].argument.cbor()));
+}
+
+TEST(app_monitors, that_are_given_up_or_take_another_s_place_are_not_one_more) {
+  app_world w;
+  ASSERT_TRUE(w.rt.define(counter_class()));
+  w.come(app_world::offer(1, 1, {app_callback::info}));
+  ASSERT_EQ(w.ask("counter/c", "get"), "0");
+  const auto refusal = [&](std::vector<app_deed> deeds) {
+    w.cast("cart/a", "note");
+    w.answer(w.work(), with(std::move(deeds)));
+    const auto refused = w.take<app_refused>();
+    return refused.empty() ? "" : refused.front().why.context;
+  };
+  std::vector<app_deed> all;
+  for (std::size_t i = 0; i < app_asked_max; ++i)
+    all.emplace_back(app_monitor{"m" + std::to_string(i), "counter/c"});
+  EXPECT_EQ(refusal(all), "");
+  EXPECT_EQ(refusal({app_demonitor{"m7"}, app_monitor{"other", "counter/c"}}), "");
+  EXPECT_EQ(refusal({app_demonitor{"m8"}, app_monitor{"new", "counter/c"}, app_monitor{"new", "counter/c"}}), "");
+  EXPECT_EQ(refusal({app_monitor{"one more", "counter/c"}}),
+            "it would wait for 1001 answers and ends; 1000 are allowed");
+}
+
+TEST(app_requests, whose_place_another_takes_are_given_up) {
+  app_world w;
+  ASSERT_TRUE(w.rt.define(counter_class()));
+  w.come(app_world::offer(1, 1, {app_callback::info}));
+  ASSERT_EQ(w.ask("counter/c", "get"), "0");
+  ASSERT_TRUE(w.rt.suspend(named("counter/c")));
+  w.cast("cart/a", "note");
+  w.answer(w.work(), with(std::vector<app_deed>(500, app_request{"sum", "counter/c", "get", {}, 5s})));
+  EXPECT_EQ(w.rt.find(named("counter/c"))->mailbox, 1U);
+}
+
 }  // namespace
 }  // namespace orrery::process

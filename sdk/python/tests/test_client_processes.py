@@ -1,5 +1,6 @@
 """Client processes, and what the client makes of them: monitors, links, groups and keys."""
 import asyncio
+import pickle
 import unittest
 
 from context import SidecarCase, orrery, until
@@ -166,6 +167,33 @@ class AClientProcess(Case):
         self.assertEqual((await self.client.registry("lead"))["entries"], [])
         self.assertEqual(next(f for f in self.sidecar.seen if f["type"] == "claim")["timeoutMs"], 5000)
 
+    async def test_takes_the_kind_of_a_reason_alone(self):
+        me, other = await self.open(), await self.open()
+        await me.monitor(other.pid)
+        await me.exit(other.pid, "kill")
+        self.assertEqual((await me.next(5)).reason.kind, "killed")
+        await me.close("shutdown")
+        self.assertEqual(me.ended, orrery.Reason("shutdown"))
+
+    async def test_says_what_it_is(self):
+        me = self.client.process()
+        self.assertEqual(repr(me), "<orrery.ClientProcess (no pid): not open yet>")
+        await me.open()
+        self.assertEqual(repr(me), f"<orrery.ClientProcess {me.pid}: open>")
+        await me.close()
+        self.assertEqual(repr(me), f"<orrery.ClientProcess {me.pid}: ended, normal>")
+
+    async def test_says_of_which_type_a_thing_is_to_be(self):
+        me = await self.open()
+        before = len(self.sidecar.seen)
+        for act, why in [(lambda: me.next("5"), "timeout is a number of seconds, not str"), (lambda: me.exit(me.pid, 5), "a reason is an orrery.Reason"),
+                         (lambda: me.exit(me.pid, ("kill", None)), "a reason is"), (lambda: me.call("counter/x", "get", timeout="1"), "timeout is a"),
+                         (lambda: self.client.call("counter/x", "get", timeout=True), "timeout is a number of seconds, not bool")]:
+            with self.assertRaisesRegex(TypeError, why):
+                await act()
+        self.assertIn("is no pid: NODE@BOOT.SLOT.GENERATION", (await self.error_of(me.monitor("demo@1.2"))).text)
+        self.assertEqual(len(self.sidecar.seen), before)
+
     async def test_refuses_what_cannot_be_before_it_is_sent(self):
         me = await self.open()
         before = len(self.sidecar.seen)
@@ -201,7 +229,7 @@ class AMonitor(Case):
 
     async def test_of_many_that_do_not_run_tells_each(self):
         downs = await asyncio.gather(*(until_down(self.client, f"counter/{n}") for n in range(300)))
-        self.assertEqual({(down.pid, down.reason.kind) for down in downs}, {("", "noproc")})
+        self.assertEqual({(down.pid, down.reason.kind) for down in downs}, {(None, "noproc")})
 
     async def test_that_is_given_up_is_taken_back_at_the_sidecar(self):
         await self.client.start("counter/a")
@@ -215,6 +243,38 @@ class AMonitor(Case):
         async with self.client.monitor("counter/a"):
             self.assertTrue(self.sidecar.mesh.kernel.monitors)
         await until(lambda: not self.sidecar.mesh.kernel.monitors)
+
+    async def test_tells_the_same_to_all_who_await_it_and_again(self):
+        await self.client.start("counter/a")
+        monitor = self.client.monitor("counter/a")
+
+        async def wait():
+            return await monitor
+
+        one, two, three = (asyncio.ensure_future(wait()) for _ in range(3))
+        await until(lambda: self.sidecar.mesh.kernel.monitors)
+        one.cancel()
+        await asyncio.sleep(0.02)
+        self.assertFalse(two.done() or three.done())
+        await self.client.stop("counter/a")
+        down = await asyncio.wait_for(two, 5)
+        self.assertIs(await asyncio.wait_for(three, 5), down)
+        self.assertIs(await asyncio.wait_for(monitor, 5), down)
+        self.assertEqual(self.sidecar.count("monitor"), 1)
+        self.assertIn("of counter/a: down, ", repr(monitor))
+
+    async def test_tells_after_its_block_what_it_told_in_it(self):
+        async with self.client.monitor("counter/none") as monitor:
+            await until(lambda: "down" in repr(monitor))
+        self.assertEqual((await monitor).reason.kind, "noproc")
+        self.assertEqual(self.sidecar.count("monitor"), 1)
+
+    async def test_says_what_it_is(self):
+        await self.client.start("counter/a")
+        monitor = self.client.monitor("counter/a")
+        self.assertEqual(repr(monitor), "<orrery.Monitor of counter/a: does not stand>")
+        async with monitor:
+            self.assertEqual(repr(monitor), "<orrery.Monitor of counter/a: stands>")
 
     async def test_that_the_connection_overtakes_is_down(self):
         await self.client.start("counter/a")
@@ -299,12 +359,52 @@ class ALink(Case):
         self.assertEqual(self.sidecar.count("open"), 0)
         self.assertFalse(self.sidecar.connections[0].client_processes)
 
+    async def test_that_cannot_be_closes_a_coroutine_and_cancels_a_task(self):
+        coroutine, task, future = self.work(), asyncio.ensure_future(asyncio.sleep(60)), asyncio.get_running_loop().create_future()
+        for work in (coroutine, task, future, self.work):
+            self.assertEqual((await self.error_of(self.client.link("desk", work))).code, "invalid_argument")
+        await asyncio.wait({task})
+        self.assertTrue(coroutine.cr_frame is None and task.cancelled() and future.cancelled())
+        self.assertFalse(self.began.is_set())
+
+    async def test_takes_a_function_a_task_or_a_future(self):
+        async def done():
+            return "done"
+
+        future = asyncio.get_running_loop().create_future()
+        future.set_result("done")
+        for work in (done, lambda: asyncio.sleep(0, "done"), asyncio.ensure_future(done()), future):
+            self.assertEqual(await self.client.link("desk/a", work), "done")
+
+    async def test_takes_nothing_else_and_says_so_before_anything_is_sent(self):
+        before = len(self.sidecar.seen)
+        for work, why in [(None, "a coroutine, an asyncio.Task or Future, or a function .* not NoneType"), (5, "not int"),
+                          (lambda argument: None, "work is a function without arguments: missing a required argument: 'argument'")]:
+            with self.assertRaisesRegex(TypeError, why):
+                await self.client.link("desk/a", work)
+        self.assertEqual(len(self.sidecar.seen), before)
+
+    async def test_of_a_function_that_gives_nothing_to_await_leaves_nothing_behind(self):
+        with self.assertRaisesRegex(TypeError, "is to return an awaitable, as an async function does, not int"):
+            await self.client.link("desk/a", lambda: 5)
+        await until(lambda: not self.sidecar.connections[0].client_processes)
+
+    async def test_raises_an_error_that_names_what_was_linked(self):
+        with self.assertRaises(orrery.OrreryError) as raised:
+            await self.client.link("desk/none", self.work)
+        error = raised.exception
+        self.assertEqual((error.code, error.effect, error.to), ("process_exited", "unknown", "desk/none"))
+        self.assertIn("the linked process desk/none ended, noproc", str(error))
+        again = pickle.loads(pickle.dumps(error))
+        self.assertEqual((str(again), again.reason), (str(error), error.reason))
+
     async def test_ends_with_the_connection(self):
         task = await self.begin()
         self.sidecar.cut()
         with self.assertRaises(orrery.ExitSignal) as raised:
             await task
-        self.assertEqual(raised.exception.reason.kind, "noconnection")
+        self.assertEqual((raised.exception.reason.kind, raised.exception.code), ("noconnection", "cancelled"))
+        self.assertIn("the link with desk/a was lost, noconnection", str(raised.exception))
 
     async def test_passes_an_exit_that_somebody_asked_for_on(self):
         task = await self.begin()

@@ -55,6 +55,9 @@ from .errors import (EXECUTED, NOT_EXECUTED, UNKNOWN, AlreadyExists, Cancelled, 
                      ProtocolError, Refused, TooLarge, Unauthenticated, Unavailable)
 from .metrics import Metrics
 
+for _kind in [OrreryError, Refused, *OrreryError.__subclasses__()]:
+    _kind.__module__ = "orrery"  # where programs have them from, and what tracebacks say
+
 __all__ = [
     "AlreadyExists", "Answer", "Cancelled", "CastMessage", "Client", "ClientProcess", "Conflict", "DeadlineExceeded", "Down", "Draining",
     "EXECUTED", "Event", "Events", "ExitMessage", "ExitSignal", "Forbidden", "Found", "GivenUp", "Gone", "HandlerFailed", "Host",

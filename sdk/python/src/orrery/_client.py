@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Coroutine, Dict, List, Optional, Type, TypeVar
+from typing import TYPE_CHECKING, Any, Awaitable, Callable, Dict, List, Optional, Type, TypeVar
 
 from . import _frames
 from ._asking import PATIENCE, QUERY_TIMEOUT, Asking
@@ -11,7 +11,8 @@ from ._connection import Welcome
 from ._endpoints import endpoints
 from ._events import Events
 from ._link import Link
-from ._linked import Monitor, Monitors, run_linked
+from ._leading import Leader
+from ._linked import Monitor, Monitors, Work, run_linked
 from ._names import NameLike, check_group, check_key, check_method, check_timeout, check_word, parse_name
 from ._retry import Retry
 from ._trace import is_traceparent, traceparent
@@ -174,19 +175,31 @@ class Client:
 
     def monitor(self, to: NameLike) -> Monitor:
         """``down = await client.monitor("cart/ada")`` waits until a process (a pid, or ``class/key``) ends, and says why: ``noproc`` where none
-        runs, ``noconnection`` where the connection is lost. See :class:`Monitor`. Raises :class:`InvalidArgument` at once."""
+        runs, ``noconnection`` where the connection is lost. Awaited again, it tells the same. See :class:`Monitor`. Raises :class:`InvalidArgument` at once."""
         if self._monitors is None:
             self._monitors = Monitors(self._processes)
         return Monitor(self._monitors, to)
 
-    async def link(self, to: NameLike, work: "Coroutine[Any, Any, T]") -> T:
-        """Runs a coroutine as a task that is linked with a process, and returns what it returns. It begins once the link stands.
+    async def link(self, to: NameLike, work: "Work[T]") -> T:
+        """Runs a task that is linked with a process, and returns what it returns. ``work`` is a coroutine, or a function without arguments that
+        returns an awaitable (either begins once the link stands), or an ``asyncio.Task`` or ``Future``; all else is a :class:`TypeError`.
 
         When the process ends other than ``normal``, or the connection is lost, the task is cancelled and this raises :class:`ExitSignal`.
         When the task raises, that goes on here, and the process exits with the reason ``error`` and the text; when this is cancelled, so is
         the task, and the process exits with ``shutdown``. When it returns, nothing happens to the process.
+        A link does not start the process: :meth:`start` does. Where there can be no link, a coroutine is closed and a task cancelled.
         """
         return await run_linked(self.process(), to, work)
+
+    async def lead(self, key: str, work: "Callable[[], Awaitable[T]]", *, value: Any = None) -> T:
+        """Stands for a key of the mesh (``mesh_unique``) until it is cancelled: one of all who do holds it, and runs ``work``, a function
+        without arguments that returns an awaitable. When that returns or raises, the key is free and so does this.
+
+        While another holds the key, it waits for that one's end. The work is cancelled the moment the key or the connection is lost; then it
+        stands again, and calls ``work`` anew. (What the work raises then counts where it is no :class:`OrreryError`.) Raises those where
+        standing again is of no use: the client is closed, the sidecar is too old. ``value`` is what the key holds, for :meth:`lookup`.
+        """
+        return await Leader(self, self._link, key, work, value).run()  # type: ignore[no-any-return]
 
     # ---- events ----
 

@@ -14,7 +14,7 @@ from ._connection import Connection
 from ._ends import NORMAL, Down, Reason, pid_or_none
 from ._frames import Frame
 from ._link import Link, Listener
-from ._names import NameLike, check_class, check_group, check_key, check_method, check_timeout, check_word, parse_address
+from ._names import NameLike, check_class, check_group, check_key, check_method, check_seconds, check_timeout, check_word, parse_address
 from ._retry import Retry
 from ._values import encode_value, well_formed
 from .errors import NOT_EXECUTED, UNKNOWN, DeadlineExceeded, InvalidArgument, OrreryError, Unavailable
@@ -114,13 +114,17 @@ class ClientProcess:
         self.ended: Optional[Reason] = None
         """Why it has ended; None: it has not."""
 
+    def __repr__(self) -> str:
+        state = f"ended, {self.ended}" if self.ended is not None else "open" if self.pid else "not open yet"
+        return f"<orrery.ClientProcess {self.pid or '(no pid)'}: {state}>"
+
     # ---- its life ----
 
     async def __aenter__(self) -> "ClientProcess":
         return await self.open()
 
     async def __aexit__(self, kind: Optional[Type[BaseException]], problem: Optional[BaseException], trace: Optional[TracebackType]) -> None:
-        await self.leave_quietly(reason_of(problem))
+        await self._leave_quietly(reason_of(problem))
 
     async def open(self) -> "ClientProcess":
         """Raises :class:`Unavailable` without a sidecar, or where it is too old, :class:`Overloaded` where it takes no more of them."""
@@ -138,19 +142,20 @@ class ClientProcess:
             raise
         return self
 
-    async def close(self, reason: Reason = NORMAL) -> None:
-        """Ends it: who watches it or is linked hears ``reason``, whose kind is ``normal``, ``shutdown`` or ``error``. Again does nothing."""
-        fields = _reason(reason, CLOSE_KINDS)
+    async def close(self, reason: Union[Reason, str] = NORMAL) -> None:
+        """Ends it: who watches it or is linked hears ``reason``, whose kind is ``normal``, ``shutdown`` or ``error`` (the kind alone will do).
+        Again does nothing."""
+        reason = _reason(reason, CLOSE_KINDS)
         if self.ended is not None:
             return
         try:
-            await self._ask("close", {"reason": fields})
+            await self._ask("close", {"reason": reason.fields()})
         except BaseException:
             self._forget(reason)
             raise
         self._end(reason)
 
-    async def leave_quietly(self, reason: Reason) -> None:
+    async def _leave_quietly(self, reason: Reason) -> None:
         """Ends it where nobody is interested in whether that was heard."""
         with contextlib.suppress(OrreryError):
             await self.close(reason)
@@ -179,6 +184,8 @@ class ClientProcess:
 
     async def next(self, timeout: Optional[float] = None) -> Optional[ProcessMessage]:
         """The next message; None once it has ended and all that had come is read. Raises :class:`DeadlineExceeded` after ``timeout`` seconds."""
+        if timeout is not None:
+            check_seconds(timeout, "timeout")
         if not self._arrived and self.ended is None:
             try:
                 await asyncio.wait_for(self._arrival(), timeout)
@@ -246,7 +253,7 @@ class ClientProcess:
         await self._ask("demonitor", {"monitor": monitor})
         self._drop_down(monitor)
 
-    def tell_demonitor(self, monitor: int) -> None:
+    def _tell_demonitor(self, monitor: int) -> None:
         """The same without waiting for an answer."""
         if self.ended is None and self._connection is not None:
             self._connection.tell({"type": "demonitor", "id": self._connection.next_id(), "process": self._number, "monitor": monitor})
@@ -263,9 +270,10 @@ class ClientProcess:
     async def unlink(self, to: NameLike) -> None:
         await self._ask("unlink", {"to": parse_address(to)})
 
-    async def exit(self, to: NameLike, reason: Reason) -> None:
-        """An exit signal. ``reason.kind`` is ``normal``, ``shutdown``, ``error``, or ``kill``, which cannot be trapped."""
-        await self._ask("exit", {"to": parse_address(to), "reason": _reason(reason, EXIT_KINDS)})
+    async def exit(self, to: NameLike, reason: Union[Reason, str]) -> None:
+        """An exit signal. ``reason`` is a :class:`Reason` or its kind alone: ``normal``, ``shutdown``, ``error``, or ``kill``, which cannot be
+        trapped."""
+        await self._ask("exit", {"to": parse_address(to), "reason": _reason(reason, EXIT_KINDS).fields()})
 
     # ---- groups ----
 
@@ -333,11 +341,13 @@ def _encode_of_key(value: Any) -> Any:
     return encode_value(value, "value of a key", KEY_VALUE_BYTES_MAX)
 
 
-def _reason(reason: Reason, kinds: "tuple[str, ...]") -> Dict[str, str]:
-    kind, text = reason
+def _reason(reason: Union[Reason, str], kinds: "tuple[str, ...]") -> Reason:
+    kind, text = (reason, "") if isinstance(reason, str) else reason if isinstance(reason, tuple) and len(reason) == 2 else (None, None)
+    if not isinstance(kind, str) or not isinstance(text, str):
+        raise TypeError(f"a reason is an orrery.Reason(kind, text), or a kind alone ({', '.join(kinds)}), not {reason!r}")
     if kind not in kinds:
         raise InvalidArgument(f"a reason here is {', '.join(kinds)}, not {kind!r}", effect=NOT_EXECUTED)
-    return {"kind": kind, "text": well_formed(text)}
+    return Reason(kind, well_formed(text))
 
 
 def _message(frame: Frame) -> Optional[ProcessMessage]:
@@ -348,4 +358,4 @@ def _message(frame: Frame) -> Optional[ProcessMessage]:
         return CastMessage(frame["method"], argument, sender)
     if kind == "down":
         return Down(pid_or_none(sender), Reason.of(frame.get("reason")), frame["monitor"])
-    return ExitMessage(pid_or_none(sender), Reason.of(frame.get("reason"))) if kind == "exit" else None
+    return ExitMessage(pid_or_none(sender) or "", Reason.of(frame.get("reason"))) if kind == "exit" else None

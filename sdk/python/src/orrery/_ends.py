@@ -30,16 +30,16 @@ class Reason(NamedTuple):
 NORMAL = Reason("normal")
 
 
-def pid_or_none(text: str) -> str:
-    """Empty for a name, which says that none ran there."""
-    return text if is_pid(text) else ""
+def pid_or_none(text: str) -> Optional[str]:
+    """None for a name, which says that none ran there."""
+    return text if is_pid(text) else None
 
 
 @dataclass(frozen=True)
 class Down:
     """A process that was monitored has ended, or was not there."""
 
-    pid: str  #: empty for a name under which none ran, and where only the connection was lost
+    pid: Optional[str]  #: None for a name under which none ran, and where only the connection was lost
     reason: Reason
     monitor: int = 0  #: the number that :meth:`ClientProcess.monitor` gave
 
@@ -72,13 +72,20 @@ class Answer:
         return cls(None, error_for(error.get("code", "internal"), error.get("text", ""), error.get("effect", UNKNOWN)))
 
 
-class ExitSignal(Exception):
-    """Raised by :meth:`Client.link`: the process has ended, or cannot be reached any more, and so the task was cancelled."""
+class ExitSignal(OrreryError):
+    """Raised by :meth:`Client.link`: the process has ended (``code`` is ``process_exited``), or the connection was lost and nobody can tell
+    (``cancelled``), and so the task was cancelled."""
 
-    def __init__(self, pid: str, reason: Reason) -> None:
-        super().__init__(pid, reason)
-        self.pid = pid
+    stands_for = "process_exited"
+
+    def __init__(self, pid: str, reason: Reason, to: str = "") -> None:
+        lost = reason.kind == "noconnection"
+        who = to if not pid or pid == to else f"{to} ({pid})" if to else pid
+        text = f"the link with {who} was lost, {reason}" if lost else f"the linked process {who} ended, {reason}"
+        super().__init__(text, effect=UNKNOWN, code="cancelled" if lost else "")
+        self.pid = pid  #: empty where it is not known
         self.reason = reason
+        self.to = to  #: what was linked, as it was named
 
-    def __str__(self) -> str:
-        return f"the linked process {self.pid} ended, {self.reason}" if self.pid else f"the link ended, {self.reason}"
+    def __reduce__(self) -> Any:
+        return type(self), (self.pid, self.reason, self.to)

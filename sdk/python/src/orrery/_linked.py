@@ -2,12 +2,13 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from types import TracebackType
-from typing import Any, Coroutine, Dict, Generator, Optional, Tuple, Type, TypeVar
+from typing import Any, Awaitable, Callable, Coroutine, Dict, Generator, Optional, Tuple, Type, TypeVar, Union
 
 from ._client_process import CLOSE_KINDS, ClientProcess, ClientProcesses, ExitMessage, reason_of
-from ._ends import NORMAL, Down, ExitSignal, Reason
-from ._names import NameLike, is_pid, parse_address
+from ._ends import NORMAL, Down, ExitSignal, Reason, pid_or_none
+from ._names import NameLike, parse_address
 from .errors import UNKNOWN, Unavailable
 
 T = TypeVar("T")
@@ -63,7 +64,7 @@ class _Shared:
 
     def give_up(self, number: int) -> None:
         if self._waiting.pop(number, None) is not None:
-            self.process.tell_demonitor(number)
+            self.process._tell_demonitor(number)
 
     async def _read(self) -> None:
         async for message in self.process:
@@ -80,7 +81,7 @@ class _Shared:
 
     def _lost(self, to: str) -> Down:
         reason = self.process.ended or Reason("noconnection", "the connection to the sidecar ended")
-        return Down(to if is_pid(to) else "", Reason("noconnection", reason.text))
+        return Down(pid_or_none(to), Reason("noconnection", reason.text))
 
 
 class Monitor:
@@ -90,19 +91,32 @@ class Monitor:
             await client.cast("cart/ada", "finish")
             down = await monitor
 
-    Leaving the block, or cancelling who awaits it where there is none, gives it up.
+    Leaving the block, or cancelling all who await it where there is none, gives it up. What it told it tells again, to all who await it.
     """
 
     def __init__(self, monitors: Monitors, to: NameLike) -> None:
         self._monitors = monitors
         self._to = parse_address(to)
+        self._beginning: Optional[asyncio.Lock] = None
         self._shared: Optional[_Shared] = None
         self._number = 0
-        self._down: "Optional[asyncio.Future[Down]]" = None
+        self._down: "Optional[asyncio.Future[Down]]" = None  #: while it stands
+        self._told: Optional[Down] = None
+        self._in_block = False
+        self._waiters = 0
+
+    def __repr__(self) -> str:
+        told = self._told or (self._down.result() if self._down is not None and self._down.done() and not self._down.cancelled() else None)
+        state = f"down, {told.reason}" if told is not None else "stands" if self._down is not None else "does not stand"
+        return f"<orrery.Monitor of {self._to}: {state}>"
 
     async def __aenter__(self) -> "Monitor":
-        self._shared = await self._monitors.shared()
-        self._number, self._down = await self._shared.monitor(self._to)
+        self._in_block = True
+        try:
+            await self._begin()
+        except BaseException:
+            self._in_block = False
+            raise
         return self
 
     async def __aexit__(self, kind: Optional[Type[BaseException]], problem: Optional[BaseException], trace: Optional[TracebackType]) -> None:
@@ -111,45 +125,116 @@ class Monitor:
     def __await__(self) -> Generator[Any, None, Down]:
         return self._wait().__await__()
 
+    async def _begin(self) -> "Optional[asyncio.Future[Down]]":
+        if self._beginning is None:
+            self._beginning = asyncio.Lock()
+        async with self._beginning:
+            if self._down is None and self._told is None:
+                shared = await self._monitors.shared()
+                self._number, self._down = await shared.monitor(self._to)
+                self._shared = shared
+            return self._down
+
     async def _wait(self) -> Down:
-        if self._down is not None:
-            return await asyncio.shield(self._down)
-        async with self:
-            return await self._wait()
+        self._waiters += 1
+        try:
+            down = await self._begin()
+            if down is not None:
+                self._told = await asyncio.shield(down)
+            assert self._told is not None
+            return self._told
+        finally:
+            self._waiters -= 1
+            if self._waiters == 0 and not self._in_block:
+                self.cancel()
 
     def cancel(self) -> None:
         """Nothing is told any more; who awaits it now is cancelled. Again does nothing."""
         shared, down = self._shared, self._down
-        self._shared = self._down = None  # who awaits it later begins anew
-        if shared is not None and down is not None:
-            shared.give_up(self._number)
-            down.cancel()
+        self._shared = self._down = None  # who awaits it later begins anew, where it has told nothing
+        self._in_block = False
+        if shared is None or down is None:
+            return
+        if down.done() and not down.cancelled():
+            self._told = down.result()
+        shared.give_up(self._number)
+        down.cancel()
 
 
-async def run_linked(process: ClientProcess, to: NameLike, work: "Coroutine[Any, Any, T]") -> T:
+Work = Union["Coroutine[Any, Any, T]", "asyncio.Future[T]", Callable[[], "Awaitable[T]"]]
+"""What :meth:`Client.link` takes."""
+
+
+def check_no_arguments(work: Callable[..., Any], what: str) -> None:
+    """Raises :class:`TypeError` for a function that wants arguments, which it does not get."""
+    try:
+        inspect.signature(work).bind()
+    except ValueError:  # one that does not say
+        return
+    except TypeError as problem:
+        raise TypeError(f"{what} is a function without arguments: {problem}") from None
+
+
+def begin(work: Callable[[], "Awaitable[T]"], what: str) -> "asyncio.Future[T]":
+    awaitable = work()
+    if not inspect.isawaitable(awaitable):
+        raise TypeError(f"{what} is to return an awaitable, as an async function does, not {type(awaitable).__name__}")
+    return asyncio.ensure_future(awaitable)
+
+
+def _check_work(work: Any) -> None:
+    if asyncio.iscoroutine(work) or asyncio.isfuture(work):
+        return
+    if not callable(work):
+        raise TypeError("work is a coroutine, an asyncio.Task or Future, or a function without arguments that returns an awaitable, "
+                        f"not {type(work).__name__}")
+    check_no_arguments(work, "work")
+
+
+def _task_of(work: Any) -> "asyncio.Future[Any]":
+    if asyncio.iscoroutine(work) or asyncio.isfuture(work):
+        return asyncio.ensure_future(work)
+    return begin(work, "work")
+
+
+def _drop(work: Any) -> None:
+    """What could not be linked is not left behind."""
+    if asyncio.iscoroutine(work):
+        work.close()
+    elif asyncio.isfuture(work):
+        work.cancel()
+
+
+async def run_linked(process: ClientProcess, to: NameLike, work: "Work[T]") -> T:
     """See :meth:`Client.link`."""
+    _check_work(work)
     try:
         to = parse_address(to)
         await process.open()
         try:
             await process.link(to)
         except BaseException:
-            await process.leave_quietly(NORMAL)
+            await process._leave_quietly(NORMAL)
             raise
     except BaseException:
-        work.close()
+        _drop(work)
         raise
-    task = asyncio.ensure_future(work)
+    try:
+        task: "asyncio.Future[T]" = _task_of(work)
+    except BaseException as problem:
+        await process._leave_quietly(reason_of(problem))
+        raise
     exits = asyncio.ensure_future(_exit_of(process))
     why = NORMAL
     try:
-        await asyncio.wait({task, exits}, return_when=asyncio.FIRST_COMPLETED)
+        either: "set[asyncio.Future[Any]]" = {task, exits}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if task.done():
             return task.result()
         pid, why = exits.result()
         task.cancel()
         await asyncio.wait({task})
-        raise ExitSignal(pid, why) from (None if task.cancelled() else task.exception())
+        raise ExitSignal(pid, why, to) from (None if task.cancelled() else task.exception())
     except asyncio.CancelledError:
         if not task.done():
             task.cancel()
@@ -157,10 +242,10 @@ async def run_linked(process: ClientProcess, to: NameLike, work: "Coroutine[Any,
         raise
     finally:
         exits.cancel()
-        await process.leave_quietly(_reason_of(task, why))
+        await process._leave_quietly(end_of(task, why))
 
 
-def _reason_of(task: "asyncio.Future[Any]", why: Reason) -> Reason:
+def end_of(task: "asyncio.Future[Any]", why: Reason = NORMAL) -> Reason:
     """Why the client process of a task ends: for what ended the task, be it an exit signal."""
     if why.kind != "normal":
         return why if why.kind in CLOSE_KINDS else Reason("error", str(why))

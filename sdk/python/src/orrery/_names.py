@@ -47,8 +47,11 @@ def parse_name(name: NameLike) -> Name:
 
 def parse_address(to: NameLike) -> str:
     """A pid's text, or ``class/key``. Raises :class:`InvalidArgument` for what is neither."""
-    if isinstance(to, str) and _PID.fullmatch(to):
-        return to
+    if isinstance(to, str):
+        if _PID.fullmatch(to):
+            return to
+        if "@" in to.partition("/")[0]:  # which no class has
+            raise _refusal(f"{to!r} is no pid: NODE@BOOT.SLOT.GENERATION")
     return str(parse_name(to))
 
 
@@ -78,8 +81,16 @@ def check_key(key: str, space: str) -> "dict[str, str]":
     return {"key": key, "in": space}
 
 
+def check_seconds(seconds: object, what: str) -> None:
+    """Raises :class:`TypeError` for what is no number."""
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
+        raise TypeError(f"{what} is a number of seconds, not {type(seconds).__name__}")
+
+
 def check_timeout(seconds: "float | None") -> "float | None":
-    """Raises :class:`InvalidArgument` for what is no time to wait."""
+    """Raises :class:`InvalidArgument` for what is no time to wait, :class:`TypeError` for what is no number."""
+    if seconds is not None:
+        check_seconds(seconds, "timeout")
     if seconds is not None and not 0 < seconds <= TIMEOUT_MAX:
         raise _refusal(f"a timeout is over 0 and at most {TIMEOUT_MAX:g} seconds, not {seconds}")
     return seconds

@@ -3,12 +3,12 @@ from __future__ import annotations
 
 import asyncio
 from types import TracebackType
-from typing import Any, Callable, Coroutine, Iterator, List, Optional, Type
+from typing import Any, Callable, Coroutine, Iterator, List, Optional, Type, Union
 
 from . import _client_process, _linked
 from ._client_process import CLAIM_TIMEOUT, ProcessMessage, Spawned, reason_of
 from ._ends import NORMAL, Down, Reason
-from ._names import NameLike
+from ._names import NameLike, check_seconds
 from .errors import NOT_EXECUTED, DeadlineExceeded
 
 Waits = Callable[["Coroutine[Any, Any, Any]"], Any]
@@ -20,6 +20,9 @@ class ClientProcess(Iterator[ProcessMessage]):
 
     def __init__(self, wait: Waits, inner: _client_process.ClientProcess) -> None:
         self._wait, self._inner = wait, inner
+
+    def __repr__(self) -> str:
+        return repr(self._inner)
 
     @property
     def pid(self) -> str:
@@ -33,9 +36,9 @@ class ClientProcess(Iterator[ProcessMessage]):
         return self
 
     def __exit__(self, kind: Optional[Type[BaseException]], problem: Optional[BaseException], trace: Optional[TracebackType]) -> None:
-        self._wait(self._inner.leave_quietly(reason_of(problem)))
+        self._wait(self._inner._leave_quietly(reason_of(problem)))
 
-    def close(self, reason: Reason = NORMAL) -> None:
+    def close(self, reason: Union[Reason, str] = NORMAL) -> None:
         self._wait(self._inner.close(reason))
 
     def next(self, timeout: Optional[float] = None) -> Optional[ProcessMessage]:
@@ -74,7 +77,7 @@ class ClientProcess(Iterator[ProcessMessage]):
     def unlink(self, to: NameLike) -> None:
         self._wait(self._inner.unlink(to))
 
-    def exit(self, to: NameLike, reason: Reason) -> None:
+    def exit(self, to: NameLike, reason: Union[Reason, str]) -> None:
         self._wait(self._inner.exit(to, reason))
 
     def join(self, group: str) -> None:
@@ -105,6 +108,9 @@ class Monitor:
     def __init__(self, wait: Waits, soon: Callable[[Callable[[], None]], None], inner: _linked.Monitor) -> None:
         self._wait, self._soon, self._inner = wait, soon, inner
 
+    def __repr__(self) -> str:
+        return repr(self._inner)
+
     def __enter__(self) -> "Monitor":
         return self
 
@@ -116,6 +122,8 @@ class Monitor:
         return self._wait(self._within(timeout))  # type: ignore[no-any-return]
 
     async def _within(self, timeout: Optional[float]) -> Down:
+        if timeout is not None:
+            check_seconds(timeout, "timeout")
         try:
             return await asyncio.wait_for(self._inner, timeout)
         except asyncio.TimeoutError:

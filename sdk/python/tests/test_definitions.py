@@ -77,8 +77,28 @@ class Definitions(unittest.TestCase):
             type("Bad", (orrery.Process,), {"x": orrery.call(name="n" * 129)(lambda self: 1)})
         with self.assertRaisesRegex(TypeError, r"Bad.stop hides orrery.Process.stop; .* @orrery.call\(name='stop'\)"):
             type("Bad", (orrery.Process,), {"stop": orrery.call(lambda self: 1)})
+        for taken in ("state", "definition"):
+            with self.assertRaisesRegex(TypeError, f"hides orrery.Process.{taken}"):
+                type("Bad", (orrery.Process,), {taken: orrery.call(lambda self: 1)})
+        with self.assertRaisesRegex(TypeError, "given two names, 'a' and 'b'"):
+            orrery.info("a", name="b")
         with self.assertRaisesRegex(TypeError, "is for methods, not for int"):
             orrery.call(5)
+
+
+class Names(unittest.TestCase):
+    def test_may_be_given_to_a_decorator_without_a_keyword(self):
+        class Post(orrery.Process):
+            class_name = "post"
+
+            @orrery.info("send")
+            async def sending(self, argument): ...
+
+        self.assertEqual(list(Post.definition.infos), ["send"])
+
+    def test_of_errors_are_those_that_programs_have(self):
+        for kind in (orrery.OrreryError, orrery.NotFound, orrery.Refused, orrery.ExitSignal):
+            self.assertEqual(f"{kind.__module__}.{kind.__qualname__}", f"orrery.{kind.__name__}")
 
 
 class Arguments(unittest.TestCase):
@@ -89,8 +109,20 @@ class Arguments(unittest.TestCase):
         self.assertEqual(self.given("add", None), ((None,), {}))
         self.assertEqual(self.given("add", {"item": 1}), (({"item": 1},), {}))
 
-    def test_are_dropped_where_there_is_none(self):
-        self.assertEqual(self.given("total", 5), ((), {}))
+    def test_of_a_call_are_refused_where_there_is_no_parameter(self):
+        self.assertEqual(self.given("total", None), ((), {}))
+        with self.assertRaisesRegex(orrery.Refused, "takes no argument, and got a int") as caught:
+            self.given("total", 5)
+        self.assertEqual(caught.exception.code, "invalid_argument")
+
+    def test_of_others_are_dropped_where_there_is_no_parameter(self):
+        class Bell(orrery.Process):
+            class_name = "bell"
+
+            @orrery.info
+            async def ring(self): ...
+
+        self.assertEqual(Bell.definition.infos["ring"].arguments(5), ((), {}))
 
     def test_that_are_null_leave_a_default(self):
         self.assertEqual(self.given("clear", None), ((), {}))

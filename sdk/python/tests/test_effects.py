@@ -55,9 +55,9 @@ class Room(orrery.Process):
 
     @orrery.call
     async def odd(self, what):
-        {"group": lambda: self.join_group(""), "word": lambda: self.send("room/b", "group_left"), "to": lambda: self.monitor("x", "nobody"),
-         "name": lambda: self.demonitor(""), "value": lambda: self.publish("g", "w", {1}), "timeout": lambda: self.request("x", "a/b", "m", timeout=0),
-         "method": lambda: self.request("x", "a/b", "")}[what]()
+        {"group": lambda: self.join_group(""), "word": lambda: self.send("room/b", "group_left"), "to": lambda: self.monitor("guarded", "nobody"),
+         "name": lambda: self.demonitor(""), "value": lambda: self.publish("g", "w", {1}), "timeout": lambda: self.request("asked", "a/b", "m", timeout=0),
+         "method": lambda: self.request("asked", "a/b", ""), "timer": lambda: self.after(1, "nobody")}[what]()
 
     @orrery.info
     async def entered(self, key):
@@ -128,6 +128,10 @@ class Live(SidecarCase):
             error = await self.error_of(self.client.call("room/a", "odd", what))
             self.assertEqual((error.code, "test_effects.py" in error.text), ("process_exited", True), error)
             self.sidecar.mesh._restarts.clear()
+
+    async def test_names_that_nothing_handles_are_refused_where_they_are_given(self):
+        error = await self.error_of(self.client.call("room/a", "odd", "timer"))
+        self.assertIn("ValueError: Room has no @orrery.info method for the timer 'nobody'; it has: asked, entered, guarded, said", error.text)
 
     async def test_a_process_that_has_moved_hears_so_first(self):
         self.assertIn("handoff", Room.definition.callback_names())
@@ -211,7 +215,8 @@ class InTests(unittest.IsolatedAsyncioTestCase):
         await self.host.call("a", "ignore", "guarded/x")
         await self.host.stop("b")
         await self.host.down("worker/1", "noconnection")
-        await self.host.down("worker/2")
+        with self.assertRaises(orrery.NotFound):
+            await self.host.down("worker/2")
         self.assertEqual(self.heard("a"), [["down", "guarded/n", "noproc"], ["down", "guarded", "shutdown"], ["down", "guarded/w", "noconnection"]])
 
     async def test_a_handoff_comes_first_with_nothing_left_of_monitors_and_requests(self):
@@ -232,9 +237,16 @@ class InTests(unittest.IsolatedAsyncioTestCase):
         await self.host.call("a", "guard", {"to": "worker/1"})
         with self.assertRaises(orrery.ProcessExited):
             await self.host.call("a", "crash", "x")
-        await self.host.down("worker/1")
+        with self.assertRaisesRegex(orrery.NotFound, "nobody monitors worker/1"):
+            await self.host.down("worker/1")
         await self.host.advance(10)
         self.assertEqual(self.heard("a"), [])
+
+    async def test_names_that_nothing_handles_are_refused_where_they_are_given(self):
+        for method, argument, what in [("ask", {"to": "room/b", "method": "hold", "name": "answer"}, "request 'answer'"),
+                                       ("guard", {"to": "worker/1", "name": "gone"}, "monitor 'gone'"), ("odd", "timer", "timer 'nobody'")]:
+            with self.assertRaisesRegex(orrery.ProcessExited, f"ValueError: Room has no @orrery.info method for the {what}"):
+                await self.host.call("a", method, argument)
 
 
 class Infos(unittest.TestCase):

@@ -219,6 +219,24 @@ class Kit(unittest.IsolatedAsyncioTestCase):
             with self.assertRaises(orrery.NotFound):
                 host.state("bob")
 
+    async def test_refuses_what_a_test_cannot_mean(self):
+        async with testing.Host(Cart) as host:
+            with self.assertRaisesRegex(orrery.NotFound, "class 'cart' has no method 'nix' for a cast; it has: wake"):
+                await host.cast("ada", "nix")
+            self.assertFalse(host.is_running("ada"))
+            with self.assertRaisesRegex(ValueError, "time passes forwards"):
+                await host.advance(-1)
+            with self.assertRaisesRegex(TypeError, "seconds is a number"):
+                await host.advance("1")
+            with self.assertRaisesRegex(orrery.NotFound, "nobody monitors worker/1"):
+                await host.down("worker/1")
+            for arguments, kind, why in [(("stock/main", "take", 1), ValueError, "names no class"), ((Stock, "take", 1), ValueError, "names no class"),
+                                         (("cart", "add", 1), ValueError, "is under test"), (("stock", "", 1), ValueError, "the method has 0 bytes"),
+                                         (("stock", "take", ValueError), TypeError, "not the class ValueError"),
+                                         (("stock", "take", {1}), ValueError, "cannot be sent")]:
+                with self.assertRaisesRegex(kind, why):
+                    host.answer(*arguments)
+
     async def test_keeps_states_that_are_dataclasses(self):
         @dataclasses.dataclass
         class Score:

@@ -75,9 +75,13 @@ def define(owner: "Type[Process[Any]]", base: "Type[Process[Any]]") -> Definitio
                       of_kind["call"], of_kind["cast"], of_kind["info"], callbacks)
 
 
+def is_class_name(text: str) -> bool:
+    return len(text) <= CLASS_BYTES_MAX and _DNS_LABEL.fullmatch(text) is not None
+
+
 def _check(owner: "Type[Process[Any]]") -> None:
     where = owner.__qualname__
-    if owner.class_name and (len(owner.class_name) > CLASS_BYTES_MAX or not _DNS_LABEL.fullmatch(owner.class_name)):
+    if owner.class_name and not is_class_name(owner.class_name):
         raise TypeError(f"{where}.class_name is {owner.class_name!r}; a class is named like 'cart': at most {CLASS_BYTES_MAX} of a-z, 0-9 and '-'")
     if not isinstance(owner.state_version, int) or not 0 <= owner.state_version <= STATE_VERSION_MAX:
         raise TypeError(f"{where}.state_version is {owner.state_version!r}; it is an integer from 0 to {STATE_VERSION_MAX}")

@@ -13,6 +13,8 @@ NAME_BYTES_MAX = 128
 
 def check_name(name: str, what: str) -> str:
     """Raises :class:`ValueError` for what no timer, request or monitor is called."""
+    if not isinstance(name, str):
+        raise TypeError(f"a {what}'s name is a text, not {type(name).__name__}")
     try:
         size = len(name.encode())
     except UnicodeEncodeError:

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Optional, Tuple, TypeVar, overload
+from typing import Any, Callable, Dict, Optional, Tuple, TypeVar, Union, overload
 
 from ._names import METHOD_BYTES_MAX
 from .errors import Refused
@@ -24,14 +24,18 @@ class Handler:
 
 
 def _decorator(kind: str) -> Any:
-    def decorate(function: Optional[F] = None, *, name: str = "") -> Any:
+    def decorate(function: Union[F, str, None] = None, *, name: str = "") -> Any:
+        if isinstance(function, str) and name:
+            raise TypeError(f"@orrery.{kind} was given two names, {function!r} and {name!r}")
+        said = function if isinstance(function, str) else name
+
         def mark(method: F) -> F:
             if not callable(method):
                 raise TypeError(f"@orrery.{kind} is for methods, not for {type(method).__name__}")
-            setattr(method, _MARK, (kind, name or method.__name__))
+            setattr(method, _MARK, (kind, said or method.__name__))
             return method
 
-        return mark if function is None else mark(function)
+        return mark if function is None or isinstance(function, str) else mark(function)
 
     return decorate
 
@@ -43,6 +47,9 @@ class _Decorator:
     def __call__(self, function: F) -> F: ...
 
     @overload
+    def __call__(self, function: str) -> Callable[[F], F]: ...
+
+    @overload
     def __call__(self, *, name: str) -> Callable[[F], F]: ...
 
     def __call__(self, function: Any = None, *, name: str = "") -> Any:
@@ -50,7 +57,8 @@ class _Decorator:
 
 
 call: _Decorator = _decorator("call")
-"""A method that answers: what it returns is the reply. ``@orrery.call(name="add-item")`` for names that are no identifiers."""
+"""A method that answers: what it returns is the reply. ``@orrery.call(name="add-item")``, or ``@orrery.call("add-item")``, for names that are
+no identifiers."""
 cast: _Decorator = _decorator("cast")
 """A method that nobody waits for."""
 info: _Decorator = _decorator("info")
@@ -70,7 +78,7 @@ def handlers_of(owner: type, base: type) -> Dict[Tuple[str, str], Handler]:
         if mark is None:
             continue
         kind, name = mark
-        if hasattr(base, attribute):
+        if hasattr(base, attribute) or attribute in base.__annotations__:
             raise TypeError(f"{owner.__qualname__}.{attribute} hides orrery.Process.{attribute}; call the method otherwise, "
                             f"and say @orrery.{kind}(name={attribute!r})")
         handler = bind(owner, kind, name, method)
@@ -86,10 +94,10 @@ def bind(owner: type, kind: str, name: str, method: Callable[..., Any]) -> Handl
         raise TypeError(f"{where}: the name of a handler has 1 to {METHOD_BYTES_MAX} bytes")
     if inspect.isasyncgenfunction(method) or inspect.isgeneratorfunction(method):
         raise TypeError(f"{where} is a generator; a handler returns once")
-    return Handler(kind, name, method, inspect.iscoroutinefunction(method), _arguments_for(where, method))
+    return Handler(kind, name, method, inspect.iscoroutinefunction(method), _arguments_for(where, method, kind))
 
 
-def _arguments_for(where: str, method: Callable[..., Any]) -> Callable[[Any], Tuple[Tuple[Any, ...], Dict[str, Any]]]:
+def _arguments_for(where: str, method: Callable[..., Any], kind: str) -> Callable[[Any], Tuple[Tuple[Any, ...], Dict[str, Any]]]:
     parameters = list(inspect.signature(method).parameters.values())[1:]  # without self
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     keywords = {p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY}
@@ -99,11 +107,19 @@ def _arguments_for(where: str, method: Callable[..., Any]) -> Callable[[Any], Tu
                         "or (self, *, name, other=default) for the entries of a map")
     if keywords:
         return lambda argument: ((), _entries(where, keywords, argument))
+    if not positional and kind == "call":
+        return _nothing
     if not positional:
         return lambda argument: ((), {})
     if positional[0].default is not inspect.Parameter.empty:
         return lambda argument: (() if argument is None else (argument,), {})
     return lambda argument: ((argument,), {})
+
+
+def _nothing(argument: Any) -> Tuple[Tuple[Any, ...], Dict[str, Any]]:
+    if argument is not None:
+        raise Refused("invalid_argument", f"the method takes no argument, and got a {type(argument).__name__}")
+    return (), {}
 
 
 def _entries(where: str, keywords: Dict[str, inspect.Parameter], argument: Any) -> Dict[str, Any]:

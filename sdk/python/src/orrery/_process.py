@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Dict, Generic, List, Optional, TypeVar
 from . import _effects
 from ._context import Context
 from ._definition import Definition, define
-from ._names import Name, NameLike, check_group, check_method, check_timeout, check_word, parse_address, parse_name
+from ._names import Name, NameLike, check_group, check_method, check_seconds, check_timeout, check_word, parse_address, parse_name
 from ._values import well_formed
 from .errors import Refused
 
@@ -148,24 +148,30 @@ class Process(Generic[S]):
 
     def request(self, name: str, to: NameLike, method: str, argument: Any = None, *, timeout: Optional[float] = None) -> None:
         """Calls a pid or a name without waiting: ``@orrery.info`` with ``name`` gets an :class:`Answer`. ``timeout`` is in seconds, by default
-        5. One of a name takes the place of another of that name, whose answer does not come any more."""
+        5. One of a name takes the place of another of that name, whose answer does not come any more. Raises :class:`ValueError` for a name
+        without such a method."""
+        self._check_info(name, "request")
         check_timeout(timeout)
         after_ms = None if timeout is None else max(1, round(timeout * 1000))
         encoded = self._context.encode(argument, "argument")
-        self._context.add(_effects.Request(_effects.check_name(name, "request"), parse_address(to), check_method(method), encoded, after_ms))
+        self._context.add(_effects.Request(name, parse_address(to), check_method(method), encoded, after_ms))
 
     def monitor(self, name: str, to: NameLike) -> None:
         """``@orrery.info`` with ``name`` gets a :class:`Down` when a process ends: a pid, or the one that runs under a name then (``noproc``
-        where none does). One of a name takes the place of another of that name."""
-        self._context.add(_effects.Monitor(_effects.check_name(name, "monitor"), parse_address(to)))
+        where none does). One of a name takes the place of another of that name. Raises :class:`ValueError` for a name without such a
+        method."""
+        self._check_info(name, "monitor")
+        self._context.add(_effects.Monitor(name, parse_address(to)))
 
     def demonitor(self, name: str) -> None:
         """Its :class:`Down` does not come any more."""
         self._context.add(_effects.Demonitor(_effects.check_name(name, "monitor")))
 
     def after(self, seconds: float, name: str, argument: Any = None) -> None:
-        """Sets the timer ``name``, or sets it anew: ``@orrery.info`` with that name gets ``argument``. It ends with the process."""
-        _effects.check_name(name, "timer")
+        """Sets the timer ``name``, or sets it anew: ``@orrery.info`` with that name gets ``argument``. It ends with the process.
+        Raises :class:`ValueError` for a name without such a method."""
+        self._check_info(name, "timer")
+        check_seconds(seconds, "seconds")
         if not 0 <= seconds <= TIMER_MS_MAX / 1000:
             raise ValueError(f"a timer is some seconds ahead, not {seconds}")
         after_ms = max(1, math.ceil(seconds * 1000))
@@ -199,6 +205,13 @@ class Process(Generic[S]):
     def stop(self, kind: str = "normal", text: str = "") -> None:
         """Ends the process after this message. ``kind`` is ``normal``, ``shutdown`` or ``error``."""
         self._context.set_stop(kind, text)
+
+    def _check_info(self, name: str, what: str) -> None:
+        """The name is the programmer's own: where nothing handles it, what comes of it would be dropped."""
+        _effects.check_name(name, what)
+        if self.definition.handler("info", name) is None:
+            known = ", ".join(sorted(self.definition.infos)) or "none"
+            raise ValueError(f"{type(self).__qualname__} has no @orrery.info method for the {what} {name!r}; it has: {known}")
 
     # ---- asking others, within a message ----
 

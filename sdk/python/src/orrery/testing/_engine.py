@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Type
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Type
 
 from .. import _cbor, _patch, _work
 from .._context import Runtime
@@ -79,14 +79,22 @@ class Engine(Runtime):
 
     def deliver_call(self, to: Name, message: Message, timeout: Optional[float]) -> None:
         """To a class under test. Raises :class:`NotFound` where it has no such method."""
-        definition = self.definitions[to.class_name]
-        if message.method not in definition.calls:
-            known = ", ".join(sorted(definition.calls))
-            raise NotFound(f"class {to.class_name!r} has no method {message.method!r} for a call; it has: {known}", effect=NOT_EXECUTED)
+        self._check_method(to, message, self.definitions[to.class_name].calls)
         self.deliver(to, message)
         if timeout is not None and message.answer is not None:
             alarm = self.clock.at(timeout, lambda: self._late(to, message))
             message.answer.add_done_callback(lambda _: alarm.cancel())
+
+    def deliver_cast(self, to: Name, message: Message) -> None:
+        """The same of a cast, and of a class that is not under test."""
+        if to.class_name in self.definitions:
+            self._check_method(to, message, self.definitions[to.class_name].casts)
+        self.deliver(to, message)
+
+    def _check_method(self, to: Name, message: Message, methods: Mapping[str, object]) -> None:
+        if message.method not in methods:
+            known = ", ".join(sorted(methods))
+            raise NotFound(f"class {to.class_name!r} has no method {message.method!r} for a {message.callback}; it has: {known}", effect=NOT_EXECUTED)
 
     async def ask_stub(self, to: Name, message: Message) -> Any:
         if (to.class_name, message.method) not in self.stubs:

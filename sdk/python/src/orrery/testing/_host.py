@@ -6,8 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable, Dict, List, Optional, Type, Union
 
 from .. import _cbor
+from .._definition import is_class_name
 from .._host import by_class_name
-from .._names import Name, NameLike, check_group, check_method, check_word, parse_address, parse_name
+from .._names import Name, NameLike, check_group, check_method, check_seconds, check_word, parse_address, parse_name
 from .._process import Process
 from ..errors import NOT_EXECUTED, NotFound
 from ._clock import Clock
@@ -49,8 +50,8 @@ class Host:
             await self._engine.settle()
 
     async def cast(self, to: NameLike, method: str, argument: Any = None) -> None:
-        """Returns once all that followed from the message has happened."""
-        self._engine.deliver(self._name(to), Message("cast", check_method(method), copied(argument, "argument")))
+        """Returns once all that followed from the message has happened. Raises :class:`NotFound` where there is no such class or method."""
+        self._engine.deliver_cast(self._name(to), Message("cast", check_method(method), copied(argument, "argument")))
         await self._engine.settle()
 
     async def info(self, to: NameLike, word: str, argument: Any = None) -> None:
@@ -66,8 +67,9 @@ class Host:
 
     async def down(self, to: NameLike, kind: str = "error", text: str = "") -> None:
         """A process that is not under test has ended, a pid or a name: monitors of it tell so. For those under test there are :meth:`stop`
-        and :meth:`kill`."""
-        self._engine.relations.down(parse_address(to), kind, text)
+        and :meth:`kill`. Raises :class:`NotFound` where nobody monitors it."""
+        if not self._engine.relations.down(parse_address(to), kind, text):
+            raise NotFound(f"nobody monitors {to}, or it is under test: those end with stop() and kill()", effect=NOT_EXECUTED)
         await self._engine.settle()
 
     async def handoff(self, name: NameLike) -> None:
@@ -78,6 +80,9 @@ class Host:
 
     async def advance(self, seconds: float) -> None:
         """Lets time pass. Timers fire in their order, and what follows from each happens before the next."""
+        check_seconds(seconds, "seconds")
+        if not seconds >= 0:
+            raise ValueError(f"time passes forwards, not by {seconds} s")
         await self._engine.settle()
         until = self.clock.now + seconds
         while self.clock.fire_next(until):
@@ -102,7 +107,17 @@ class Host:
         self._engine.definitions.update(by_class_name([owner]))
 
     def answer(self, class_name: str, method: str, with_: Answer = None) -> None:
-        """What classes that are not under test answer to calls and requests: a value, an exception, or a function of key and argument."""
+        """What classes that are not under test answer to calls and requests: a value, an exception, or a function of key and argument.
+        Raises where that could never be: no name of a class, or one under test; an answer that cannot be sent."""
+        if not isinstance(class_name, str) or not is_class_name(class_name):
+            raise ValueError(f"{class_name!r} names no class; a class is named like 'cart', and this answers for all its keys")
+        if class_name in self._engine.definitions:
+            raise ValueError(f"class {class_name!r} is under test: its own methods answer")
+        check_method(method)
+        if isinstance(with_, type):
+            raise TypeError(f"an answer is a value, an exception or a function of key and argument, not the class {with_.__name__}")
+        if not callable(with_) and not isinstance(with_, Exception):
+            copied(with_, "answer")
         self._engine.stubs[class_name, method] = with_
 
     # ---- what a test looks at ----

@@ -134,11 +134,14 @@ class Relations:
         for message in [each for each in life.mailbox if each.source == "down" and each.method == name]:
             life.mailbox.remove(message)
 
-    def down(self, to: str, kind: str, text: str) -> None:
-        """One that is not under test has ended."""
+    def down(self, to: str, kind: str, text: str) -> bool:
+        """One that is not under test has ended. Whether anybody hears so."""
+        told = False
         for life in list(self.engine.lives.values()):
             for name in [name for name, (of, target) in life.monitors.items() if target is None and of == to]:
                 self._down(life, name, to if is_pid(to) else "", kind, text)
+                told = True
+        return told
 
     def _down(self, life: Life, name: str, pid: str, kind: str, text: str) -> None:
         life.monitors.pop(name, None)

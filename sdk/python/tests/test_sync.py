@@ -118,9 +118,10 @@ class Processes(unittest.TestCase):
                 with self.assertRaises(orrery.DeadlineExceeded):
                     me.next(timeout=0.01)
                 self.assertTrue(me.leave("room"))
-                other.exit(me.pid, orrery.Reason("kill"))
+                other.exit(me.pid, "kill")
                 self.assertEqual(list(me), [])
                 self.assertEqual(me.ended.kind, "killed")
+                self.assertEqual(repr(other), f"<orrery.ClientProcess {other.pid}: open>")
             self.assertEqual(client.groups()["groups"], [])
             self.assertFalse(there.sidecar.connections[0].client_processes)
 
@@ -130,7 +131,10 @@ class Processes(unittest.TestCase):
             with client.monitor("counter/a") as monitor:
                 with self.assertRaises(orrery.DeadlineExceeded):
                     monitor.wait(timeout=0.01)
+                with self.assertRaisesRegex(TypeError, "timeout is a number of seconds, not str"):
+                    monitor.wait(timeout="1")
                 client.stop("counter/a")
+                self.assertEqual(monitor.wait(timeout=5).pid, pid)
                 self.assertEqual(monitor.wait(timeout=5).pid, pid)
             self.assertEqual(client.monitor("counter/a").wait().reason.kind, "noproc")
 

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING, Any, Awaitable, Callable, Optional
 
 from ._asking import too_old
@@ -14,6 +15,8 @@ from .errors import AlreadyExists, OrreryError
 if TYPE_CHECKING:
     from ._client import Client
     from ._link import Link
+
+log = logging.getLogger("orrery.leader")
 
 PAUSE_SECONDS = 0.05
 PAUSE_SECONDS_MAX = 1.0
@@ -54,6 +57,7 @@ class Leader:
             passes = isinstance(problem, OrreryError) and (problem.code in PASSING or _is_lost(process))
             await process._leave_quietly(reason_of(problem))
             if passes:
+                log.info("cannot stand for %s now: %s", self._key, problem)
                 return None
             raise
         await process._leave_quietly(NORMAL if done is None else end_of(done))

@@ -186,6 +186,40 @@ TEST_F(a_client_process, is_not_needed_to_start_publish_and_look_things_up) {
             is(R"({"key": "k", "in": "node_unique"})"));
 }
 
+TEST_F(a_client_process, is_not_needed_to_read_who_is_in_groups_and_holds_keys) {
+  welcome();
+  const auto is = [](const char* text) { return json::parse(text); };
+  const auto holds = [&] {
+    const auto found = one_->lookup("leader");
+    ASSERT_EQ(found.size(), 1U);
+    EXPECT_EQ(found[0].key + " " + found[0].pid + " " + found[0].value.dump(), "leader p 7");
+  };
+  asked("lookup", holds, is(R"({"entries": [{"key": "leader", "pid": "p", "value": 7}]})"));
+  asked(
+      "lookup", [&] { EXPECT_TRUE(one_->lookup("leader").empty()); }, is(R"({"entries": []})"));
+  const auto registered = [&] {
+    const auto found = one_->registry();
+    ASSERT_EQ(found.entries.size(), 1U);
+    EXPECT_TRUE(found.entries[0].unique && found.truncated);
+    EXPECT_EQ(found.entries[0].node, "n");
+  };
+  asked("registry", registered,
+        is(R"({"entries": [{"key": "k", "unique": true, "pid": "p", "node": "n", "value": null}],
+      "truncated": true})"));
+  const auto members = [&] {
+    const auto found = one_->group("chat");
+    ASSERT_EQ(found.members.size(), 1U);
+    EXPECT_EQ(found.group + " " + found.members[0].pid + " " + found.members[0].node, "chat p n");
+  };
+  asked("group", members, is(R"({"group": "chat", "members": [{"pid": "p", "node": "n"}], "truncated": false})"));
+  const auto sizes = [&] {
+    const auto found = one_->groups();
+    ASSERT_EQ(found.groups.size(), 1U);
+    EXPECT_EQ(found.groups[0].members - found.groups[0].here, 1U);
+  };
+  asked("groups", sizes, is(R"({"groups": [{"name": "chat", "members": 3, "here": 2}], "truncated": false})"));
+}
+
 // ---- messages ----
 
 TEST_F(a_client_process, gets_each_message_as_what_it_is) {

@@ -87,7 +87,7 @@ TEST_F(a_linked_task, that_is_cancelled_shuts_its_process_down) {
   task.cancel();
   EXPECT_EQ(closes()["kind"], "shutdown");
   EXPECT_TRUE(task.wait(10s));
-  EXPECT_EQ(thrown_by(task), "cancelled: the task was cancelled");
+  EXPECT_EQ(thrown_by(task), "cancelled: the task was cancelled [unknown]");
 }
 
 TEST_F(a_linked_task, whose_call_ends_with_its_token_was_cancelled) {
@@ -97,7 +97,7 @@ TEST_F(a_linked_task, whose_call_ends_with_its_token_was_cancelled) {
   line_->expect("cancel");
   line_->refuse(call, "cancelled");
   EXPECT_EQ(closes()["kind"], "shutdown");
-  EXPECT_EQ(thrown_by(task), "cancelled: the task was cancelled");
+  EXPECT_EQ(thrown_by(task), "cancelled: the task was cancelled [unknown]");
 }
 
 TEST_F(a_linked_task, that_fails_while_it_is_cancelled_has_failed) {
@@ -120,7 +120,7 @@ TEST_F(a_linked_task, is_stopped_when_its_process_ends_and_says_why) {
   } catch (const process_exit& why) {
     EXPECT_EQ(why.reason(), (exit_reason{"error", "boom"}));
     EXPECT_EQ(why.code(), "process_exited");
-    EXPECT_STREQ(why.what(), "process_exited: cart/ada exited, error: boom");
+    EXPECT_STREQ(why.what(), "process_exited: cart/ada exited, error: boom [unknown]");
   }
 }
 

@@ -96,6 +96,42 @@ TEST(a_process_class, refuses_without_a_crash_and_crashes_with_the_exceptions_te
   EXPECT_EQ(a_cart().handle(work("call", {{"method", "boom"}, {"state", state}}))["crash"]["text"], "no such item");
 }
 
+TEST(a_process_class, refuses_an_argument_that_is_not_what_its_handler_reads) {
+  process_class shelf("cart");
+  shelf.on_call("add", [](context& self, const json&) {
+    self.change() = 1;
+    json read{self.argument<std::string>("item"), self.argument<int>("count", 1)};
+    return read.push_back(self.argument<bool>("gift", false)), read;
+  });
+  shelf.on_call("take", [](context& self, const json&) { return self.argument<std::vector<double>>(); });
+  shelf.on_cast("count", [](context& self, const json&) { self.change() = self.argument<unsigned char>(); });
+  const auto done = [&](const char* callback, const char* method, const char* argument) {
+    return shelf.handle(work(callback, {{"method", method}, {"argument", json::parse(argument)}, {"state", 0}}));
+  };
+  EXPECT_EQ(done("call", "add", R"({"item": "pen"})")["reply"], json::parse(R"(["pen", 1, false])"));
+  EXPECT_EQ(done("call", "add", R"({"item": "pen", "count": 2, "gift": true})")["reply"],
+            json::parse(R"(["pen", 2, true])"));
+  EXPECT_EQ(done("call", "take", "[1, 2.5]")["reply"], json::parse("[1.0, 2.5]"));
+  const auto refused = done("call", "add", R"({"item": 5})");
+  EXPECT_EQ(refused["error"], json::parse(R"({"code": "invalid_argument", "effect": "not_executed",
+                "text": "'item' in the argument of 'add' is wrong: type must be string, but is number"})"));
+  EXPECT_FALSE(refused.contains("crash") || refused.contains("state")) << refused;
+  const auto why = [&](const char* method, const char* argument) {
+    return done("call", method, argument)["error"]["text"].get<std::string>();
+  };
+  EXPECT_EQ(why("add", "{}"), "'item' in the argument of 'add' is wrong: it is missing");
+  EXPECT_EQ(why("add", "null"), "the argument of 'add' is wrong: it must be an object");
+  EXPECT_EQ(why("add", R"({"item": "pen", "count": 1.5})"),
+            "'count' in the argument of 'add' is wrong: it must be a whole number");
+  EXPECT_EQ(why("add", R"({"item": "pen", "count": 3000000000})"),
+            "'count' in the argument of 'add' is wrong: it is out of range");
+  EXPECT_EQ(why("add", R"({"item": "pen", "gift": 1})"),
+            "'gift' in the argument of 'add' is wrong: it must be true or false");
+  EXPECT_EQ(why("take", R"(["pen"])"), "the argument of 'take' is wrong: type must be number, but is string");
+  EXPECT_EQ(done("cast", "count", "7")["state"], 7);
+  EXPECT_FALSE(done("cast", "count", "-1").contains("crash")) << "a cast that is refused is dropped";
+}
+
 TEST(a_process_class, may_answer_later_go_on_and_stop) {
   const auto waits = a_cart().handle(work("call", {{"method", "wait"}, {"caller", 31}, {"state", json::object()}}));
   EXPECT_EQ(waits["later"], true);
@@ -147,9 +183,9 @@ TEST(a_process_class, that_leaves_what_cannot_be_sent_crashes_and_says_where) {
                })
       .on_call("refusal", [](context&, const json&) -> json { throw refusal("no", "nope"); });
   EXPECT_EQ(odd.handle(work("call", {{"method", "state"}}))["crash"]["text"],
-            "invalid_argument: the state cannot be sent: state.notes[1]: a text is not UTF-8");
+            "invalid_argument: the state cannot be sent: state.notes[1]: a text is not UTF-8 [not_executed]");
   EXPECT_EQ(odd.handle(work("call", {{"method", "reply"}}))["crash"]["text"],
-            "invalid_argument: the reply cannot be sent: reply.share: a number is not finite");
+            "invalid_argument: the reply cannot be sent: reply.share: a number is not finite [not_executed]");
   EXPECT_NE(odd.handle(work("call", {{"method", "refusal"}}))["crash"]["text"].get<std::string>().find("nope"),
             std::string::npos);
 }

@@ -108,13 +108,13 @@ TEST(a_test_host, applies_the_patch_that_a_large_state_is_sent_as) {
 TEST(a_test_host, refuses_as_a_client_hears_it) {
   host shop(a_tested_cart());
   const auto refused = failure_of([&] { shop.call("ada", "add", 1); });
-  EXPECT_STREQ(refused.what(), "invalid_argument: an item is a string");
+  EXPECT_STREQ(refused.what(), "invalid_argument: an item is a string [not_executed]");
   EXPECT_EQ(refused.took_effect(), effect::not_executed);
   EXPECT_TRUE(shop.is_alive("ada"));
   EXPECT_STREQ(failure_of([&] { shop.call("ada", "ad"); }).what(),
-               "not_found: class 'cart' has no method 'ad' for a call; it has: add, boom, take");
+               "not_found: class 'cart' has no method 'ad' for a call; it has: add, boom, take [not_executed]");
   EXPECT_STREQ(failure_of([&] { shop.cast("ada", "add"); }).what(),
-               "not_found: class 'cart' has no method 'add' for a cast; it has: clear");
+               "not_found: class 'cart' has no method 'add' for a cast; it has: clear [not_executed]");
   EXPECT_EQ(failure_of([&] { shop.call("crat/ada", "add"); }).code(), "not_found");
   EXPECT_EQ(failure_of([&] { shop.call("ada", "add", "\xff"); }).code(), "invalid_argument");
   EXPECT_EQ(failure_of([&] { static_cast<void>(shop.state("bob")); }).code(), "not_found");
@@ -136,7 +136,7 @@ TEST(a_test_host, takes_nothing_of_a_handler_that_throws_and_starts_afresh) {
   host shop(a_tested_cart());
   shop.call("ada", "add", "pen");
   const auto crashed = failure_of([&] { shop.call("ada", "boom"); });
-  EXPECT_STREQ(crashed.what(), "process_exited: cart/ada exited, error: no such item");
+  EXPECT_STREQ(crashed.what(), "process_exited: cart/ada exited, error: no such item [unknown]");
   EXPECT_EQ(crashed.took_effect(), effect::unknown);
   EXPECT_EQ(shop.exits(), (std::vector{ended{"cart/ada", "error", "no such item"}}));
   EXPECT_TRUE(shop.casts().empty());
@@ -147,7 +147,7 @@ TEST(a_test_host, takes_nothing_of_a_handler_that_throws_and_starts_afresh) {
 TEST(a_test_host, tells_the_caller_when_a_process_does_not_start) {
   host shop(a_tested_cart());
   const auto closed = failure_of([&] { shop.call("closed", "add", "pen"); });
-  EXPECT_STREQ(closed.what(), "process_exited: cart/closed exited, error: no carts here");
+  EXPECT_STREQ(closed.what(), "process_exited: cart/closed exited, error: no carts here [not_executed]");
   EXPECT_EQ(closed.took_effect(), effect::not_executed);
   EXPECT_FALSE(shop.is_alive("closed"));
 }
@@ -273,7 +273,7 @@ TEST(a_test_host, shows_replies_that_come_later) {
   desks.advance(1s);
   EXPECT_EQ(first.get(), "now");
   const auto refused = failure_of([&] { static_cast<void>(second.get()); });
-  EXPECT_STREQ(refused.what(), "gone: no");
+  EXPECT_STREQ(refused.what(), "gone: no [executed]");
   EXPECT_EQ(refused.took_effect(), effect::executed);
   EXPECT_EQ(failure_of([&] { desks.call("d", "wait"); }).took_effect(), effect::unknown);
   const auto third = desks.ask("d", "wait");

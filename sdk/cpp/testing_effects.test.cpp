@@ -108,10 +108,10 @@ TEST(a_test_host, brings_the_answers_to_requests) {
   ASSERT_EQ(heard.size(), 5U);
   EXPECT_EQ(heard[0][0], "asked/it");
   EXPECT_EQ(heard[0][1].get<std::string>().find("test@"), 0U);
-  EXPECT_EQ(heard[1][1], "process_exited: gossip/bob exited, error: boom");
+  EXPECT_EQ(heard[1][1], "process_exited: gossip/bob exited, error: boom [unknown]");
   EXPECT_EQ(heard[2][1].get<std::string>().find("not_found: class 'gossip' has no method"), 0U);
   EXPECT_EQ(heard[3][1], "pen");
-  EXPECT_EQ(heard[4][1], "gone: no ink");
+  EXPECT_EQ(heard[4][1], "gone: no ink [not_executed]");
   EXPECT_TRUE(town.requests("ada").empty());
 }
 
@@ -129,9 +129,9 @@ TEST(a_test_host, lets_a_test_answer_requests_and_their_time_run_out) {
   town.advance(1ms);
   town.call("ada", "do", {{"request", "gossip/bob"}, {"method", "later"}});
   town.advance(5s);
-  EXPECT_EQ(town.state("ada"), json::parse(R"([["asked/it", 7], ["asked/it", "unavailable: no node"],
-      ["asked/it", "deadline_exceeded: stock/main has not answered in time"],
-      ["asked/it", "deadline_exceeded: gossip/bob has not answered in time"]])"));
+  EXPECT_EQ(town.state("ada"), json::parse(R"([["asked/it", 7], ["asked/it", "unavailable: no node [unknown]"],
+      ["asked/it", "deadline_exceeded: stock/main has not answered in time [unknown]"],
+      ["asked/it", "deadline_exceeded: gossip/bob has not answered in time [unknown]"]])"));
   EXPECT_THROW(town.reply("ada", "asked/it"), error) << "none waits";
 }
 
@@ -172,7 +172,7 @@ TEST(a_test_host, moves_a_process_which_hears_so_before_all_that_waits) {
   town.hand_off("ada");
   EXPECT_THROW(static_cast<void>(waiting.get()), error);
   EXPECT_EQ(town.state("ada"),
-            json::parse(R"(["moved", ["asked/it", "unavailable: gossip/ada has moved to another node"]])"));
+            json::parse(R"(["moved", ["asked/it", "unavailable: gossip/ada has moved to another node [unknown]"]])"));
   EXPECT_EQ(town.groups("ada"), std::vector<std::string>{"chat"});
   EXPECT_TRUE(town.monitors("ada").empty());
   EXPECT_NE(town.pid("ada"), before);

@@ -63,6 +63,38 @@ struct inbox {
   }
 };
 
+json shown(const group_members& found) {
+  json members = json::array();
+  for (const auto& each : found.members)
+    members.push_back({{"pid", each.pid}, {"node", each.node}});
+  return {{"group", found.group}, {"members", members}, {"truncated", found.truncated}};
+}
+
+json shown(const group_list& found) {
+  json groups = json::array();
+  for (const auto& each : found.groups)
+    groups.push_back({{"name", each.name}, {"members", each.members}, {"here", each.here}});
+  return {{"groups", groups}, {"truncated", found.truncated}};
+}
+
+json shown(const key_list& found) {
+  json entries = json::array();
+  for (const auto& each : found.entries)
+    entries.push_back({{"key", each.key},
+                       {"unique", each.unique},
+                       {"pid", each.pid},
+                       {"node", each.node},
+                       {"value", plain(each.value)}});
+  return {{"entries", entries}, {"truncated", found.truncated}};
+}
+
+json shown(const std::vector<holder>& found) {
+  json entries = json::array();
+  for (const auto& each : found)
+    entries.push_back({{"key", each.key}, {"pid", each.pid}, {"value", plain(each.value)}});
+  return {{"entries", entries}};
+}
+
 class driver {
  public:
   driver() {
@@ -346,10 +378,11 @@ class driver {
          [=, this](const json& c, const auto&) {
            return json{{"members", there()->publish(group(c), c.value("word", ""), argument(c))}};
          }},
-        {"group", [=, this](const json& c, const auto&) { return there()->group(group(c)); }},
-        {"groups", [=, this](const json& c, const auto&) { return there()->groups(prefix(c)); }},
-        {"registry", [=, this](const json& c, const auto&) { return there()->registry(prefix(c)); }},
-        {"lookup", [this](const json& c, const auto&) { return there()->lookup(c.value("key", ""), scope_of(c)); }},
+        {"group", [=, this](const json& c, const auto&) { return shown(there()->group(group(c))); }},
+        {"groups", [=, this](const json& c, const auto&) { return shown(there()->groups(prefix(c))); }},
+        {"registry", [=, this](const json& c, const auto&) { return shown(there()->registry(prefix(c))); }},
+        {"lookup",
+         [this](const json& c, const auto&) { return shown(there()->lookup(c.value("key", ""), scope_of(c))); }},
         {"act", [this](const json& command, const auto& stop) { return processes_.act(command, stop); }},
         {"down", [this](const json& command, const auto&) { return processes_.down(command); }},
         {"link", [this](const json& command, const auto&) { return processes_.link(command); }},

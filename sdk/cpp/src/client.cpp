@@ -50,6 +50,16 @@ request a_listing(session& through, const char* type, const client::listing_opti
   return a_question(std::move(message));
 }
 
+template <typename Entry, typename Read>
+std::vector<Entry> all_of(const json& answer, const char* field, const Read& read) {
+  std::vector<Entry> out;
+  const auto found = answer.find(field);
+  if (found == answer.end()) return out;
+  for (const auto& each : *found)
+    out.push_back(read(each));
+  return out;
+}
+
 }  // namespace
 
 struct client::impl : session {
@@ -144,19 +154,48 @@ std::size_t client::publish(std::string_view group, std::string_view word, json 
   return impl_->ask_again(what).value("members", std::size_t{0});
 }
 
-json client::groups(const listing_options& which) { return impl_->ask_again(a_listing(*impl_, "groups", which)); }
-json client::registry(const listing_options& which) { return impl_->ask_again(a_listing(*impl_, "registry", which)); }
-
-json client::group(std::string_view name) {
-  check_group(name);
-  impl_->require_processes();
-  return impl_->ask_again(a_question({{"type", "group"}, {"group", name}}));
+group_list client::groups(const listing_options& which) {
+  const auto found = impl_->ask_again(a_listing(*impl_, "groups", which));
+  return {.groups = all_of<group_size>(found, "groups",
+                                       [](const json& each) {
+                                         return group_size{.name = text_in(each, "name"),
+                                                           .members = each.value("members", std::size_t{0}),
+                                                           .here = each.value("here", std::size_t{0})};
+                                       }),
+          .truncated = found.value("truncated", false)};
 }
 
-json client::lookup(std::string_view key, key_scope in) {
+key_list client::registry(const listing_options& which) {
+  const auto found = impl_->ask_again(a_listing(*impl_, "registry", which));
+  return {.entries = all_of<registered_key>(found, "entries",
+                                            [](const json& each) {
+                                              return registered_key{.key = text_in(each, "key"),
+                                                                    .unique = each.value("unique", false),
+                                                                    .pid = text_in(each, "pid"),
+                                                                    .node = text_in(each, "node"),
+                                                                    .value = each.value("value", json())};
+                                            }),
+          .truncated = found.value("truncated", false)};
+}
+
+group_members client::group(std::string_view name) {
+  check_group(name);
+  impl_->require_processes();
+  const auto found = impl_->ask_again(a_question({{"type", "group"}, {"group", name}}));
+  return {
+      .group = found.value("group", std::string(name)),
+      .members = all_of<group_member>(
+          found, "members",
+          [](const json& each) { return group_member{.pid = text_in(each, "pid"), .node = text_in(each, "node")}; }),
+      .truncated = found.value("truncated", false)};
+}
+
+std::vector<holder> client::lookup(std::string_view key, key_scope in) {
   auto message = lookup_request(key, in);
   impl_->require_processes();
-  return impl_->ask_again(a_question(std::move(message)));
+  return all_of<holder>(impl_->ask_again(a_question(std::move(message))), "entries", [](const json& each) {
+    return holder{.key = text_in(each, "key"), .pid = text_in(each, "pid"), .value = each.value("value", json())};
+  });
 }
 
 client_process client::process() { return client_process(*impl_); }
@@ -164,6 +203,11 @@ process_monitor client::monitor(std::string_view to) { return impl_->monitor(to)
 
 linked_task client::link(std::string_view to, linked_task::function task) {
   return linked_task(*impl_, to, std::move(task));
+}
+
+bool client::stand_for(std::string_view key, const std::function<void(std::stop_token)>& work,
+                       const std::stop_token& stop) {
+  return orrery::app::stand_for(*impl_, std::string(key), work, stop);
 }
 
 subscription client::subscribe(std::vector<std::string> types, std::function<void(const event&)> seen) {

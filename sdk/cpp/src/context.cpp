@@ -32,8 +32,24 @@ context::context(const json& work, surroundings around)
       trace_(work.value("trace", "")),
       source_(source_of(work)),
       caller_(work.value("caller", std::uint64_t{0})),
+      argument_(work.contains("argument") ? &work["argument"] : &nothing),
       before_(work.contains("state") ? &work["state"] : &nothing),
       around_(std::move(around)) {}
+
+const json& context::field(std::string_view name, bool must_be) const {
+  if (!argument_->is_object() && (must_be || !argument_->is_null())) refuse_argument({}, "it must be an object");
+  const auto found = argument_->find(name);
+  if (found != argument_->end()) return *found;
+  if (must_be) refuse_argument(name, "it is missing");
+  return nothing;
+}
+
+void context::refuse_argument(std::string_view name, const std::string& problem) const {
+  const auto text = problem.starts_with('[') ? problem.substr(problem.find("] ") + 2) : problem;
+  const auto of = name.empty() ? "the argument" : "'" + std::string(name) + "' in the argument";
+  const auto method = message_.empty() ? "" : " of '" + message_ + "'";
+  throw refusal(of + method + " is wrong: " + text, "invalid_argument");
+}
 
 json& context::change() {
   if (!changed_) changed_ = *before_;

@@ -27,6 +27,12 @@ std::optional<process_message> process_message_of(json& frame) {
   return {};
 }
 
+void check_processes(const sidecar_info& of) {
+  if (std::find(of.features.begin(), of.features.end(), "processes") != of.features.end()) return;
+  throw error("unavailable", "this sidecar is too old: it has no client processes, groups and keys for apps",
+              effect::not_executed);
+}
+
 }  // namespace
 
 // ---- one process ----
@@ -166,15 +172,27 @@ void session::forget(std::uint64_t process) {
 
 // ---- opening ----
 
-void session::require_processes() {
-  const auto features = open().features;
-  if (std::find(features.begin(), features.end(), "processes") != features.end()) return;
-  throw error("unavailable", "this sidecar is too old: it has no client processes, groups and keys for apps",
-              effect::not_executed);
+void session::require_processes() { check_processes(open()); }
+
+bool session::await_processes(const std::stop_token& stop) {
+  const std::stop_callback wake(stop, [this] {
+    { const std::lock_guard lock(mutex_); }
+    changed_.notify_all();
+  });
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] { return welcome_ || stopping_ || stop.stop_requested(); });
+  if (stopping_) throw error("unavailable", "this client has ended", effect::not_executed);
+  if (stop.stop_requested()) return false;
+  check_processes(welcome_->info);
+  return true;
 }
 
-void session::open(const std::shared_ptr<open_process>& what) {
-  require_processes();
+void session::open(const std::shared_ptr<open_process>& what, const std::stop_token& stop) {
+  if (!stop.stop_possible()) {
+    require_processes();
+  } else if (!await_processes(stop)) {
+    throw error("cancelled", "it was given up before there was a connection", effect::not_executed);
+  }
   std::uint64_t number = 0;
   {
     const std::lock_guard lock(mutex_);
@@ -189,7 +207,8 @@ void session::open(const std::shared_ptr<open_process>& what) {
   try {
     ask({.message = {{"type", "open"}, {"process", number}, {"credit", open_process::window}},
          .done = seen,
-         .timeout = act_time});
+         .timeout = act_time},
+        stop);
   } catch (const error& why) {
     // It is not known here, and may be there.
     if (why.code() == "deadline_exceeded")
@@ -230,14 +249,14 @@ struct process_monitor::watched {
   }
 };
 
-process_monitor session::monitor(std::string_view to) {
+process_monitor session::monitor(std::string_view to, const std::stop_token& stop) {
   check_target(to);
   std::shared_ptr<monitors> all;
   {
     const std::lock_guard one_at_a_time(monitoring_);
     if (monitors_ == nullptr || monitors_->has_ended()) {
       auto fresh = std::make_shared<monitors>(*this);
-      open(fresh);
+      open(fresh, stop);
       monitors_ = std::move(fresh);
     }
     all = monitors_;

@@ -2,6 +2,7 @@
 // The client processes of one client: each belongs to one connection, and ends with it.
 #include "orrery/app/client_process.hpp"
 #include "requests.hpp"
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -72,6 +73,10 @@ class monitors : public open_process, public std::enable_shared_from_this<monito
   std::mutex mutex_;
   std::map<std::uint64_t, std::shared_ptr<process_monitor::watched>> watched_;
 };
+
+/// As `client::lead`. False: `stop` was requested.
+bool stand_for(session& through, const std::string& key, const std::function<void(std::stop_token)>& work,
+               const std::stop_token& stop);
 
 /// Requests that are checked, of the client as of its processes.
 [[nodiscard]] json publish_request(std::size_t bytes_max, std::string_view group, std::string_view word, json argument);

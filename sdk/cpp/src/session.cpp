@@ -38,15 +38,14 @@ std::chrono::milliseconds jittered(std::chrono::milliseconds pause) {
          std::chrono::milliseconds(std::uniform_int_distribution<std::int64_t>(0, pause.count() / 2)(random));
 }
 
-/// False: it was less, as `stop` was requested.
+}  // namespace
+
 bool rest(std::chrono::milliseconds time, const std::stop_token& stop) {
   std::mutex mutex;
   std::unique_lock lock(mutex);
   std::condition_variable_any().wait_for(lock, stop, time, [] { return false; });
   return !stop.stop_requested();
 }
-
-}  // namespace
 
 bool time_heals(const error& why) {
   return why.took_effect() == effect::not_executed && (why.code() == "unavailable" || why.code() == "overloaded" ||

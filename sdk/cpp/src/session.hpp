@@ -45,11 +45,13 @@ class session {
 
   /// Waits for a connection, and throws `unavailable` where its sidecar has no client processes.
   void require_processes();
-  /// Opens it on the connection that there is.
-  void open(const std::shared_ptr<open_process>& what);
+  /// The same, however long it takes. False: `stop` was requested.
+  bool await_processes(const std::stop_token& stop);
+  /// Opens it on the connection that there is. Where `stop` can be requested it waits for one however long.
+  void open(const std::shared_ptr<open_process>& what, const std::stop_token& stop = {});
   /// No message comes to it any more.
   void forget(std::uint64_t process);
-  process_monitor monitor(std::string_view to);
+  process_monitor monitor(std::string_view to, const std::stop_token& stop = {});
 
  private:
   struct welcome {
@@ -120,6 +122,8 @@ class session {
   std::thread reader_;
 };
 
+/// False: it was less, as `stop` was requested.
+bool rest(std::chrono::milliseconds time, const std::stop_token& stop);
 /// It did not take effect, and may at another time.
 [[nodiscard]] bool time_heals(const error& why);
 

@@ -105,11 +105,6 @@ bool loses_null(const json& value) {
 
 }  // namespace
 
-std::string to_text(effect took) {
-  if (took == effect::not_executed) return "not_executed";
-  return took == effect::executed ? "executed" : "unknown";
-}
-
 effect effect_of(std::string_view text) {
   if (text == "not_executed") return effect::not_executed;
   return text == "executed" ? effect::executed : effect::unknown;

@@ -14,8 +14,7 @@ namespace orrery::app {
 constexpr std::size_t value_bytes_max = 1U << 20U;
 constexpr std::size_t value_depth_max = 64;
 
-/// "not_executed" ... as the protocol has it, and back; what is no effect is unknown.
-[[nodiscard]] std::string to_text(effect took);
+/// Back from `to_text`; what is no effect is unknown.
 [[nodiscard]] effect effect_of(std::string_view text);
 /// Whether it is a code of docs/protocol.md.
 [[nodiscard]] bool is_code(std::string_view code);

@@ -4,6 +4,7 @@
 #include "orrery/app/client.hpp"
 #include "orrery/app/client_process.hpp"
 #include "orrery/app/context.hpp"
+#include "orrery/app/documents.hpp"
 #include "orrery/app/error.hpp"
 #include "orrery/app/messages.hpp"
 #include "orrery/app/process_class.hpp"

@@ -1,12 +1,16 @@
 #pragma once
 #include "orrery/app/client_process.hpp"
+#include "orrery/app/documents.hpp"
 #include "orrery/app/process_class.hpp"
 #include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace orrery::app {
@@ -125,16 +129,15 @@ class client {
     std::string prefix = {};  ///< of names; empty: all
     int limit = 1000;         ///< 1 to 5000
   };
-  /// {"groups": [{"name", "members", "here"}], "truncated"}: counts of members, of the mesh and of this node.
-  json groups(const listing_options& which);
-  json groups() { return groups(listing_options{}); }
-  /// {"group", "members": [{"pid", "node"}], "truncated"}.
-  json group(std::string_view name);
-  /// {"entries": [{"key", "unique", "pid", "node", "value"}], "truncated"}: keys of the mesh.
-  json registry(const listing_options& which);
-  json registry() { return registry(listing_options{}); }
-  /// {"entries": [{"key", "pid", "value"}]}: who holds the key; of a unique one, one at most.
-  json lookup(std::string_view key, key_scope in = key_scope::mesh_unique);
+  /// Counts of members, of the mesh and of this node.
+  group_list groups(const listing_options& which);
+  group_list groups() { return groups(listing_options{}); }
+  group_members group(std::string_view name);
+  /// Keys of the mesh.
+  key_list registry(const listing_options& which);
+  key_list registry() { return registry(listing_options{}); }
+  /// Who holds the key; of a unique one, one at most.
+  std::vector<holder> lookup(std::string_view key, key_scope in = key_scope::mesh_unique);
 
   /// Waits for a connection, at most `connect_timeout`; so do the next two. What they return may outlive the client.
   [[nodiscard]] client_process process();
@@ -145,6 +148,27 @@ class client {
   /// and must not wait for operations. When the task throws, the process gets an exit signal, reason `error` with the
   /// text; when it returns, none. Do not destroy its handle within the task.
   [[nodiscard]] linked_task link(std::string_view to, linked_task::function task);
+  /// Leads while it holds the key (`mesh_unique`), and stands for it until then: claims it with a process of its own,
+  /// waits for the end of who else holds it, and claims it again. `work(std::stop_token)` runs on this thread while it
+  /// holds the key. Its token is stopped the moment the key or the connection is lost, or the process has ended: when
+  /// it has returned then, or thrown `cancelled` or `unavailable`, it stands again, with a new connection too, and
+  /// works anew. When work returns before that, the key is released and its result returned; when it throws, the key is
+  /// released and that thrown. Nothing (of a work without a result: false): `stop` was requested, which stops the
+  /// work's token too, and the work did not return. The token's callbacks are as those of `link`. Returns before the
+  /// client is destroyed: request `stop`.
+  template <typename Work>
+  auto lead(std::string_view key, Work&& work, const std::stop_token& stop = {}) {
+    using result = std::invoke_result_t<Work&, std::stop_token>;
+    if constexpr (std::is_void_v<result>) {
+      return stand_for(
+          key, [&](std::stop_token held) { work(std::move(held)); }, stop);
+    } else {
+      std::optional<result> out;
+      const auto keep = [&](std::stop_token held) { out.emplace(work(std::move(held))); };
+      if (!stand_for(key, keep, stop)) out.reset();
+      return out;
+    }
+  }
 
   /// `seen` runs on the connection's thread for each event of these types (none: all) and must not wait for
   /// operations. What it throws is logged. Nothing that happens after this returned is missed, as long as the
@@ -166,6 +190,8 @@ class client {
   bool drain(std::chrono::milliseconds timeout);
 
  private:
+  bool stand_for(std::string_view key, const std::function<void(std::stop_token)>& work, const std::stop_token& stop);
+
   struct impl;
   std::unique_ptr<impl> impl_;
 };

@@ -9,6 +9,8 @@
 #include <stop_token>
 #include <string>
 #include <string_view>
+#include <type_traits>
+#include <utility>
 
 namespace orrery::app {
 
@@ -54,6 +56,25 @@ class context {
   /// The same to wait with, as std::condition_variable_any takes it.
   [[nodiscard]] const std::stop_token& abandoned_token() const { return around_.abandoned; }
 
+  /// The argument of this call, cast or info as a T. What is none is refused (`refusal`): the caller hears
+  /// `invalid_argument` with the method and what is wrong, not executed, and the process lives on. A json exception, as
+  /// of `at` and `get`, is a crash: nothing says whether it was the argument or the state that it did not understand.
+  template <typename T>
+  [[nodiscard]] T argument() const {
+    return read<T>(*argument_, "");
+  }
+  /// The same of the argument's field `name`, which must be there.
+  template <typename T>
+  [[nodiscard]] T argument(std::string_view name) const {
+    return read<T>(field(name, true), name);
+  }
+  /// The same, or `otherwise` where it is not there, or null.
+  template <typename T>
+  [[nodiscard]] T argument(std::string_view name, T otherwise) const {
+    const auto& found = field(name, false);
+    return found.is_null() ? std::move(otherwise) : read<T>(found, name);
+  }
+
   /// What it is now. Read with `at` or `value` what may be missing: `[]` of const json must not miss.
   [[nodiscard]] const json& state() const { return changed_ ? *changed_ : *before_; }
   /// The same, to change it.
@@ -92,10 +113,32 @@ class context {
  private:
   friend class process_class;
   void add(json effect);
+  [[nodiscard]] const json& field(std::string_view name, bool must_be) const;
+  [[noreturn]] void refuse_argument(std::string_view name, const std::string& problem) const;
+
+  template <typename T>
+  T read(const json& value, std::string_view name) const {
+    if constexpr (std::is_same_v<T, bool>) {
+      if (!value.is_boolean()) refuse_argument(name, "it must be true or false");
+    } else if constexpr (std::is_integral_v<T>) {
+      const bool fits = value.is_number_unsigned()  ? std::in_range<T>(value.template get<std::uint64_t>())
+                        : value.is_number_integer() ? std::in_range<T>(value.template get<std::int64_t>())
+                                                    : false;
+      if (!fits) refuse_argument(name, value.is_number_integer() ? "it is out of range" : "it must be a whole number");
+    } else if constexpr (std::is_floating_point_v<T>) {
+      if (!value.is_number()) refuse_argument(name, "it must be a number");
+    }
+    try {
+      return value.template get<T>();
+    } catch (const json::exception& why) {
+      refuse_argument(name, why.what());
+    }
+  }
 
   std::string class_, key_, pid_, message_, trace_;
   std::optional<info_source> source_;
   std::uint64_t caller_;
+  const json* argument_;
   const json* before_;
   std::optional<json> changed_;
   json effects_ = json::array();

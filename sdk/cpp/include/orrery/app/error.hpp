@@ -8,13 +8,21 @@ namespace orrery::app {
 
 /// What is known of an operation that failed.
 enum class effect { not_executed, executed, unknown };
+/// As the protocol has it.
+[[nodiscard]] inline const char* to_text(effect took) {
+  if (took == effect::not_executed) return "not_executed";
+  return took == effect::executed ? "executed" : "unknown";
+}
 
 /// An operation that failed: a stable code for programs (docs/protocol.md lists them), a text for people, and whether
-/// it took effect. `not_executed` is safe to try again. `what()` is "code: text".
+/// it took effect. `not_executed` is safe to try again. `what()` is "code: text [effect]".
 class error : public std::runtime_error {
  public:
   error(std::string code, std::string text, effect took)
-      : std::runtime_error(code + ": " + text), code_(std::move(code)), text_(std::move(text)), took_(took) {}
+      : std::runtime_error(code + ": " + text + " [" + to_text(took) + "]"),
+        code_(std::move(code)),
+        text_(std::move(text)),
+        took_(took) {}
   [[nodiscard]] const std::string& code() const noexcept { return code_; }
   [[nodiscard]] const std::string& text() const noexcept { return text_; }
   [[nodiscard]] effect took_effect() const noexcept { return took_; }

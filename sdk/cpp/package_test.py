@@ -22,7 +22,7 @@ def main():
         run("cmake", "--install", built, "--prefix", prefix, "--component", "sdk")
         run("cmake", "-S", HERE / "examples", "-B", examples, "-DCMAKE_BUILD_TYPE=Debug", f"-DCMAKE_PREFIX_PATH={prefix}")
         run("cmake", "--build", examples)
-        assert all((examples / name).exists() for name in ("cart", "leader", "linked", "room"))
+        assert all((examples / name).exists() for name in ("cart", "kitchen", "leader", "linked", "room"))
         headers = {path.relative_to(prefix / "include/orrery").as_posix() for path in (prefix / "include").rglob("*.hpp")}
         assert headers == {"app.hpp", "app/client.hpp", "app/client_process.hpp", "app/context.hpp", "app/documents.hpp", "app/error.hpp",
                            "app/messages.hpp", "app/process_class.hpp", "app/testing.hpp"}, headers

@@ -9,10 +9,10 @@ int main() {
         return orrery::app::json{{"items", orrery::app::json::object()}};
       })
       .on_call("add",
-               [](auto& self, const auto& wanted) {
-                 const auto count = wanted.value("count", 1);
+               [](auto& self, const auto&) {
+                 const auto count = self.template argument<int>("count", 1);
                  if (count < 1) throw orrery::app::refusal("count must be 1 or more", "invalid_argument");
-                 auto& held = self.change()["items"][wanted.at("item").template get<std::string>()];
+                 auto& held = self.change()["items"][self.template argument<std::string>("item")];
                  held = (held.is_null() ? 0 : held.template get<int>()) + count;
                  self.set_timer("forget", std::chrono::hours{1});
                  return held;

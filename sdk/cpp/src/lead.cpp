@@ -17,7 +17,7 @@ constexpr auto pause_least = 50ms;
 constexpr auto pause_most = 1000ms;
 constexpr auto act_time = 10s;
 constexpr auto claim_time = 5s;
-constexpr auto look_again = 30s;  ///< at a key whose holder lives: it may have released it
+constexpr auto look_again = 5s;  ///< at a key whose holder lives: it may have released it
 
 /// What another try may not meet: the mesh is in two, a node is gone, the connection or the process has ended.
 bool may_pass(const error& why) {

@@ -1,6 +1,7 @@
 """Standing for a key: who leads, what ends it, and who leads then."""
 import asyncio
 import unittest
+from unittest import mock
 
 from context import SidecarCase, orrery, until
 from orrery import _leading
@@ -100,6 +101,17 @@ class ALeader(SidecarCase):
         await until(lambda: self.sidecar.count("join"))
         self.sidecar.faults.cut_at = None
         self.assertEqual(await asyncio.wait_for(task, 10), "again")
+
+    async def test_looks_again_at_a_key_whose_holder_lives_on(self):
+        with mock.patch.object(_leading, "LOOK_SECONDS", 0.05):
+            async with self.client.process() as me:
+                await me.claim(KEY)
+                self.lead()
+                await until(lambda: self.sidecar.count("monitor"))
+                self.assertEqual(self.work.begun, 0)
+                await me.release(KEY)
+                await self.leading()
+                self.assertNotIn(await self.holder(), (None, me.pid))
 
     async def test_that_is_killed_stands_again(self):
         self.lead()

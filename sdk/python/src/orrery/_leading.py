@@ -20,6 +20,8 @@ log = logging.getLogger("orrery.leader")
 
 PAUSE_SECONDS = 0.05
 PAUSE_SECONDS_MAX = 1.0
+LOOK_SECONDS = 5.0
+"""A holder that lives on may have released the key: so often this looks."""
 PASSING = frozenset({"unavailable", "overloaded", "deadline_exceeded", "cancelled", "draining", "isolated"})
 """Codes of what keeps one from standing now, and may not later."""
 
@@ -75,11 +77,13 @@ class Leader:
     async def _until_free(self, process: ClientProcess) -> None:
         for holder in await self._client.lookup(self._key):
             number = await process.monitor(holder["pid"])
-            async for message in process:
-                if isinstance(message, Down) and message.monitor == number:
-                    if message.reason.kind not in ("noproc", "noconnection"):  # else it is gone, and the key is not free yet
-                        self._pause = PAUSE_SECONDS
-                    break
+            try:
+                end = await asyncio.wait_for(_down(process, number), LOOK_SECONDS)
+            except asyncio.TimeoutError:
+                self._pause = PAUSE_SECONDS
+                return
+            if end is not None and end.reason.kind not in ("noproc", "noconnection"):  # else it is gone, and the key is not free yet
+                self._pause = PAUSE_SECONDS
 
     async def _hold(self, process: ClientProcess) -> "Optional[asyncio.Future[Any]]":
         task = asyncio.ensure_future(self._working())
@@ -105,6 +109,14 @@ class Leader:
 
 def _is_lost(process: ClientProcess) -> bool:
     return process.ended is not None or (process._connection is not None and not process._connection.is_open)
+
+
+async def _down(process: ClientProcess, monitor: int) -> "Optional[Down]":
+    """None: the process ended before."""
+    async for message in process:
+        if isinstance(message, Down) and message.monitor == monitor:
+            return message
+    return None
 
 
 async def _loss(process: ClientProcess, key: str) -> None:

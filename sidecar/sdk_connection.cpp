@@ -47,6 +47,7 @@ void sdk_connection::write() {
   if (!opened_ || !writing_.empty() || waiting_.empty() || owner_ == nullptr) return;
   writing_.swap(waiting_);
   writing_bytes_ = std::exchange(waiting_bytes_, 0);
+  writing_messages_ = std::exchange(waiting_messages_, 0);
   progressed();
   begin_write();
 }
@@ -55,9 +56,18 @@ void sdk_connection::has_written() {
   writing_.clear();
   writing_bytes_ = 0;
   if (owner_ == nullptr) return;
+  report_written();
   if (waiting_.empty() && closing_since_) return begin_farewell(closing_because_);
   write();
   go_on();
+}
+
+/// Not of each message: the node's window is several times what it is told at once.
+void sdk_connection::report_written() {
+  static_assert(2 * reported_at <= process::client_window_bytes);
+  written_messages_ += std::exchange(writing_messages_, 0);
+  if (written_messages_ < reported_at) return;
+  with_.node.deliver(node::from_app{process::client_written{id_, std::exchange(written_messages_, 0)}});
 }
 
 void sdk_connection::lost(const std::string& why, bool broken) {
@@ -90,6 +100,8 @@ void sdk_connection::give_up(const error& why) {
 // ---- the session ----
 
 void sdk_connection::told(const process::app_effect& what) {
+  if (const auto* message = std::get_if<process::client_message>(&what))
+    waiting_messages_ += process::bytes_of(*message);
   sdk::outputs todo;
   session_.told(what, todo);
   perform(todo);

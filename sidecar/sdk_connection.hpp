@@ -42,6 +42,7 @@ struct sdk_place {
 class sdk_connection : public turn_taker, public std::enable_shared_from_this<sdk_connection> {
  public:
   static constexpr std::size_t unread_max = 4U << 20U;      ///< waiting to be written: no more is read
+  static constexpr std::size_t reported_at = 1U << 20U;     ///< messages that have left: the node is told of more
   static constexpr std::size_t unwritten_max = 32U << 20U;  ///< waiting to be written: the connection ends
   static constexpr std::chrono::seconds stall_max{30};      ///< nothing of it is taken for so long
   static constexpr std::chrono::seconds farewell_max{1};    ///< for the last bytes to leave
@@ -108,6 +109,7 @@ class sdk_connection : public turn_taker, public std::enable_shared_from_this<sd
   [[nodiscard]] static time_point core_now();
   void read();
   void write();
+  void report_written();
   /// Takes frames that are here, when its turn comes; then reads more.
   void go_on();
   [[nodiscard]] bool take_frames(clock::time_point until) override;
@@ -129,6 +131,11 @@ class sdk_connection : public turn_taker, public std::enable_shared_from_this<sd
   std::vector<bytes> writing_;
   std::size_t waiting_bytes_ = 0;
   std::size_t writing_bytes_ = 0;
+  /// Bytes of messages for its client processes (`process::bytes_of`): of what waits, of what is being written, and of
+  /// what has left without the node's knowing.
+  std::size_t waiting_messages_ = 0;
+  std::size_t writing_messages_ = 0;
+  std::size_t written_messages_ = 0;
   clock::time_point progress_ = clock::now();
   std::optional<clock::time_point> closing_since_;
   errc closing_because_ = errc::cancelled;

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 
 #include <csignal>
+#include <set>
+#include <string>
 
 namespace orrery::sidecar {
 namespace {
@@ -116,6 +118,26 @@ TEST_F(sdk_processes, end_what_they_are_linked_with_when_their_connection_ends) 
   const auto down = watcher.receive_type("message");
   ASSERT_TRUE(down);
   EXPECT_EQ((*down)["reason"]["kind"], "noconnection");
+}
+
+TEST_F(sdk_processes, of_one_connection_are_all_told_much_at_once_as_fast_as_it_is_read) {
+  auto client = dial();
+  constexpr int members = 600;
+  for (int i = 1; i <= members; ++i) {
+    ASSERT_NE(open(client, i), "");
+    ASSERT_EQ(act(client, {{"type", "join"}, {"group", "room"}}, i), json::object());
+  }
+  const std::string much(60'000, 'x');
+  const auto told = client.ask({{"type", "publish"}, {"group", "room"}, {"word", "said"}, {"argument", much}});
+  EXPECT_EQ(told["ok"]["members"], members) << told;
+  std::set<int> heard;
+  while (heard.size() < members) {
+    const auto came = client.receive_type("message");
+    ASSERT_TRUE(came) << heard.size();
+    EXPECT_EQ((*came)["argument"], much);
+    heard.insert((*came)["process"].get<int>());
+  }
+  EXPECT_TRUE(client.ask({{"type", "groups"}}).contains("ok"));
 }
 
 TEST_F(sdk_processes, hear_noconnection_when_the_node_of_what_they_watch_is_lost) {

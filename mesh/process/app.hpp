@@ -146,7 +146,7 @@ struct app_gone {
 };
 /// The end of a connection is the end of its client processes, too.
 using app_event = std::variant<app_registered, app_drains, app_done, app_gone, client_act, client_looks_up,
-                               client_cancels, client_credit>;
+                               client_cancels, client_credit, client_written>;
 
 // ---- to an app ----
 

@@ -1,6 +1,6 @@
 // Whatever processes of clients do, in whatever order they end: each act is answered once, no message comes to a
-// process that is not open, and a client that is gone leaves nothing. Input: acts, three bytes each: what, which
-// process of which client, to whom.
+// process that is not open, no connection is told more than has room, and a client that is gone leaves nothing. Input:
+// acts, three bytes each: what, which process of which client, to whom.
 #include "mesh/base/assert.hpp"
 #include "mesh/base/bytes.hpp"
 #include "mesh/process/runtime.hpp"
@@ -51,6 +51,9 @@ class world {
     const app_id client{1U + (who >> 2U) % 3U};
     const client_process_id process{1U + who % 4U};
     const std::uint8_t more = who >> 5U;
+    if (what % 24 == 22 && to >= 128) {
+      return say(client_written{client, std::exchange(unwritten_[client], 0)});
+    }
     if (what % 24 == 22) return say(client_credit{client, process, to % 8U + 1U});
     if (what % 24 == 23) return leave(client);
     const client_request request{++asked_};
@@ -94,6 +97,10 @@ class world {
         return pids_.empty() ? "echo/c" : pids_[(to / 12U) % pids_.size()];
     }
   }
+  [[nodiscard]] static const value& much() {
+    static const value bulk = cbor::text_value(std::string(client_window_bytes / 6, 'x'));
+    return bulk;
+  }
   [[nodiscard]] client_deed deed(std::uint8_t what, std::uint8_t more, std::uint8_t to) const {
     static constexpr std::array methods{"get", "boom", "stop", "later", "link", "monitor", "send", "orrery:start"};
     const value argument = cbor::text_value(target(static_cast<std::uint8_t>(to * 7U + 5U)));
@@ -125,7 +132,7 @@ class world {
       case 14:
         return client_groups{client_groups::kind{static_cast<std::uint8_t>(more % 4)}, "g"};
       case 15:
-        return client_publishes{"g", more > 5 ? "group_left" : "hello", argument};
+        return client_publishes{"g", more > 5 ? "group_left" : "hello", to < 128 ? argument : much()};
       case 16:
       case 17:
         return client_claims{in, "k", argument, 5s};
@@ -143,6 +150,7 @@ class world {
   }
   void leave(app_id client) {
     say(app_gone{client, "over"});
+    unwritten_.erase(client);
     std::erase_if(open_, [&](const whose& each) { return each.first == client; });
   }
   void settle(int turns) {
@@ -180,6 +188,9 @@ class world {
     if (auto* answer = std::get_if<client_answer>(&told.what)) return answered(*answer);
     if (const auto* message = std::get_if<client_message>(&told.what)) {
       ORRERY_ASSERT(open_.contains({message->app, message->process}));
+      auto& unwritten = unwritten_[message->app];
+      ORRERY_ASSERT(unwritten < client_window_bytes);
+      unwritten += bytes_of(*message);
     } else if (const auto* ended = std::get_if<client_ended>(&told.what)) {
       ORRERY_ASSERT(open_.erase({ended->app, ended->process}) == 1);
     }
@@ -207,6 +218,7 @@ class world {
   using whose = std::pair<app_id, client_process_id>;
   std::map<std::uint64_t, whose> opening_;  ///< by request
   std::set<whose> open_;
+  std::map<app_id, std::size_t> unwritten_;
   std::vector<std::string> pids_;
 };
 

@@ -29,7 +29,10 @@ inline constexpr std::size_t client_processes_max = 1024;        ///< of one con
 inline constexpr std::size_t client_ties_max = 10'000;           ///< monitors that one process holds; links, likewise
 inline constexpr std::size_t client_messages_max = 10'000;       ///< that wait for credit, for one process
 inline constexpr std::size_t client_message_bytes = 64U << 20U;  ///< of what waits for credit, for all of a node
-inline constexpr std::uint32_t client_credit_max = 1'000'000;    ///< in hand, of one process
+/// Of messages that one connection was told and has not written: the others wait, whatever the credit of their
+/// processes.
+inline constexpr std::size_t client_window_bytes = 4U << 20U;
+inline constexpr std::uint32_t client_credit_max = 1'000'000;             ///< in hand, of one process
 inline constexpr duration client_call_timeout = std::chrono::seconds{5};  ///< where none is given
 
 // ---- acts of a process; `to` is a pid's text or "class/key" ----
@@ -133,6 +136,11 @@ struct client_credit {
   client_process_id process;
   std::uint32_t add = 0;
 };
+/// So much (`bytes_of`) of the messages that this connection was told has left. Not answered.
+struct client_written {
+  app_id client;
+  std::size_t bytes = 0;
+};
 
 // ---- to a client ----
 
@@ -153,6 +161,11 @@ struct client_message {
   std::uint64_t monitor = 0;  ///< of a down
   kernel::exit_reason why{};  ///< of a down or an exit
 };
+/// What it counts for where bytes of messages are bounded: about its size as a frame.
+[[nodiscard]] inline std::size_t bytes_of(const client_message& what) noexcept {
+  constexpr std::size_t names_of_fields = 96;
+  return names_of_fields + what.argument.cbor().size() + what.why.detail.size() + what.word.size() + what.from.size();
+}
 /// Ended by others than its client; it is no more.
 struct client_ended {
   app_id app;

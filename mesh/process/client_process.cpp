@@ -16,10 +16,6 @@ value nothing_to_tell() {
   return value::adopt({&empty_map, 1});
 }
 
-std::size_t weight_of(const client_message& what) noexcept {
-  return what.argument.cbor().size() + what.why.detail.size() + what.word.size();
-}
-
 }  // namespace
 
 client_process::~client_process() {
@@ -28,7 +24,7 @@ client_process::~client_process() {
         client_answer{client_, each.by, fail(errc::cancelled, "its process has ended", took_effect::unknown)});
   }
   for (const auto& each : waiting_)
-    shared_.waiting_bytes -= weight_of(each);
+    shared_.waiting_bytes -= bytes_of(each);
 }
 
 void client_process::received(kernel::context& self, kernel::message& arrived) {
@@ -81,18 +77,18 @@ void client_process::answered(const kernel::message& reply) {
 bool client_process::has_room(const client_message& what) const noexcept {
   if (what.what == client_message::kind::down) return true;  // may_watch sees to it that there are not too many
   if (what.what == client_message::kind::exit) return waiting_.size() < client_messages_max + exits_beyond_max;
-  return waiting_.size() < client_messages_max && shared_.waiting_bytes + weight_of(what) <= client_message_bytes;
+  return waiting_.size() < client_messages_max && shared_.waiting_bytes + bytes_of(what) <= client_message_bytes;
 }
 
 void client_process::take(client_message what) {
-  if (credit_ > 0 && waiting_.empty()) return tell(std::move(what));
-  if (shared_.waiting_bytes + weight_of(what) > client_message_bytes) what.why.detail.clear();  // it needs room
+  if (waiting_.empty() && may_tell()) return tell(std::move(what));
+  if (shared_.waiting_bytes + bytes_of(what) > client_message_bytes) what.why.detail.clear();  // it needs room
   if (!has_room(what)) return static_cast<void>(++shared_.dropped);
   keep(std::move(what));
 }
 
 void client_process::keep(client_message what) {
-  shared_.waiting_bytes += weight_of(what);
+  shared_.waiting_bytes += bytes_of(what);
   downs_waiting_ += what.what == client_message::kind::down ? 1 : 0;
   waiting_.push_back(std::move(what));
 }
@@ -100,21 +96,31 @@ void client_process::keep(client_message what) {
 client_message client_process::let_go(std::deque<client_message>::iterator of) {
   auto what = std::move(*of);
   waiting_.erase(of);
-  shared_.waiting_bytes -= weight_of(what);
+  shared_.waiting_bytes -= bytes_of(what);
   downs_waiting_ -= what.what == client_message::kind::down ? 1 : 0;
   return what;
 }
 
+bool client_process::may_tell() const {
+  if (credit_ == 0) return false;
+  const auto window = shared_.windows.find(client_);
+  return window != shared_.windows.end() && window->second.unwritten < client_window_bytes;
+}
+
 void client_process::tell(client_message what) {
   --credit_;
+  shared_.windows.at(client_).unwritten += bytes_of(what);
   shared_.outbox.emplace_back(std::move(what));
 }
 
 void client_process::add_credit(std::uint32_t more) {
   credit_ = static_cast<std::uint32_t>(std::min<std::uint64_t>(client_credit_max, std::uint64_t{credit_} + more));
-  while (credit_ > 0 && !waiting_.empty()) {
+  tell_waiting();
+}
+
+void client_process::tell_waiting() {
+  while (!waiting_.empty() && may_tell())
     tell(let_go(waiting_.begin()));
-  }
 }
 
 std::uint64_t client_process::watch(kernel::reference monitor) {

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <optional>
 #include <unordered_map>
 #include <utility>
@@ -12,17 +13,23 @@
 
 namespace orrery::process {
 
+/// Of one connection that has, or had, processes.
+struct client_window {
+  std::size_t unwritten = 0;  ///< bytes of messages that it was told, and that have not left
+  client_process_id next{};   ///< the process whose messages have their turn when there is room again
+};
 /// What the client processes of a node share.
 struct client_surroundings {
   directory& around;
   std::vector<app_effect>& outbox;
+  std::map<app_id, client_window> windows{};
   std::size_t waiting_bytes = 0;  ///< of messages that wait for credit
   std::uint64_t dropped = 0;      ///< messages that found no room, ever
 };
 
 /// A process whose code is a client's: it does what the client says, and what comes to it goes to the client, as far as
-/// that has given credit. What waits for more waits here, and not in the mailbox, as answers to the client's own calls
-/// need no credit.
+/// that has given credit and its connection has room. What waits waits here, and not in the mailbox, as answers to the
+/// client's own calls need no credit.
 class client_process final : public kernel::body {
  public:
   client_process(client_surroundings& shared, app_id client, client_process_id id, std::uint32_t credit)
@@ -32,6 +39,8 @@ class client_process final : public kernel::body {
   void received(kernel::context& self, kernel::message& arrived) override;
 
   void add_credit(std::uint32_t more);
+  /// What waits, as far as credit and the connection's window go.
+  void tell_waiting();
   /// The answer to this call is the answer to what the client asked. A claim's tells no more than that it is granted.
   void expect(kernel::reference asked, client_request by, bool claims) {
     asked_.emplace(kernel::packed(asked), asked_for{by, claims});
@@ -41,7 +50,7 @@ class client_process final : public kernel::body {
   /// The client's number for a monitor. REQUIRES: may_watch().
   [[nodiscard]] std::uint64_t watch(kernel::reference monitor);
   /// As a monitor of, and a link with, a process of a node that cannot be reached: the client is to be told so, which
-  /// the next `add_credit` does.
+  /// the next `tell_waiting` does.
   [[nodiscard]] std::uint64_t watch_in_vain(std::string_view pid);
   /// False where so much waits that it could not be told.
   [[nodiscard]] bool link_in_vain(std::string_view pid);
@@ -65,6 +74,7 @@ class client_process final : public kernel::body {
   client_message let_go(std::deque<client_message>::iterator of);
   void lost_sight_of(client_message::kind what, std::string_view pid, std::uint64_t monitor);
   [[nodiscard]] bool has_room(const client_message& what) const noexcept;
+  [[nodiscard]] bool may_tell() const;
   void tell(client_message what);
 
   client_surroundings& shared_;

@@ -3,6 +3,7 @@
 #include "mesh/process/runtime_impl.hpp"
 #include "mesh/wire/cbor.hpp"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -247,7 +248,7 @@ void runtime::impl::take(client_act& said) {
   });
   if (came) answer(std::move(*came));
   if (const auto still = clients.find({said.client, said.process}); still != clients.end()) {
-    static_cast<client_process*>(core.body_of(still->second))->add_credit(0);
+    static_cast<client_process*>(core.body_of(still->second))->tell_waiting();
   }
 }
 
@@ -268,12 +269,33 @@ result<value> runtime::impl::open_client(const client_act& said, std::uint32_t c
   if (!made) return fail(made.error());
   clients.emplace(std::pair{said.client, said.process}, *made);
   client_of.emplace(*made, std::pair{said.client, said.process});
+  client_shared.windows.try_emplace(said.client);
   return text_map("pid", text_of(*made));
 }
 
 void runtime::impl::take(client_credit& said) {
   const auto found = clients.find({said.client, said.process});
   if (found != clients.end()) static_cast<client_process*>(core.body_of(found->second))->add_credit(said.add);
+}
+
+void runtime::impl::take(client_written& said) {
+  const auto found = client_shared.windows.find(said.client);
+  if (found == client_shared.windows.end()) return;
+  auto& window = found->second;
+  const bool was_closed = window.unwritten >= client_window_bytes;
+  window.unwritten -= std::min(said.bytes, window.unwritten);
+  if (!was_closed) return;  // nobody waited for it
+  const auto first = clients.lower_bound({said.client, client_process_id{0}});
+  const auto turn = clients.lower_bound({said.client, window.next});
+  const auto serve = [&](auto from, auto to) {
+    for (; from != to && from->first.first == said.client; ++from) {
+      if (window.unwritten >= client_window_bytes) return;
+      static_cast<client_process*>(core.body_of(from->second))->tell_waiting();
+      window.next = client_process_id{from->first.second.value + 1};
+    }
+  };
+  serve(turn, clients.end());
+  serve(first, turn);
 }
 
 void runtime::impl::take(client_cancels& said) {
@@ -313,9 +335,10 @@ void runtime::impl::client_gone(app_id client, const std::string& why) {
     groups_.unwatch_all(at->second);
   while (true) {
     const auto next = clients.lower_bound({client, client_process_id{0}});
-    if (next == clients.end() || next->first.first != client) return;
+    if (next == clients.end() || next->first.first != client) break;
     end_client(next->second, {exit_reason::kind::noconnection, "its client went away: " + why});
   }
+  client_shared.windows.erase(client);
 }
 
 void runtime::impl::client_ended(kernel::handle who, const exit_reason& why) {

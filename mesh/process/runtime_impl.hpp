@@ -327,6 +327,7 @@ struct runtime::impl final : kernel::surroundings, directory {
   void take(client_looks_up& said);
   void take(client_cancels& said);
   void take(client_credit& said);
+  void take(client_written& said);
   [[nodiscard]] result<value> open_client(const client_act& said, std::uint32_t credit);
   void end_client(kernel::handle who, const exit_reason& why);
   void client_gone(app_id client, const std::string& why);

@@ -3,6 +3,7 @@
 #include "bench/loopback.hpp"
 #include "bench/report.hpp"
 #include "mesh/base/endpoint.hpp"
+#include "sidecar/busy_poll.hpp"
 #include "sidecar/node_loop.hpp"
 
 #include <boost/asio/executor_work_guard.hpp>
@@ -86,7 +87,7 @@ class side {
   void start(const std::vector<node::expected_member>& members, const process::class_spec& klass) {
     loop_->deliver(node::classes_changed{{klass}});
     loop_->deliver(node::members_changed{members});
-    thread_ = std::thread{[this] { io_.run(); }};
+    thread_ = std::thread{[this] { sidecar::run(io_, sidecar::busy_poll{sidecar::busy_poll_length()}); }};
   }
   /// Runs `what` on the node's thread.
   template <class Task>

@@ -1,6 +1,7 @@
 #include "sidecar/options.hpp"
 
 #include "mesh/base/endpoint.hpp"
+#include "sidecar/busy_poll.hpp"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -34,6 +35,11 @@ std::string check_ip(const std::string& text) {
 
 std::string check_origin(const std::string& text) {
   const auto parsed = origins::parse({text});
+  return parsed ? std::string() : parsed.error().context;
+}
+
+std::string check_busy_poll(const std::string& text) {
+  const auto parsed = parse_busy_poll(text);
   return parsed ? std::string() : parsed.error().context;
 }
 
@@ -80,6 +86,14 @@ parsed_options parse_options(int argc, char** argv) {
          "A file that outlives the container: the members as discovery last named them. With it the node joins\n"
          "at a start while the API server is away; by default nothing is kept")
       ->envname("ORRERY_MEMBER_CACHE");
+  std::string busy_poll = "auto";
+  app.add_option(
+         "--busy-poll", busy_poll,
+         "How long to look for work before sleeping, while that finds some: saves wakings, and takes processor\n"
+         "time. A duration up to 1ms; off; or auto: 50us, but off with one processor or a quota below two")
+      ->envname("ORRERY_BUSY_POLL")
+      ->capture_default_str()
+      ->check(check_busy_poll);
   app.add_option("--termination-log", out.termination_log,
                  "The container's terminationMessagePath: why it ended is left there, if there is such a file")
       ->envname("ORRERY_TERMINATION_LOG")
@@ -96,6 +110,7 @@ parsed_options parse_options(int argc, char** argv) {
     return {std::nullopt, exit_code::usage};
   }
   out.pages = *std::move(pages);
+  out.busy_poll = *parse_busy_poll(busy_poll);
   return {std::move(out), exit_code::drained};
 }
 

@@ -1,4 +1,5 @@
 #pragma once
+#include "mesh/base/time.hpp"
 #include "sidecar/origins.hpp"
 
 #include <optional>
@@ -22,6 +23,7 @@ struct options {
   std::string kubeconfig;  ///< empty: $KUBECONFIG, in-cluster, ~/.kube/config
   std::string context;
   std::string member_cache;  ///< the file in which the members are kept for the next start; empty: not kept
+  std::optional<duration> busy_poll;  ///< how long to look for work before sleeping; none: busy_poll_length()
   std::string termination_log = "/dev/termination-log";  ///< where the reason of codes 1, 70, 71 and 78 is left
 };
 

@@ -1,6 +1,7 @@
 #include "sidecar/service.hpp"
 
 #include "mesh/base/endpoint.hpp"
+#include "sidecar/busy_poll.hpp"
 #include "sidecar/discovery.hpp"
 #include "sidecar/handlers.hpp"
 #include "sidecar/log_budget.hpp"
@@ -455,18 +456,20 @@ exit_code service::run() {
     write_termination_log(options_.termination_log, opened.error().context);
     return code == errc::invalid_argument ? exit_code::bad_configuration : exit_code::cannot_start;
   }
+  const auto looks = options_.busy_poll.value_or(busy_poll_length());
   shell::log::info("started", {{"version", ORRERY_VERSION},
                                {"sdk", join_endpoint(parse_endpoint(options_.sdk_address)->ip, sdk_->port())},
                                {"meshPort", std::int64_t{node_->mesh().port()}},
                                {"adminPort", std::int64_t{admin_->port()}},
-                               {"classes", static_cast<std::int64_t>(config_.classes.size())}});
+                               {"classes", static_cast<std::int64_t>(config_.classes.size())},
+                               {"busyPollMicroseconds", std::int64_t{looks / std::chrono::microseconds{1}}}});
   if (const auto ip = parse_endpoint(options_.sdk_address)->ip; !ip.starts_with("127.") && ip != "::1") {
     shell::log::warn("--sdk is not an address of this pod only: whoever reaches it may call every process",
                      {{"sdk", ip}});
   }
   wait_for_signal();
   arm_tick();
-  io_.run();
+  sidecar::run(io_, busy_poll{looks});
   // Threads that post to the loop end first; then who is served; the node last.
   discovery_.reset();
   events_.clear();

@@ -1,0 +1,62 @@
+#pragma once
+// A loop that has nothing to do looks for work for a while before its thread sleeps, where that pays
+// (docs/decisions/0020): waking a thread of a virtual machine takes several times as long as a call between two nodes.
+#include "mesh/base/result.hpp"
+#include "mesh/base/time.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <optional>
+#include <string>
+
+namespace boost::asio {
+class io_context;
+}
+
+namespace orrery::sidecar {
+
+/// Whether to look: while nine of ten looks find something, as they do in traffic that goes back and forth. What comes
+/// now and then is waited for asleep, and so is what comes too late as often as in time; one wait in 64 tries again.
+class busy_poll {
+ public:
+  static constexpr duration length_max = std::chrono::milliseconds{1};
+  /// About what a waking takes, so that a look in vain costs no more than one that succeeds saves.
+  static constexpr duration usual_length = std::chrono::microseconds{50};
+
+  /// Of 0: never.
+  explicit busy_poll(duration length) : length_(length) {}
+
+  /// For how long, this time.
+  [[nodiscard]] duration next() {
+    if (credit_ > 0) return length_;
+    passed_ = (passed_ + 1) % tried_one_in;
+    return passed_ == 0 ? length_ : duration{0};
+  }
+  /// What came of the last `next` that was not 0.
+  void found(bool yes) { credit_ = yes ? std::min(credit_ + 1, credit_max) : credit_ - std::min(credit_, cost); }
+
+  static constexpr unsigned cost = 9;  ///< of a look in vain
+  static constexpr unsigned credit_max = 4 * cost;
+  static constexpr unsigned tried_one_in = 64;
+
+ private:
+  duration length_;
+  unsigned credit_ = 0;
+  unsigned passed_ = 0;
+};
+
+/// `auto`, which is none, `off`, or a length up to length_max.
+[[nodiscard]] result<std::optional<duration>> parse_busy_poll(const std::string& text);
+
+/// Processors that the control group of this process may use; none: all. `root`: where the file system begins.
+[[nodiscard]] std::optional<double> processor_quota(const std::string& root = "");
+/// usual_length; 0 where a loop that looks could take what others of this process need: it has one processor, or a
+/// quota of less than two.
+[[nodiscard]] duration busy_poll_length(unsigned processors, std::optional<double> quota);
+/// Of this process.
+[[nodiscard]] duration busy_poll_length();
+
+/// Runs it until it is stopped.
+void run(boost::asio::io_context& io, busy_poll looks);
+
+}  // namespace orrery::sidecar

@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <system_error>
+#include <thread>
 #include <unistd.h>
 #include <utility>
 
@@ -193,6 +194,8 @@ std::optional<json> wire::receive(std::chrono::milliseconds timeout, std::chrono
       if (left <= 0) return {};
       wait_for_socket(static_cast<int>(left));
       slept_ = true;
+    } else {
+      std::this_thread::yield();  // to the sidecar, where it needs this processor to answer
     }
     read_some();
   }

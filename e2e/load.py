@@ -32,6 +32,7 @@ class Crowd(Load):
         super().__init__([lambda: place.follow_urls(self.over, self.know), *jobs])
         self.place = place
         self.answered, self.again, self.longest, self.failed = 0, 0, 0.0, []
+        self.slowest = []  # what became of each try of the request that took longest
         self.know(list(place.urls().values()))
 
     def know(self, urls):
@@ -40,9 +41,9 @@ class Crowd(Load):
     def insist(self, first, request):
         """request(url, key), beginning with the pod of number `first`, until it is answered: as it broke, or was refused with status 503, another
         pod is asked with the same key. Whether it was answered at all."""
-        key, since, number = uuid.uuid4().hex, time.monotonic(), first
+        key, since, number, tries = uuid.uuid4().hex, time.monotonic(), first, []
         while True:
-            number, urls = number + 1, self.urls
+            number, urls, began = number + 1, self.urls, time.monotonic()
             try:
                 request(urls[number % len(urls)], key)
                 break
@@ -55,12 +56,15 @@ class Crowd(Load):
                     self.failed.append(str(error))
                     return False
             self.again += 1
+            tries.append(f"{time.monotonic() - began:.2f} s at {urls[number % len(urls)]}: {error}")
             if time.monotonic() > since + PATIENCE:
                 self.failed.append(f"no answer in {PATIENCE} s")
                 return False
             time.sleep(0.05)
         self.answered += 1
-        self.longest = max(self.longest, time.monotonic() - since)
+        took = time.monotonic() - since
+        if took > self.longest:
+            self.longest, self.slowest = took, tries
         return True
 
     def __enter__(self):
@@ -76,4 +80,9 @@ class Crowd(Load):
         """For people. Raises AssertionError where somebody was refused for good."""
         if self.failed:
             raise AssertionError(f"refused for good: {self.failed[:3]}")
-        return f"{self.answered} requests answered, {self.again} asked again with the same key; the longest took {self.longest:.2f} s"
+        return f"{self.answered} requests answered, {self.again} asked again with the same key; the longest took {self.longest:.2f} s{self._why()}"
+
+    def _why(self):
+        """Of the longest: the tries that took most of it."""
+        worst = sorted(self.slowest, key=lambda each: -float(each.split()[0]))[:3]
+        return f" ({len(self.slowest) + 1} tries; {'; '.join(worst)})" if worst else ""

@@ -124,7 +124,7 @@ bool supervisor::within_budget(kernel::context& self, std::uint32_t slot, const 
   if (window_.admit(self.now(), spec_.intensity, spec_.period)) return true;
   const auto text = "supervisor " + spec_.name + " gave up: " + more_than(spec_.intensity, spec_.period) +
                     "; the last was " + self.of().describe(children_[slot].tag) + ", " +
-                    to_string(why).substr(0, reason_bytes_max);
+                    std::string{cut_text(to_string(why), reason_bytes_max)};
   if (watcher_ != nullptr) watcher_->gave_up(text);
   if (spec_.outlives_its_budget) {
     window_.clear();
@@ -141,7 +141,7 @@ bool supervisor::within_child_budget(kernel::context& self, std::uint32_t slot, 
   if (past.restarts.admit(self.now(), *spec_.child_intensity, spec_.period)) return true;
   child& of = children_[slot];
   const auto text = self.of().describe(of.tag) + " is given up: " + more_than(*spec_.child_intensity, spec_.period) +
-                    "; the last: " + to_string(why).substr(0, reason_bytes_max);
+                    "; the last: " + std::string{cut_text(to_string(why), reason_bytes_max)};
   const auto tag = of.tag;
   of.past.reset();
   of.state = child_state::given_up;

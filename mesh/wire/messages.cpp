@@ -69,7 +69,7 @@ field_writer put(const hello& m) {
 field_writer put(const goodbye& m) {
   field_writer out;
   out.flag("refused", m.refused).text("code", to_string(m.code));
-  out.text("why", std::string_view{m.why}.substr(0, reason_bytes_max));
+  out.text("why", cut_text(m.why, reason_bytes_max));
   return out;
 }
 
@@ -109,7 +109,7 @@ field_writer put(const control& m) {
   out.number("hops", m.hops).number("limit", m.limit);
   if (m.name) out.text("name", to_string(*m.name));
   if (m.only) out.text("only", m.only->value);
-  if (!m.reason.empty()) out.text("reason", std::string_view{m.reason}.substr(0, reason_bytes_max));
+  if (!m.reason.empty()) out.text("reason", cut_text(m.reason, reason_bytes_max));
   if (m.argument != value{}) out.item("argument", m.argument);
   return out;
 }
@@ -281,7 +281,7 @@ void take_name(field_reader& in, process_name& out) {
 void put_error(field_writer& out, const error& why) {
   out.text("error", to_string(why.code))
       .text("effect", to_string(why.effect))
-      .text("why", std::string_view{why.context}.substr(0, reason_bytes_max));
+      .text("why", cut_text(why.context, reason_bytes_max));
 }
 
 void put_span(field_writer& out, std::string_view key, microseconds span) { out.number(key, count_of(span)); }

@@ -94,6 +94,16 @@ TEST(messages, a_handoff_keeps_state_and_mailbox_in_order) {
   EXPECT_FALSE(received.mailbox[1].reply_to);
 }
 
+TEST(messages, long_reasons_are_cut_between_two_characters) {
+  std::string sent = "x";
+  while (sent.size() <= reason_bytes_max)
+    sent += "\u00e4";
+  const auto expected = sent.substr(0, reason_bytes_max - (reason_bytes_max - 1) % 2);
+  EXPECT_EQ(round_trip(goodbye{true, errc::forbidden, sent}).why, expected);
+  EXPECT_EQ(round_trip(reply{7, fail(errc::handler_failed, sent)}).outcome.error().context, expected);
+  EXPECT_TRUE(is_utf8(expected));
+}
+
 TEST(messages, the_others_survive_the_trip) {
   EXPECT_EQ(round_trip(goodbye{true, errc::forbidden, "no"}).code, errc::forbidden);
   EXPECT_EQ(round_trip(heartbeat{5, 6}).processes, 6U);

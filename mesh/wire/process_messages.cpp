@@ -70,7 +70,7 @@ field_writer put(const signal& m) {
   if (m.remaining) put_span(out, "remaining", *m.remaining);
   if (has_reason(m.what)) {
     out.text("reason", m.reason);
-    if (!m.detail.empty()) out.text("detail", std::string_view{m.detail}.substr(0, reason_bytes_max));
+    if (!m.detail.empty()) out.text("detail", cut_text(m.detail, reason_bytes_max));
   }
   if (m.what == signal::kind::reply)
     m.failed ? put_error(out, *m.failed) : static_cast<void>(out.item("payload", m.payload));

@@ -62,6 +62,7 @@ struct counters {
 struct withdrawn {
   message::kind what = message::kind::cast;  ///< plain, cast, call, or a timer (also one that has fired and waits)
   atom word{};
+  handle from{};  ///< of a plain message
   value payload{};
   std::optional<call_token> token{};  ///< of a call
   time_point deadline = never;        ///< of a call; when a timer is due

@@ -70,7 +70,7 @@ std::vector<withdrawn> core::withdraw(time_point now, handle who) {
     auto held = timers_.cancel(std::exchange(relations_[slot].deadline, no_reference));
     processes_[who.slot].timer_bytes -= weight_of_timer(held->first.payload);
     unrelate(slot);
-    waiting.push_back({message::kind::timer, held->first.word, std::move(held->first.payload), {}, held->second});
+    waiting.push_back({message::kind::timer, held->first.word, {}, std::move(held->first.payload), {}, held->second});
   }
   auto& mailbox = processes_[who.slot].mailbox;
   for (auto at = mailbox.first(); at != no_slot;) {
@@ -86,6 +86,7 @@ std::vector<withdrawn> core::withdraw(time_point now, handle who) {
     if (from_outside || fired || each.what == message::kind::cast || each.what == message::kind::plain) {
       taken.what = each.what;
       taken.word = each.word;
+      taken.from = each.from;
       taken.payload = std::move(each.payload);
       waiting.push_back(std::move(taken));
       mailbox.remove(messages_, at);

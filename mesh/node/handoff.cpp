@@ -101,7 +101,7 @@ void core::impl::send_handoff(process::handoff what, const membership::live_peer
   std::size_t sent = 0;
   for (; sent < mailbox.size() && sent < wire::handoff_waiting_max; ++sent) {
     auto& entry = mailbox[sent];
-    wire::handoff::waiting each{entry.method, entry.argument, {}, {}};
+    wire::handoff::waiting each{entry.method, entry.argument, {}, {}, entry.plain};
     if (wire::encoded_size(each) > bytes_left) break;
     if (entry.token) {
       if (pending_.find(*entry.token) == nullptr) continue;  // its caller has been answered
@@ -125,6 +125,8 @@ void core::impl::send_handoff(process::handoff what, const membership::live_peer
   for (auto& entry : mailbox) {
     if (entry.token) {
       if (pending_.find(*entry.token) != nullptr) send_there(*entry.token, to);
+    } else if (entry.plain) {
+      ++counted_.casts_dropped;  // no frame carries it to a name, and it is promised less than a cast
     } else {
       transmit_to(to.link, wire::cast{name, entry.method, entry.argument, 1});
     }
@@ -144,7 +146,7 @@ void core::impl::on_handoff(link_id link, wire::handoff& received) {
                         .facts = std::move(received.facts),
                         .code = received.code};
   for (auto& each : received.mailbox) {
-    process::handoff::waiting entry{std::move(each.method), std::move(each.argument), {}, never};
+    process::handoff::waiting entry{std::move(each.method), std::move(each.argument), {}, never, each.plain};
     if (each.reply_to) {
       const from_peer caller{link, *each.reply_to};
       if (pending_.full()) {
@@ -266,6 +268,8 @@ void core::impl::queue_mailbox(const process_name& name, std::vector<process::ha
   for (auto& each : mailbox) {
     if (each.token) {
       runtime_.call(now_, {name, std::move(each.method), std::move(each.argument), each.deadline, *each.token}, ran_);
+    } else if (each.plain) {
+      runtime_.inform(now_, name, each.method, std::move(each.argument), ran_);
     } else if (!each.is_timer()) {
       (void)runtime_.cast(now_, name, std::move(each.method), std::move(each.argument), ran_);
     }

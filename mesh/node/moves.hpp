@@ -21,7 +21,7 @@ inline constexpr duration handoff_retry = std::chrono::seconds{1};
 /// A process that left and whose arrival is not yet known. Kept whole: if the peer dies, it goes on from here.
 struct move {
   membership::link_id to;
-  process::handoff what;  ///< its mailbox holds casts only: calls are forwarded requests
+  process::handoff what;  ///< its mailbox holds no calls: those are forwarded requests
   std::size_t bytes = 0;
   bool contested = false;
   struct upstream {

@@ -318,10 +318,12 @@ result<handoff> runtime::take(time_point now, const process_name& name, effects&
         {std::move(each.method), std::move(each.argument), reply_token{call->token->value}, call->deadline});
   }
   for (auto& waiting : of.core.withdraw(now, who)) {
-    if (waiting.what == kernel::message::kind::plain) continue;
-    packed.mailbox.push_back({std::string{of.core.atoms().text(waiting.word)}, std::move(waiting.payload),
+    const bool plain = waiting.what == kernel::message::kind::plain;
+    std::string word{of.core.atoms().text(waiting.word)};
+    if (plain && waiting.from == who && word == app_notice_word) continue;  // the snapshot has what it announces
+    packed.mailbox.push_back({std::move(word), std::move(waiting.payload),
                               waiting.token ? std::optional{reply_token{waiting.token->value}} : std::nullopt,
-                              waiting.deadline});
+                              waiting.deadline, plain});
   }
   of.emit(process_event::kind::moved_out, slot, {exit_reason::kind::moved, {}});
   if (auto* child = of.names[slot].klass->find_declared(name.key.value); child != nullptr) child->here = false;
@@ -386,6 +388,8 @@ result<void> runtime::install(time_point now, handoff arrived, effects& out) {
       call(now,
            {arrived.name, std::move(waiting.method), std::move(waiting.argument), waiting.deadline, *waiting.token},
            out);
+    } else if (waiting.plain) {
+      inform(now, arrived.name, waiting.method, std::move(waiting.argument), out);
     } else {
       (void)cast(now, arrived.name, std::move(waiting.method), std::move(waiting.argument), out);
     }

@@ -155,6 +155,14 @@ result<void> runtime::cast(time_point now, const process_name& name, std::string
   return {};
 }
 
+void runtime::inform(time_point now, const process_name& name, std::string_view word, value payload, effects& out) {
+  const impl::sink into(*impl_, now, out);
+  const auto slot = impl_->find(name);
+  const auto known = slot == kernel::no_slot ? std::nullopt : impl_->word_from_elsewhere(word);
+  if (!known || !impl_->names[slot].live) return static_cast<void>(++impl_->counted.casts_dropped);
+  impl_->core.send(now, impl_->names[slot].who, *known, std::move(payload));
+}
+
 bool runtime::run(time_point now, std::uint32_t budget, effects& out) {
   const impl::sink into(*impl_, now, out);
   while (const auto due = impl_->given_up.take_due(now))

@@ -208,6 +208,7 @@ struct handoff {
     value argument;
     std::optional<reply_token> token;  ///< set for calls: the node that hands over forwards the reply
     time_point deadline = never;       ///< of a call; or when a timer is due
+    bool plain = false;                ///< a plain message, and no cast: `method` is its word
     /// Part of the process' state more than a message: it goes where the state goes.
     [[nodiscard]] bool is_timer() const noexcept { return !token && deadline != never; }
   };
@@ -294,6 +295,8 @@ class runtime {
   bool cancel(kernel::reference asked, reply_token token);
   /// As call, with no answer: a cast that is refused here and now is dropped and counted, and the error says why.
   result<void> cast(time_point now, const process_name& name, std::string method, value argument, effects& out);
+  /// A plain message that waited for the process where it ran before. Dropped, and counted, where it does not run here.
+  void inform(time_point now, const process_name& name, std::string_view word, value payload, effects& out);
   /// What a client says: an app that hosts, or one that has processes. A process whose work is with an app handles
   /// nothing else until it is done; the app's failure, its going away and a missed deadline end exactly the processes
   /// whose work it had.

@@ -265,6 +265,42 @@ TEST(handoff, carries_state_restarts_and_waiting_messages_to_another_runtime) {
   EXPECT_EQ(to.rt.find(named("counter/a"))->restarts, 1U);
 }
 
+TEST(handoff, moves_plain_messages_that_wait_in_order_with_casts) {
+  constexpr const char* script = R"(
+local c = {call = {}, cast = {}, info = {}}
+function c.init() return {heard = {}} end
+function c.cast.note(state, what) table.insert(state.heard, "cast " .. what) end
+function c.info.said(state, what) table.insert(state.heard, "info " .. what) end
+function c.call.heard(state) return state.heard end
+function c.call.tell(state, to)
+  orrery.send(to, "said", 1)
+  orrery.cast(to, "note", 2)
+  orrery.send(to, "said", 3)
+  return true
+end
+return c
+)";
+  world from;
+  world to;
+  ASSERT_TRUE(from.rt.define(lua_class(script)));
+  ASSERT_TRUE(to.rt.define(lua_class(script)));
+  EXPECT_EQ(from.ask("lua/a", "heard"), "[]");
+  ASSERT_TRUE(from.rt.suspend(named("lua/a")));
+  EXPECT_EQ(from.ask("lua/b", "tell", R"("lua/a")"), "true");
+  auto packed = from.rt.take(from.now, named("lua/a"), from.out);
+  ASSERT_TRUE(packed);
+  ASSERT_EQ(packed->mailbox.size(), 3U);
+  EXPECT_TRUE(packed->mailbox[0].plain);
+  EXPECT_FALSE(packed->mailbox[1].plain);
+  ASSERT_TRUE(to.rt.install(to.now, *packed, to.out));
+  ASSERT_TRUE(to.rt.resume(named("lua/a")));
+  to.run();
+  EXPECT_EQ(to.ask("lua/a", "heard"), R"(["info 1","cast 2","info 3"])");
+  const auto dropped = to.rt.counted().casts_dropped;
+  to.rt.inform(to.now, named("lua/nobody"), "said", {}, to.out);
+  EXPECT_EQ(to.rt.counted().casts_dropped, dropped + 1);
+}
+
 TEST(handoff, is_refused_where_the_name_runs_the_class_is_unknown_or_the_state_is_of_another_kind) {
   world w;
   EXPECT_EQ(w.rt.take(w.now, named("counter/a"), w.out).error().code, errc::not_found);

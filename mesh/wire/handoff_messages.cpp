@@ -3,6 +3,7 @@
 #include "mesh/wire/messages.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 namespace orrery::wire {
 
@@ -15,13 +16,18 @@ void put_classes(field_writer& out, const std::vector<class_name>& classes) {
   out.maps("unhosted", named);
 }
 
+/// Plain messages are a list of their own, each with its place among all: nodes that know of no others would take them
+/// for casts.
 field_writer put(const handoff& m) {
-  std::vector<field_writer> mailbox(m.mailbox.size());
+  std::vector<field_writer> mailbox;
+  std::vector<field_writer> plain;
   for (std::size_t i = 0; i < m.mailbox.size(); ++i) {
     const auto& entry = m.mailbox[i];
-    mailbox[i].text("method", entry.method).item("argument", entry.argument);
-    if (entry.reply_to) mailbox[i].number("id", *entry.reply_to);
-    if (entry.remaining) put_span(mailbox[i], "remaining", *entry.remaining);
+    auto& out = (entry.plain ? plain : mailbox).emplace_back();
+    out.text("method", entry.method).item("argument", entry.argument);
+    if (entry.plain) out.number("at", i);
+    if (entry.reply_to) out.number("id", *entry.reply_to);
+    if (entry.remaining) put_span(out, "remaining", *entry.remaining);
   }
   field_writer out;
   out.number("id", m.id)
@@ -32,6 +38,7 @@ field_writer put(const handoff& m) {
       .flag("contested", m.contested)
       .number("hops", m.hops)
       .maps("mailbox", mailbox);
+  if (!plain.empty()) out.maps("plain", plain);
   if (m.suspended) out.flag("suspended", true);
   if (!m.facts.empty()) put_facts(out, "facts", m.facts);
   if (m.code != 0) out.number("code", m.code);
@@ -80,6 +87,27 @@ void take_classes(field_reader& in, std::vector<class_name>& out) {
   }
 }
 
+/// Puts them where they were among the others.
+void take_plain(field_reader& in, handoff& m) {
+  std::vector<field_reader> plain;
+  in.maps("plain", plain, handoff_waiting_max);
+  std::vector<handoff::waiting> merged;
+  merged.reserve(m.mailbox.size() + plain.size());
+  auto other = m.mailbox.begin();
+  for (auto& each : plain) {
+    handoff::waiting entry;
+    entry.plain = true;
+    std::uint64_t at = 0;
+    each.text("method", entry.method, word_bytes_max).item("argument", entry.argument).number("at", at);
+    if (each.refusal()) return in.refuse("plain", "holds a wrong entry: " + each.refusal()->context);
+    while (merged.size() < at && other != m.mailbox.end())
+      merged.push_back(std::move(*other++));
+    merged.push_back(std::move(entry));
+  }
+  merged.insert(merged.end(), std::make_move_iterator(other), std::make_move_iterator(m.mailbox.end()));
+  m.mailbox = std::move(merged);
+}
+
 void take(field_reader& in, handoff& m) {
   in.number("id", m.id)
       .number("version", m.class_version)
@@ -98,6 +126,7 @@ void take(field_reader& in, handoff& m) {
     if (each.has("remaining")) take_span(each, "remaining", entry.remaining.emplace());
     if (each.refusal()) return in.refuse("mailbox", "holds a wrong entry: " + each.refusal()->context);
   }
+  if (in.has("plain")) take_plain(in, m);
   if (in.has("facts")) take_facts(in, "facts", m.facts);
   if (in.has("code")) in.number("code", m.code);
 }

@@ -136,6 +136,7 @@ struct handoff {
     value argument;
     std::optional<correlation> reply_to;  ///< set for calls: answered with `reply`
     std::optional<std::chrono::microseconds> remaining;
+    bool plain = false;  ///< a plain message: `method` is its word
   };
   std::vector<waiting> mailbox;
   bool suspended = false;

@@ -82,16 +82,22 @@ TEST(messages, a_handoff_keeps_state_and_mailbox_in_order) {
                .mailbox = {},
                .suspended = true};
   sent.mailbox.push_back({"put", json("1"), 55, microseconds{7}});
+  sent.mailbox.push_back({"said", json("\"first\""), std::nullopt, std::nullopt, true});
   sent.mailbox.push_back({"note", json("2"), std::nullopt, std::nullopt});
+  sent.mailbox.push_back({"said", json("\"last\""), std::nullopt, std::nullopt, true});
   const auto received = round_trip(sent);
   EXPECT_EQ(received.state, sent.state);
   EXPECT_TRUE(received.contested);
   EXPECT_TRUE(received.suspended);
-  ASSERT_EQ(received.mailbox.size(), 2U);
+  ASSERT_EQ(received.mailbox.size(), 4U);
   EXPECT_EQ(received.mailbox[0].reply_to, 55U);
   EXPECT_EQ(received.mailbox[0].remaining, microseconds{7});
-  EXPECT_EQ(received.mailbox[1].method, "note");
-  EXPECT_FALSE(received.mailbox[1].reply_to);
+  EXPECT_TRUE(received.mailbox[1].plain);
+  EXPECT_EQ(received.mailbox[1].argument, json("\"first\""));
+  EXPECT_EQ(received.mailbox[2].method, "note");
+  EXPECT_FALSE(received.mailbox[2].plain);
+  EXPECT_FALSE(received.mailbox[2].reply_to);
+  EXPECT_EQ(received.mailbox[3].argument, json("\"last\""));
 }
 
 TEST(messages, long_reasons_are_cut_between_two_characters) {

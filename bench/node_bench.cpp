@@ -11,6 +11,7 @@
 #include <boost/asio/post.hpp>
 #include <nlohmann/json.hpp>
 
+#include <cstdlib>
 #include <functional>
 #include <future>
 #include <memory>
@@ -87,7 +88,10 @@ class side {
   void start(const std::vector<node::expected_member>& members, const process::class_spec& klass) {
     loop_->deliver(node::classes_changed{{klass}});
     loop_->deliver(node::members_changed{members});
-    thread_ = std::thread{[this] { sidecar::run(io_, sidecar::busy_poll{sidecar::busy_poll_length()}); }};
+    const char* told = std::getenv("ORRERY_BUSY_POLL");
+    const auto looks = must(sidecar::parse_busy_poll(told == nullptr ? "auto" : told));
+    thread_ = std::thread{
+        [this, looks] { sidecar::run(io_, sidecar::busy_poll{looks.value_or(sidecar::busy_poll_length())}); }};
   }
   /// Runs `what` on the node's thread.
   template <class Task>

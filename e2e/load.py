@@ -11,18 +11,27 @@ class Load:
     """A thread for each of `jobs` while it is entered. A job ends soon after `over` is set."""
 
     def __init__(self, jobs):
-        self.over = threading.Event()
-        self.threads = [threading.Thread(target=job, daemon=True) for job in jobs]
+        self.over, self.broken = threading.Event(), []
+        self.threads = [threading.Thread(target=self._run, args=(job,), daemon=True) for job in jobs]
+
+    def _run(self, job):
+        try:
+            job()
+        except BaseException as problem:
+            self.broken.append(problem)
+            raise
 
     def __enter__(self):
         for thread in self.threads:
             thread.start()
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, failed, *_):
         self.over.set()
         for thread in self.threads:
             thread.join()
+        if self.broken and failed is None:
+            raise self.broken[0]
 
 
 class Crowd(Load):
@@ -55,8 +64,8 @@ class Crowd(Load):
                 if status not in (None, 503):
                     self.failed.append(str(error))
                     return False
+                tries.append(f"{time.monotonic() - began:.2f} s at {urls[number % len(urls)]}: {error}")
             self.again += 1
-            tries.append(f"{time.monotonic() - began:.2f} s at {urls[number % len(urls)]}: {error}")
             if time.monotonic() > since + PATIENCE:
                 self.failed.append(f"no answer in {PATIENCE} s")
                 return False

@@ -22,7 +22,7 @@ struct options {
   std::string pod_uid;
   std::string kubeconfig;  ///< empty: $KUBECONFIG, in-cluster, ~/.kube/config
   std::string context;
-  std::string member_cache;  ///< the file in which the members are kept for the next start; empty: not kept
+  std::string member_cache;           ///< the file in which the members are kept for the next start; empty: not kept
   std::optional<duration> busy_poll;  ///< how long to look for work before sleeping; none: busy_poll_length()
   std::string termination_log = "/dev/termination-log";  ///< where the reason of codes 1, 70, 71 and 78 is left
 };

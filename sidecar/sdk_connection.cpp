@@ -56,15 +56,15 @@ void sdk_connection::has_written() {
   writing_.clear();
   writing_bytes_ = 0;
   if (owner_ == nullptr) return;
-  report_written();
   if (waiting_.empty() && closing_since_) return begin_farewell(closing_because_);
   write();
   go_on();
+  report_written();  // last: what follows from it may end this connection
 }
 
-/// Not of each message: the node's window is several times what it is told at once.
+/// Not of each message. What is not reported is less than any connection's window, so one that is shut is opened again.
 void sdk_connection::report_written() {
-  static_assert(2 * reported_at <= process::client_window_bytes);
+  if (owner_ == nullptr) return;
   written_messages_ += std::exchange(writing_messages_, 0);
   if (written_messages_ < reported_at) return;
   with_.node.deliver(node::from_app{process::client_written{id_, std::exchange(written_messages_, 0)}});
@@ -119,6 +119,7 @@ void sdk_connection::tick() {
   if (closing_since_ && now - *closing_since_ >= farewell_max) return shut();
   if (!writing_.empty() && now - progress_ >= stall_max)
     return give_up({errc::overloaded, "nothing was taken of what is sent to it for 30 s"});
+  if (!reading_) session_.held_up(core_now());  // too much waits to be written; stall_max holds
   sdk::outputs todo;
   session_.tick(core_now(), todo);
   perform(todo);

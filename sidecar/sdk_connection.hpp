@@ -42,7 +42,7 @@ struct sdk_place {
 class sdk_connection : public turn_taker, public std::enable_shared_from_this<sdk_connection> {
  public:
   static constexpr std::size_t unread_max = 4U << 20U;      ///< waiting to be written: no more is read
-  static constexpr std::size_t reported_at = 1U << 20U;     ///< messages that have left: the node is told of more
+  static constexpr std::size_t reported_at = 64U << 10U;    ///< bytes of messages that have left: the node is told
   static constexpr std::size_t unwritten_max = 32U << 20U;  ///< waiting to be written: the connection ends
   static constexpr std::chrono::seconds stall_max{30};      ///< nothing of it is taken for so long
   static constexpr std::chrono::seconds farewell_max{1};    ///< for the last bytes to leave
@@ -92,7 +92,7 @@ class sdk_connection : public turn_taker, public std::enable_shared_from_this<sd
     go_on();
   }
   void has_written();
-  /// A part of what is being written was taken.
+  /// A part of what is being written was taken. It counts until all is, as its memory does.
   void progressed() noexcept { progress_ = clock::now(); }
   /// `broken`: the client is to blame.
   void lost(const std::string& why, bool broken = false);

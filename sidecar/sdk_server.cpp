@@ -207,6 +207,11 @@ struct sdk_server::impl : sdk_owner, std::enable_shared_from_this<impl> {
                      {{"reason", to_string(why)}, {"endedInAll", static_cast<std::int64_t>(counted.ended)}});
   }
 
+  // Each connection is told its window and one message over it, and all together as much as may wait.
+  static_assert(process::client_window_bytes < sdk_connection::unread_max);
+  static_assert(process::client_window_bytes_in_all <= sdk_server::unwritten_in_all_max / 2);
+  static_assert(2 * sdk_connection::reported_at <= process::client_window_bytes_in_all / sdk_server::connections_max);
+
   void bound_unwritten() override {
     std::size_t sum = 0;
     std::shared_ptr<sdk_connection> worst;

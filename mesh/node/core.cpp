@@ -178,6 +178,7 @@ status core::impl::current() const {
   const auto ran = runtime_.counted();
   out.counted.casts_dropped += ran.casts_dropped;
   out.counted.calls_expired = ran.calls_expired;
+  out.counted.client_messages_dropped = ran.client_messages_dropped;
   out.counted.app_works = ran.app_works;
   out.counted.app_crashes = ran.app_crashes;
   out.counted.app_losses = ran.app_losses;

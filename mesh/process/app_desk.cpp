@@ -379,4 +379,16 @@ time_point app_desk::next_deadline() const {
   return next;
 }
 
+std::vector<app_pool*> app_desk::used_in_turn() {
+  std::vector<app_pool*> out;
+  out.reserve(used_.size());
+  const auto first = used_.upper_bound(first_in_turn_);
+  for (auto at = first; at != used_.end(); ++at)
+    out.push_back(at->second);
+  for (auto at = used_.begin(); at != first; ++at)
+    out.push_back(at->second);
+  if (!used_.empty()) first_in_turn_ = (first != used_.end() ? first : used_.begin())->first;
+  return out;
+}
+
 }  // namespace orrery::process

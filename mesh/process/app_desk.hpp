@@ -151,6 +151,9 @@ class app_desk {
   [[nodiscard]] app_pool* find(const class_name& klass);
   /// Those of classes that are declared: registrations of any number of others cost nothing while nobody asks for them.
   [[nodiscard]] const std::map<class_name, app_pool*>& used() noexcept { return used_; }
+  /// In order of names, beginning behind the one with which the last began: where room is scarce, each is first in
+  /// turn.
+  [[nodiscard]] std::vector<app_pool*> used_in_turn();
 
   // ---- what apps say ----
   /// `state`: of the class, as the runtime knows it. Tells the app.
@@ -196,6 +199,7 @@ class app_desk {
   std::map<work_id, work> works_;
   std::unordered_map<app_id, std::size_t> bytes_;  ///< of the works that each has in hand
   bool starved_ = false;
+  class_name first_in_turn_;
   std::set<std::pair<time_point, work_id>> deadlines_;               ///< of those that somebody waits for
   std::map<app_id, std::vector<std::optional<class_name>>> drains_;  ///< still to be told
   std::size_t registrations_ = 0;

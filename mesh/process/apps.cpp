@@ -173,7 +173,7 @@ void runtime::impl::hand_out(app_pool& pool) {
 }
 
 void runtime::impl::hand_out_all() {
-  for (const auto& [name, pool] : apps.used())
+  for (auto* const pool : apps.used_in_turn())
     hand_out(*pool);
 }
 

@@ -22,6 +22,7 @@ using namespace orrery::process;
 using namespace std::chrono_literals;
 
 constexpr int turns_max = 400;
+constexpr const char* last_pid = "gone-2@1.2.3";  ///< of nobody: who monitors it hears so at once
 constexpr const char* script = R"(
 local c = {call = {}, cast = {}, info = {}}
 function c.init(key) if key == "bad" then error("no") end return {} end
@@ -70,6 +71,8 @@ class world {
     if (what % 2 == 0) settle(4);
   }
   void end() {
+    settle(turns_max);
+    everybody_reads();
     for (const std::uint64_t client : {1U, 2U, 3U})
       leave(app_id{client});
     settle(turns_max);
@@ -79,6 +82,24 @@ class world {
   }
 
  private:
+  /// Whoever has credit and reads is told all that waits, to its end.
+  void everybody_reads() {
+    for (const auto& each : std::set{open_}) {
+      say(client_credit{each.first, each.second, client_credit_max});
+      waiting_.insert(++asked_);
+      say(client_act{each.first, client_request{asked_}, each.second, client_monitors{last_pid}});
+    }
+    for (bool more = true; more;) {
+      more = false;
+      for (const std::uint64_t client : {1U, 2U, 3U}) {
+        const auto bytes = std::exchange(unwritten_[app_id{client}], 0);
+        more = more || bytes > 0;
+        say(client_written{app_id{client}, bytes});
+      }
+    }
+    for (const auto& each : open_)
+      ORRERY_ASSERT(heard_last_.contains(each));
+  }
   [[nodiscard]] std::string target(std::uint8_t to) const {
     switch (to % 12) {
       case 0:
@@ -188,6 +209,9 @@ class world {
     if (auto* answer = std::get_if<client_answer>(&told.what)) return answered(*answer);
     if (const auto* message = std::get_if<client_message>(&told.what)) {
       ORRERY_ASSERT(open_.contains({message->app, message->process}));
+      if (message->from == last_pid && message->what == client_message::kind::down) {
+        heard_last_.insert({message->app, message->process});
+      }
       auto& unwritten = unwritten_[message->app];
       ORRERY_ASSERT(unwritten < client_window_bytes);
       unwritten += bytes_of(*message);
@@ -218,6 +242,7 @@ class world {
   using whose = std::pair<app_id, client_process_id>;
   std::map<std::uint64_t, whose> opening_;  ///< by request
   std::set<whose> open_;
+  std::set<whose> heard_last_;
   std::map<app_id, std::size_t> unwritten_;
   std::vector<std::string> pids_;
 };

@@ -27,11 +27,12 @@ using client_request = strong<struct client_request_tag, std::uint64_t>;
 
 inline constexpr std::size_t client_processes_max = 1024;        ///< of one connection
 inline constexpr std::size_t client_ties_max = 10'000;           ///< monitors that one process holds; links, likewise
-inline constexpr std::size_t client_messages_max = 10'000;       ///< that wait for credit, for one process
-inline constexpr std::size_t client_message_bytes = 64U << 20U;  ///< of what waits for credit, for all of a node
-/// Of messages that one connection was told and has not written: the others wait, whatever the credit of their
-/// processes.
-inline constexpr std::size_t client_window_bytes = 4U << 20U;
+inline constexpr std::size_t client_messages_max = 10'000;       ///< that wait for credit or room, for one process
+inline constexpr std::size_t client_message_bytes = 64U << 20U;  ///< of what waits so, for all of a node
+/// Of messages that one connection was told and has not written: more waits, whatever the credit of its processes.
+inline constexpr std::size_t client_window_bytes = 2U << 20U;
+/// The same for all connections together: each has its share of this, where that is less.
+inline constexpr std::size_t client_window_bytes_in_all = 64U << 20U;
 inline constexpr std::uint32_t client_credit_max = 1'000'000;             ///< in hand, of one process
 inline constexpr duration client_call_timeout = std::chrono::seconds{5};  ///< where none is given
 
@@ -161,7 +162,8 @@ struct client_message {
   std::uint64_t monitor = 0;  ///< of a down
   kernel::exit_reason why{};  ///< of a down or an exit
 };
-/// What it counts for where bytes of messages are bounded: about its size as a frame.
+/// What it counts for where bytes of messages are bounded: about its size as a frame in CBOR; as JSON it can be six
+/// times as large.
 [[nodiscard]] inline std::size_t bytes_of(const client_message& what) noexcept {
   constexpr std::size_t names_of_fields = 96;
   return names_of_fields + what.argument.cbor().size() + what.why.detail.size() + what.word.size() + what.from.size();

@@ -8,7 +8,7 @@
 namespace orrery::process {
 namespace {
 
-/// An end is to be told, beyond the bound that holds for what others send.
+/// Ends and what the system tells of groups and keys, beyond the bounds that hold for what others send.
 constexpr std::size_t exits_beyond_max = kernel::exits_beyond_max;
 
 value nothing_to_tell() {
@@ -24,7 +24,7 @@ client_process::~client_process() {
         client_answer{client_, each.by, fail(errc::cancelled, "its process has ended", took_effect::unknown)});
   }
   for (const auto& each : waiting_)
-    shared_.waiting_bytes -= bytes_of(each);
+    count_waiting(each, false);
 }
 
 void client_process::received(kernel::context& self, kernel::message& arrived) {
@@ -74,21 +74,41 @@ void client_process::answered(const kernel::message& reply) {
   asked_.erase(found);
 }
 
+client_window* client_process::window() const noexcept {
+  const auto found = shared_.windows.find(client_);
+  return found == shared_.windows.end() ? nullptr : &found->second;
+}
+
+void client_process::count_waiting(const client_message& what, bool more) noexcept {
+  auto* const of = window();
+  if (of == nullptr) return;  // it was taken off when its connection went
+  const auto bytes = bytes_of(what);
+  of->waiting += more ? bytes : -bytes;
+  shared_.waiting_bytes += more ? bytes : -bytes;
+}
+
+bool client_process::has_bytes(const client_message& what) const noexcept {
+  const auto* const of = window();
+  return of != nullptr && shared_.has_room(*of, bytes_of(what));
+}
+
 bool client_process::has_room(const client_message& what) const noexcept {
-  if (what.what == client_message::kind::down) return true;  // may_watch sees to it that there are not too many
-  if (what.what == client_message::kind::exit) return waiting_.size() < client_messages_max + exits_beyond_max;
-  return waiting_.size() < client_messages_max && shared_.waiting_bytes + bytes_of(what) <= client_message_bytes;
+  using kind = client_message::kind;
+  if (what.what == kind::down) return true;  // may_watch sees to it that there are not too many
+  const bool is_told = what.what == kind::exit || (what.what == kind::plain && is_notice(what.word));
+  if (is_told) return waiting_.size() < client_messages_max + exits_beyond_max;
+  return waiting_.size() < client_messages_max && has_bytes(what);
 }
 
 void client_process::take(client_message what) {
   if (waiting_.empty() && may_tell()) return tell(std::move(what));
-  if (shared_.waiting_bytes + bytes_of(what) > client_message_bytes) what.why.detail.clear();  // it needs room
+  if (!has_bytes(what)) what.why.detail.clear();  // it needs room
   if (!has_room(what)) return static_cast<void>(++shared_.dropped);
   keep(std::move(what));
 }
 
 void client_process::keep(client_message what) {
-  shared_.waiting_bytes += bytes_of(what);
+  count_waiting(what, true);
   downs_waiting_ += what.what == client_message::kind::down ? 1 : 0;
   waiting_.push_back(std::move(what));
 }
@@ -96,15 +116,14 @@ void client_process::keep(client_message what) {
 client_message client_process::let_go(std::deque<client_message>::iterator of) {
   auto what = std::move(*of);
   waiting_.erase(of);
-  shared_.waiting_bytes -= bytes_of(what);
+  count_waiting(what, false);
   downs_waiting_ -= what.what == client_message::kind::down ? 1 : 0;
   return what;
 }
 
-bool client_process::may_tell() const {
-  if (credit_ == 0) return false;
-  const auto window = shared_.windows.find(client_);
-  return window != shared_.windows.end() && window->second.unwritten < client_window_bytes;
+bool client_process::may_tell() const noexcept {
+  const auto* const of = window();
+  return credit_ > 0 && of != nullptr && shared_.is_open(*of);
 }
 
 void client_process::tell(client_message what) {

@@ -2,6 +2,7 @@
 #include "mesh/kernel/body.hpp"
 #include "mesh/process/client.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -16,6 +17,7 @@ namespace orrery::process {
 /// Of one connection that has, or had, processes.
 struct client_window {
   std::size_t unwritten = 0;  ///< bytes of messages that it was told, and that have not left
+  std::size_t waiting = 0;    ///< bytes of messages that wait for credit, or for those to leave
   client_process_id next{};   ///< the process whose messages have their turn when there is room again
 };
 /// What the client processes of a node share.
@@ -23,8 +25,19 @@ struct client_surroundings {
   directory& around;
   std::vector<app_effect>& outbox;
   std::map<app_id, client_window> windows{};
-  std::size_t waiting_bytes = 0;  ///< of messages that wait for credit
+  std::size_t waiting_bytes = 0;  ///< of all windows
   std::uint64_t dropped = 0;      ///< messages that found no room, ever
+
+  /// Whether messages may be told to it now.
+  [[nodiscard]] bool is_open(const client_window& of) const noexcept {
+    return of.unwritten < std::min(client_window_bytes, client_window_bytes_in_all / windows.size());
+  }
+  /// Whether so much more may wait for it. No connection takes more than three times what it leaves to all others: one
+  /// that does not read is not in the way of those that do.
+  [[nodiscard]] bool has_room(const client_window& of, std::size_t bytes) const noexcept {
+    if (waiting_bytes + bytes > client_message_bytes) return false;
+    return of.waiting + bytes <= 3 * (client_message_bytes - waiting_bytes - bytes);
+  }
 };
 
 /// A process whose code is a client's: it does what the client says, and what comes to it goes to the client, as far as
@@ -74,7 +87,11 @@ class client_process final : public kernel::body {
   client_message let_go(std::deque<client_message>::iterator of);
   void lost_sight_of(client_message::kind what, std::string_view pid, std::uint64_t monitor);
   [[nodiscard]] bool has_room(const client_message& what) const noexcept;
-  [[nodiscard]] bool may_tell() const;
+  [[nodiscard]] bool has_bytes(const client_message& what) const noexcept;
+  [[nodiscard]] bool may_tell() const noexcept;
+  /// None once the connection is gone.
+  [[nodiscard]] client_window* window() const noexcept;
+  void count_waiting(const client_message& what, bool more) noexcept;
   void tell(client_message what);
 
   client_surroundings& shared_;

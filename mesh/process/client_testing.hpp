@@ -90,18 +90,19 @@ struct client_world : world {
     });
     return all;
   }
-  /// As `heard`, of the first client, which writes what it is told until no more comes.
-  std::vector<std::string> read(std::uint64_t process = 1) {
+  /// As `heard`, of a client that writes what it is told until no more comes.
+  std::vector<std::string> read(std::uint64_t process = 1, std::uint64_t client = 1) {
     std::vector<std::string> all;
     while (true) {
       std::size_t told = 0;
       for (const auto& each : to_apps) {
-        if (const auto* message = std::get_if<client_message>(&each)) told += bytes_of(*message);
+        const auto* message = std::get_if<client_message>(&each);
+        if (message != nullptr && message->app.value == client) told += bytes_of(*message);
       }
       const auto more = heard(process);
       if (more.empty()) return all;
       all.insert(all.end(), more.begin(), more.end());
-      rt.from_app(now, client_written{app_id{1}, told}, out);
+      rt.from_app(now, client_written{app_id{client}, told}, out);
       run();
     }
   }

@@ -282,14 +282,13 @@ void runtime::impl::take(client_written& said) {
   const auto found = client_shared.windows.find(said.client);
   if (found == client_shared.windows.end()) return;
   auto& window = found->second;
-  const bool was_closed = window.unwritten >= client_window_bytes;
   window.unwritten -= std::min(said.bytes, window.unwritten);
-  if (!was_closed) return;  // nobody waited for it
+  if (window.waiting == 0) return;
   const auto first = clients.lower_bound({said.client, client_process_id{0}});
   const auto turn = clients.lower_bound({said.client, window.next});
   const auto serve = [&](auto from, auto to) {
     for (; from != to && from->first.first == said.client; ++from) {
-      if (window.unwritten >= client_window_bytes) return;
+      if (!client_shared.is_open(window)) return;
       static_cast<client_process*>(core.body_of(from->second))->tell_waiting();
       window.next = client_process_id{from->first.second.value + 1};
     }
@@ -338,7 +337,10 @@ void runtime::impl::client_gone(app_id client, const std::string& why) {
     if (next == clients.end() || next->first.first != client) break;
     end_client(next->second, {exit_reason::kind::noconnection, "its client went away: " + why});
   }
-  client_shared.windows.erase(client);
+  if (const auto gone = client_shared.windows.find(client); gone != client_shared.windows.end()) {
+    client_shared.waiting_bytes -= gone->second.waiting;
+    client_shared.windows.erase(gone);
+  }
 }
 
 void runtime::impl::client_ended(kernel::handle who, const exit_reason& why) {

@@ -15,6 +15,15 @@
 
 namespace orrery::process {
 
+/// Words of plain messages that only the system sends: who joined and left a group that one watches, and that one does
+/// not hold a key any more.
+inline constexpr std::string_view group_joined_word = "group_joined";
+inline constexpr std::string_view group_left_word = "group_left";
+inline constexpr std::string_view key_lost_word = "key_lost";
+[[nodiscard]] constexpr bool is_notice(std::string_view word) noexcept {
+  return word == group_joined_word || word == group_left_word || word == key_lost_word;
+}
+
 /// Whose processes are meant: those of this node, or those of the mesh as far as this node has heard.
 enum class reach : std::uint8_t { node, mesh };
 

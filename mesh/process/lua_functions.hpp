@@ -3,6 +3,7 @@
 #include "mesh/base/time.hpp"
 #include "mesh/kernel/exit_reason.hpp"
 #include "mesh/kernel/handle.hpp"
+#include "mesh/process/directory.hpp"
 #include "mesh/wire/value.hpp"
 
 #include <array>
@@ -60,8 +61,8 @@ inline constexpr std::string_view info_of_timeout = "timeout";
 inline constexpr std::string_view info_of_continue = "continue";
 inline constexpr std::string_view info_of_move = "moved";
 // These come as plain messages.
-inline constexpr std::string_view info_of_group_joined = "group_joined";
-inline constexpr std::string_view info_of_group_left = "group_left";
+inline constexpr std::string_view info_of_group_joined = group_joined_word;
+inline constexpr std::string_view info_of_group_left = group_left_word;
 
 /// Never a plain message.
 [[nodiscard]] constexpr bool is_of_the_system(std::string_view word) noexcept {

@@ -19,9 +19,9 @@ runtime::impl::impl(options chosen)
   }
   stand_ins_.number(core.add_stand_ins());
   lives_ = {{settings.node, true, 0}, {}};
-  joined_word_ = *core.atoms().intern("group_joined");
-  left_word_ = *core.atoms().intern("group_left");
-  key_lost_word_ = *core.atoms().intern("key_lost");
+  joined_word_ = *core.atoms().intern(group_joined_word);
+  left_word_ = *core.atoms().intern(group_left_word);
+  key_lost_word_ = *core.atoms().intern(key_lost_word);
   start_word_ = *core.atoms().intern(start_method);
 }
 runtime::impl::~impl() = default;
@@ -256,7 +256,8 @@ std::vector<supervisor_info> runtime::supervisors() const {
 
 counters runtime::counted() const noexcept {
   auto all = impl_->counted;
-  all.casts_dropped += impl_->core.counted().dropped + impl_->client_shared.dropped;
+  all.casts_dropped += impl_->core.counted().dropped;
+  all.client_messages_dropped = impl_->client_shared.dropped;
   all.calls_expired = impl_->core.counted().expired;
   const auto& by_apps = impl_->apps.counted();
   all.app_works = by_apps.handed_out;

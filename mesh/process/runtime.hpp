@@ -226,6 +226,7 @@ struct counters {
   std::uint64_t casts_handled = 0;
   std::uint64_t casts_dropped = 0;  ///< refused on arrival, or waiting when the process exited
   std::uint64_t calls_expired = 0;  ///< answered deadline_exceeded while waiting
+  std::uint64_t client_messages_dropped = 0;  ///< for processes of clients that did not read
   std::uint64_t app_works = 0;      ///< callbacks handed to apps
   std::uint64_t app_crashes = 0;    ///< that they failed with
   std::uint64_t app_losses = 0;     ///< that went with the connection of the app that had them

@@ -284,7 +284,7 @@ return c
   world to;
   ASSERT_TRUE(from.rt.define(lua_class(script)));
   ASSERT_TRUE(to.rt.define(lua_class(script)));
-  EXPECT_EQ(from.ask("lua/a", "heard"), "[]");
+  EXPECT_EQ(from.ask("lua/a", "heard"), "{}");
   ASSERT_TRUE(from.rt.suspend(named("lua/a")));
   EXPECT_EQ(from.ask("lua/b", "tell", R"("lua/a")"), "true");
   auto packed = from.rt.take(from.now, named("lua/a"), from.out);

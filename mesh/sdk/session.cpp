@@ -40,6 +40,11 @@ void session::heard_from(time_point now) {
   pinged_.reset();
 }
 
+void session::held_up(time_point now) {
+  heard_from(now);
+  if (partial_since_) partial_since_ = now;
+}
+
 bool session::may_have(std::size_t size, outputs& out) {
   const auto most = greeted_ ? frame_bytes_max : hello_bytes_max;
   if (size <= most) return true;

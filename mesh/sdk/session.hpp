@@ -65,6 +65,8 @@ class session {
   bool next(time_point now, outputs& out);
   /// A sign of life that is no frame.
   void heard_from(time_point now);
+  /// What it says is not read now, as too much waits for it to read: it is not silent, nor slow with its frames.
+  void held_up(time_point now);
   /// What the node says to an `ask`. Nothing follows where it was abandoned.
   void answered(request_number id, const result<value>& answer, outputs& out);
   /// REQUIRES: it is for this connection.

@@ -77,11 +77,15 @@ class Leader:
     async def _until_free(self, process: ClientProcess) -> None:
         for holder in await self._client.lookup(self._key):
             number = await process.monitor(holder["pid"])
+            looking = asyncio.ensure_future(_down(process, number))
             try:
-                end = await asyncio.wait_for(_down(process, number), LOOK_SECONDS)
-            except asyncio.TimeoutError:
+                await asyncio.wait({looking}, timeout=LOOK_SECONDS)  # wait_for may swallow that this one is cancelled
+            finally:
+                looking.cancel()
+            if not looking.done():
                 self._pause = PAUSE_SECONDS
                 return
+            end = looking.result()
             if end is not None and end.reason.kind not in ("noproc", "noconnection"):  # else it is gone, and the key is not free yet
                 self._pause = PAUSE_SECONDS
 

@@ -38,7 +38,7 @@ def measure_programs(rows, programs):
 def measure_sdks(rows, programs):
     import asyncio
 
-    from sdk import measure_sdk
+    from sdks import measure_sdk
     asyncio.run(measure_sdk(rows, programs, progress))
 
 

@@ -1,4 +1,4 @@
-// The TypeScript SDK's part of ./dev bench sdk: calls, hosts, or shows what a round trip between two Node programs takes. sdk.py drives it.
+// The TypeScript SDK's part of ./dev bench sdk: calls, hosts, or shows what a round trip between two Node programs takes. sdks.py drives it.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import http from 'node:http';

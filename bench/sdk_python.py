@@ -1,4 +1,4 @@
-"""The Python SDK's part of ./dev bench sdk: calls, hosts, or shows what a round trip between two asyncio programs takes. sdk.py drives it."""
+"""The Python SDK's part of ./dev bench sdk: calls, hosts, or shows what a round trip between two asyncio programs takes. sdks.py drives it."""
 import argparse
 import asyncio
 import http.client

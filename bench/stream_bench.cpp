@@ -65,7 +65,7 @@ int main(int argc, char** argv) {
   using namespace orrery;
   using namespace orrery::bench;
   CLI::App options(
-      "The C++ SDK's part of ./dev bench sdk: calls, or hosts, through a sidecar that runs. bench/sdk.py drives it.");
+      "The C++ SDK's part of ./dev bench sdk: calls, or hosts, through a sidecar that runs. bench/sdks.py drives it.");
   options.require_subcommand(1);
   app::client_options where;
   std::string process;

@@ -16,17 +16,26 @@ void keep_memory_small() {
 
 void drop_startup_pages() {
   malloc_trim(0);
-  std::ifstream maps("/proc/self/maps");
+  std::ifstream maps("/proc/self/smaps");
+  std::uintptr_t from = 0;
+  std::uintptr_t to = 0;
   for (std::string line; std::getline(maps, line);) {
-    // Code of files only: private and never written to, so dropping a page loses nothing.
-    if (line.find(" r-xp ") == std::string::npos || line.find('/') == std::string::npos) continue;
-    std::uintptr_t from = 0;
-    std::uintptr_t to = 0;
     const auto* end = line.data() + line.size();
-    const auto first = std::from_chars(line.data(), end, from, 16);
-    if (first.ec != std::errc{} || first.ptr == end || *first.ptr != '-') continue;
-    if (std::from_chars(first.ptr + 1, end, to, 16).ec != std::errc{} || to <= from) continue;
-    madvise(reinterpret_cast<void*>(from), to - from, MADV_DONTNEED);  // NOLINT: an address that the kernel gave
+    std::uintptr_t begins = 0;
+    const auto first = std::from_chars(line.data(), end, begins, 16);
+    if (first.ec == std::errc{} && first.ptr != end && *first.ptr == '-') {
+      // What is mapped from files and never written to: code, and constants.
+      const bool reads_only = line.find(" r-xp ") != std::string::npos || line.find(" r--p ") != std::string::npos;
+      const bool known = std::from_chars(first.ptr + 1, end, to, 16).ec == std::errc{};
+      from = known && reads_only && line.find('/') != std::string::npos ? begins : to;
+    } else if (line.starts_with("Anonymous:")) {
+      // None that the loader wrote to before it made them read-only: dropping such a page would lose what it wrote.
+      const bool clean = line.find(" 0 kB") != std::string::npos;
+      if (clean && from < to) {
+        madvise(reinterpret_cast<void*>(from), to - from, MADV_DONTNEED);  // NOLINT: an address that the kernel gave
+      }
+      from = to;
+    }
   }
 }
 

@@ -208,6 +208,36 @@ TEST(room, in_bytes_is_one_for_all_classes_of_a_connection) {
   EXPECT_EQ(all, 20U);
 }
 
+TEST(room, that_is_scarce_goes_to_each_class_in_turn) {
+  app_world w;
+  ASSERT_TRUE(w.rt.define(cart_class("box")));
+  w.come(app_world::offer(1, 1, {}, 1024));
+  auto boxes = app_world::offer(1, 1, {}, 1024);
+  boxes.klass = class_name{"box"};
+  w.come(boxes);
+  const auto large = cbor::text_value(std::string(1000'000, 'x'));
+  int sent = 0;
+  const auto tell = [&](const std::string& klass) {
+    (void)w.rt.cast(w.now, named(klass + "/" + std::to_string(++sent)), "note", large, w.out);
+  };
+  for (int i = 0; i < 30; ++i)
+    tell("box");
+  for (int i = 0; i < 5; ++i)
+    tell("cart");
+  w.run();
+  auto in_hand = w.works();
+  std::size_t carts = 0;
+  for (int i = 0; i < 12; ++i) {  // boxes wait all the time
+    tell("box");
+    w.answer(in_hand.at(static_cast<std::size_t>(i)));
+    for (auto& each : w.works()) {
+      carts += each.name.klass == class_name{"cart"} ? 1 : 0;
+      in_hand.push_back(std::move(each));
+    }
+  }
+  EXPECT_EQ(carts, 5U);
+}
+
 TEST(room, a_process_that_ends_while_it_waits_is_passed_over) {
   app_world w;
   w.come(app_world::offer(1, 1, {}, 1));

@@ -1,7 +1,6 @@
 #include "mesh/process/client_process.hpp"
 
 #include "mesh/kernel/core.hpp"
-#include "mesh/process/app.hpp"
 
 #include <algorithm>
 

@@ -1,6 +1,8 @@
 #pragma once
 #include "mesh/kernel/body.hpp"
+#include "mesh/process/app.hpp"
 #include "mesh/process/client.hpp"
+#include "mesh/process/directory.hpp"
 
 #include <algorithm>
 #include <cstddef>

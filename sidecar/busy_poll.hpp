@@ -44,10 +44,10 @@ class busy_poll {
   void ended(look_result how) {
     if (how.crowded) {
       credit_ = 0;
-      one_in_ = std::min(2 * one_in_, one_in_max);
+      one_in_ = std::min(8 * one_in_, one_in_max);
     } else if (how.found) {
       credit_ = std::min(credit_ + 1, credit_max);
-      one_in_ = one_in_least;
+      one_in_ = std::max(one_in_ / 2, one_in_least);
     } else {
       credit_ -= std::min(credit_, cost);
     }
@@ -56,7 +56,7 @@ class busy_poll {
   static constexpr unsigned cost = 9;  ///< of a look in vain
   static constexpr unsigned credit_max = 4 * cost;
   static constexpr unsigned one_in_least = 64;
-  static constexpr unsigned one_in_max = 4096;
+  static constexpr unsigned one_in_max = 32'768;
 
  private:
   duration length_;

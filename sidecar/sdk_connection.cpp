@@ -2,6 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
 namespace orrery::sidecar {
 
 time_point sdk_connection::core_now() {
@@ -10,6 +14,11 @@ time_point sdk_connection::core_now() {
 
 sdk_connection::sdk_connection(sdk_place at)
     : owner_(&at.owner), with_(at.with), id_(at.id), session_(std::move(at.greeting), at.id, core_now()) {}
+
+void sdk_connection::see_progress(int socket) noexcept {
+  const int most = 128 << 10;
+  ::setsockopt(socket, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &most, sizeof most);  // without it, as good as it gets
+}
 
 // ---- bytes ----
 
@@ -101,7 +110,7 @@ void sdk_connection::give_up(const error& why) {
 
 void sdk_connection::told(const process::app_effect& what) {
   if (const auto* message = std::get_if<process::client_message>(&what))
-    waiting_messages_ += process::bytes_of(*message);
+    waiting_messages_ += process::frame_bytes_of(*message, session_.speaks() == sdk::encoding::json);
   sdk::outputs todo;
   session_.told(what, todo);
   perform(todo);
@@ -119,7 +128,8 @@ void sdk_connection::tick() {
   if (closing_since_ && now - *closing_since_ >= farewell_max) return shut();
   if (!writing_.empty() && now - progress_ >= stall_max)
     return give_up({errc::overloaded, "nothing was taken of what is sent to it for 30 s"});
-  if (!reading_) session_.held_up(core_now());  // too much waits to be written; stall_max holds
+  if (!reading_) session_.held_up(core_now());             // too much waits to be written; stall_max holds
+  if (!writing_.empty()) session_.heard_from(core_now());  // it takes what is sent, if slowly; else stall_max holds
   sdk::outputs todo;
   session_.tick(core_now(), todo);
   perform(todo);
@@ -138,7 +148,7 @@ void sdk_connection::perform(sdk::outputs& todo) {
   if (unwritten() > unwritten_max && !closing_since_)
     return give_up({errc::overloaded, fmt::format("{} bytes wait for it to read", unwritten())});
   write();
-  if (unwritten() > unread_max && owner_ != nullptr) owner_->bound_unwritten();
+  if (unwritten() > watched_from && owner_ != nullptr) owner_->bound_unwritten();
 }
 
 void sdk_connection::perform(sdk::send& todo) {

@@ -42,6 +42,7 @@ struct sdk_place {
 class sdk_connection : public turn_taker, public std::enable_shared_from_this<sdk_connection> {
  public:
   static constexpr std::size_t unread_max = 4U << 20U;      ///< waiting to be written: no more is read
+  static constexpr std::size_t watched_from = 256U << 10U;  ///< waiting to be written: it counts for the bound of all
   static constexpr std::size_t reported_at = 64U << 10U;    ///< bytes of messages that have left: the node is told
   static constexpr std::size_t unwritten_max = 32U << 20U;  ///< waiting to be written: the connection ends
   static constexpr std::chrono::seconds stall_max{30};      ///< nothing of it is taken for so long
@@ -66,6 +67,10 @@ class sdk_connection : public turn_taker, public std::enable_shared_from_this<sd
 
  protected:
   explicit sdk_connection(sdk_place at);
+
+  /// The kernel is to keep little that it cannot send yet: what a slow client takes is then seen as it takes it. Of a
+  /// socket that is not TCP, nothing.
+  static void see_progress(int socket) noexcept;
 
   // ---- what a carrier does; its operations keep the connection alive ----
 
@@ -131,8 +136,8 @@ class sdk_connection : public turn_taker, public std::enable_shared_from_this<sd
   std::vector<bytes> writing_;
   std::size_t waiting_bytes_ = 0;
   std::size_t writing_bytes_ = 0;
-  /// Bytes of messages for its client processes (`process::bytes_of`): of what waits, of what is being written, and of
-  /// what has left without the node's knowing.
+  /// Bytes of messages for its client processes (`process::frame_bytes_of`): of what waits, of what is being written,
+  /// and of what has left without the node's knowing.
   std::size_t waiting_messages_ = 0;
   std::size_t writing_messages_ = 0;
   std::size_t written_messages_ = 0;

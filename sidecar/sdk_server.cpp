@@ -207,21 +207,24 @@ struct sdk_server::impl : sdk_owner, std::enable_shared_from_this<impl> {
                      {{"reason", to_string(why)}, {"endedInAll", static_cast<std::int64_t>(counted.ended)}});
   }
 
-  // Each connection is told its window and one message over it, and all together as much as may wait.
+  // Messages for client processes leave room for all else; what is unreported of all connections keeps none shut.
   static_assert(process::client_window_bytes < sdk_connection::unread_max);
   static_assert(process::client_window_bytes_in_all <= sdk_server::unwritten_in_all_max / 2);
-  static_assert(2 * sdk_connection::reported_at <= process::client_window_bytes_in_all / sdk_server::connections_max);
+  static_assert(connections_max * sdk_connection::reported_at < process::client_window_bytes_in_all / 2);
+  static_assert(connections_max * sdk_connection::watched_from <= sdk_server::unwritten_in_all_max);
 
   void bound_unwritten() override {
-    std::size_t sum = 0;
-    std::shared_ptr<sdk_connection> worst;
-    for (const auto& [id, each] : connections) {
-      sum += each->unwritten();
-      if (!worst || each->unwritten() > worst->unwritten()) worst = each;
+    while (true) {
+      std::size_t sum = 0;
+      std::shared_ptr<sdk_connection> worst;
+      for (const auto& [id, each] : connections) {
+        sum += each->unwritten();
+        if (!worst || each->unwritten() > worst->unwritten()) worst = each;
+      }
+      if (sum <= unwritten_in_all_max) return;
+      worst->give_up({errc::overloaded, fmt::format("{} bytes wait for clients to read, {} of them for this one", sum,
+                                                    worst->unwritten())});
     }
-    if (sum <= unwritten_in_all_max) return;
-    worst->give_up({errc::overloaded, fmt::format("{} bytes wait for clients to read, {} of them for this one", sum,
-                                                  worst->unwritten())});
   }
 
   void tick() {

@@ -14,7 +14,9 @@ class sdk_stream final : public sdk_connection {
  public:
   using socket_type = asio::generic::stream_protocol::socket;
 
-  sdk_stream(socket_type socket, sdk_place at) : sdk_connection(std::move(at)), socket_(std::move(socket)) {}
+  sdk_stream(socket_type socket, sdk_place at) : sdk_connection(std::move(at)), socket_(std::move(socket)) {
+    see_progress(socket_.native_handle());
+  }
 
  private:
   void begin_read() override;

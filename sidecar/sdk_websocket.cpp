@@ -34,6 +34,7 @@ class sdk_websocket final : public sdk_connection {
  public:
   sdk_websocket(shell::http_handover from, sdk_place at)
       : sdk_connection(std::move(at)), socket_(std::move(from.socket)), request_(std::move(from.request)) {
+    see_progress(boost::beast::get_lowest_layer(socket_).native_handle());
     socket_.auto_fragment(false);
     socket_.read_message_max(0);  // the session bounds frames, and says so in its words
     socket_.set_option(websocket::stream_base::decorator([](websocket::response_type& answer) {

@@ -214,7 +214,7 @@ class world {
       }
       auto& unwritten = unwritten_[message->app];
       ORRERY_ASSERT(unwritten < client_window_bytes);
-      unwritten += bytes_of(*message);
+      unwritten += frame_bytes_of(*message, false);
     } else if (const auto* ended = std::get_if<client_ended>(&told.what)) {
       ORRERY_ASSERT(open_.erase({ended->app, ended->process}) == 1);
     }

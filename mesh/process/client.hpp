@@ -25,21 +25,25 @@ using client_process_id = strong<struct client_process_id_tag, std::uint64_t>;
 /// Chosen by the connection for something that it asked; comes back with the answer, exactly once.
 using client_request = strong<struct client_request_tag, std::uint64_t>;
 
-inline constexpr std::size_t client_processes_max = 1024;        ///< of one connection
-inline constexpr std::size_t client_ties_max = 10'000;           ///< monitors that one process holds; links, likewise
-inline constexpr std::size_t client_messages_max = 10'000;       ///< that wait for credit or room, for one process
-inline constexpr std::size_t client_message_bytes = 64U << 20U;  ///< of what waits so, for all of a node
+inline constexpr std::size_t client_processes_max = 1024;         ///< of one connection
+inline constexpr std::size_t client_ties_max = 10'000;            ///< monitors that one process holds; links, likewise
+inline constexpr std::size_t client_messages_max = 10'000;        ///< that wait for credit or room, for one process
+inline constexpr std::size_t client_waiting_bytes = 128U << 20U;  ///< of what waits so, for all of a node
+/// Of ends, and of what the system tells of groups and keys, that wait beyond that.
+inline constexpr std::size_t client_waiting_ends_bytes = 64U << 20U;
 /// Of messages that one connection was told and has not written: more waits, whatever the credit of its processes.
 inline constexpr std::size_t client_window_bytes = 2U << 20U;
 /// The same for all connections together: each has its share of this, where that is less.
 inline constexpr std::size_t client_window_bytes_in_all = 64U << 20U;
-inline constexpr std::uint32_t client_credit_max = 1'000'000;             ///< in hand, of one process
+inline constexpr std::size_t client_json_weight = 6;           ///< times as large as CBOR a text can be as JSON
+inline constexpr std::uint32_t client_credit_max = 1'000'000;  ///< in hand, of one process
 inline constexpr duration client_call_timeout = std::chrono::seconds{5};  ///< where none is given
 
 // ---- acts of a process; `to` is a pid's text or "class/key" ----
 
 struct client_open {
   std::uint32_t credit = 0;
+  bool as_json = false;  ///< its connection speaks JSON
 };
 struct client_close {
   kernel::exit_reason why;
@@ -137,7 +141,7 @@ struct client_credit {
   client_process_id process;
   std::uint32_t add = 0;
 };
-/// So much (`bytes_of`) of the messages that this connection was told has left. Not answered.
+/// So much (`frame_bytes_of`) of the messages that this connection was told has left. Not answered.
 struct client_written {
   app_id client;
   std::size_t bytes = 0;
@@ -162,11 +166,14 @@ struct client_message {
   std::uint64_t monitor = 0;  ///< of a down
   kernel::exit_reason why{};  ///< of a down or an exit
 };
-/// What it counts for where bytes of messages are bounded: about its size as a frame in CBOR; as JSON it can be six
-/// times as large.
+/// What it counts for where bytes of messages are bounded: about its size as a frame, in CBOR.
 [[nodiscard]] inline std::size_t bytes_of(const client_message& what) noexcept {
   constexpr std::size_t names_of_fields = 96;
   return names_of_fields + what.argument.cbor().size() + what.why.detail.size() + what.word.size() + what.from.size();
+}
+/// About the most that its frame takes.
+[[nodiscard]] inline std::size_t frame_bytes_of(const client_message& what, bool as_json) noexcept {
+  return bytes_of(what) * (as_json ? client_json_weight : 1);
 }
 /// Ended by others than its client; it is no more.
 struct client_ended {

@@ -1,6 +1,10 @@
 // How much may wait for a client's processes, and how many they may be.
 #include "mesh/process/client_testing.hpp"
 
+#include <algorithm>
+#include <map>
+#include <set>
+
 namespace orrery::process {
 namespace {
 
@@ -95,7 +99,7 @@ TEST(client_process, that_reads_nothing_loses_what_is_too_much_but_no_ends) {
   w.act(1, client_groups{client_groups::kind::join, "room"});
   w.act(1, client_monitors{"lua/a"});
   const value big = json('"' + std::string(1U << 19U, 'x') + '"');
-  const auto fits = client_message_bytes / 4 * 3 / (1U << 19U) - 1;
+  const auto fits = client_waiting_bytes / 2 / (1U << 19U) - 1;
   for (int round = 0; round < 2; ++round) {
     const auto before = w.rt.counted().client_messages_dropped;
     for (std::size_t i = 0; i < fits + 10; ++i)
@@ -122,7 +126,7 @@ TEST(client_process, that_reads_is_not_in_want_of_room_for_one_that_does_not) {
   w.act(1, client_groups{client_groups::kind::join, "room"}, 1);
   const value big = cbor::text_value(std::string(1'000'000, 'x'));
   w.open(2, 100, 2);
-  for (int i = 0; i < 70; ++i)
+  for (int i = 0; i < 90; ++i)
     w.act(2, client_publishes{"room", "said", big}, 2);
   EXPECT_GT(w.rt.counted().client_messages_dropped, 10U);
   const auto lost = w.rt.counted().client_messages_dropped;
@@ -150,6 +154,75 @@ TEST(client_process, has_its_share_of_what_all_connections_may_be_told) {
   w.run();
   EXPECT_EQ(w.heard(1).size(), 12U);
   EXPECT_EQ(w.read(1).size(), 0U);
+}
+
+TEST(client_process, is_told_less_at_once_where_that_is_written_as_json) {
+  client_world w;
+  EXPECT_THAT(w.act(1, client_open{100, true}), StartsWith(R"({"pid":")"));
+  w.act(1, client_groups{client_groups::kind::join, "room"});
+  for (int i = 0; i < 10; ++i)
+    w.act(1, client_publishes{"room", "said", cbor::text_value(std::string(200'000, 'x'))});
+  EXPECT_EQ(w.heard().size(), 2U);
+}
+
+TEST(client_process, waits_where_all_connections_together_have_been_told_enough) {
+  client_world w;
+  constexpr std::uint64_t connections = 100;  // of which each may be told one message of a MB where that is all
+  for (std::uint64_t i = 1; i <= connections; ++i) {
+    w.open(1, 100, i);
+    w.act(1, client_groups{client_groups::kind::join, "room"}, i);
+  }
+  w.act(1, client_publishes{"room", "said", cbor::text_value(std::string(1'000'000, 'x'))}, 1);
+  std::map<std::uint64_t, std::size_t> told;
+  const auto count = [&] {
+    std::size_t more = 0;
+    std::erase_if(w.to_apps, [&](const app_effect& each) {
+      const auto* message = std::get_if<client_message>(&each);
+      if (message == nullptr) return false;
+      told[message->app.value] += bytes_of(*message);
+      ++more;
+      return true;
+    });
+    return more;
+  };
+  EXPECT_EQ(count(), client_window_bytes_in_all / 1'000'000 + 1);
+  // As one writes, or goes, those who wait have their turn: all are told in the end.
+  std::set<std::uint64_t> wrote;
+  while (wrote.size() < connections) {
+    const auto next =
+        std::find_if(told.begin(), told.end(), [&](const auto& each) { return !wrote.contains(each.first); });
+    ASSERT_NE(next, told.end()) << wrote.size();
+    wrote.insert(next->first);
+    if (wrote.size() % 3 == 0) {
+      w.leave(next->first);
+    } else {
+      w.rt.from_app(w.now, client_written{app_id{next->first}, next->second}, w.out);
+      w.run();
+    }
+    count();
+  }
+  EXPECT_EQ(told.size(), connections);
+}
+
+TEST(client_process, that_cannot_be_told_who_comes_and_goes_ends_and_takes_no_room_of_others) {
+  client_world w;
+  w.open(1, 0);
+  w.act(1, client_groups{client_groups::kind::watch, "room"});
+  w.open(2, 0, 2);
+  for (int i = 0; i < 9'999; ++i) {
+    w.act(2, client_groups{client_groups::kind::join, "room"}, 2);
+    w.act(2, client_groups{client_groups::kind::leave, "room"}, 2);
+  }
+  EXPECT_THAT(w.heard(1), IsEmpty());
+  const auto reads = w.open(3, 100, 3);
+  EXPECT_EQ(w.act(3, client_sends{reads, "said", cbor::text_value("x")}, 3), "{}");
+  EXPECT_EQ(w.heard(3).size(), 1U);
+  EXPECT_EQ(w.rt.counted().client_messages_dropped, 0U);
+  for (int i = 0; i < 3; ++i) {
+    w.act(2, client_groups{client_groups::kind::join, "room"}, 2);
+    w.act(2, client_groups{client_groups::kind::leave, "room"}, 2);
+  }
+  EXPECT_THAT(w.heard(1), ElementsAre(StartsWith("ended limit: its client does not read")));
 }
 
 TEST(client_process, hears_who_comes_and_goes_though_what_waits_for_others_takes_all_the_room) {

@@ -7,8 +7,13 @@
 namespace orrery::process {
 namespace {
 
-/// Ends and what the system tells of groups and keys, beyond the bounds that hold for what others send.
 constexpr std::size_t exits_beyond_max = kernel::exits_beyond_max;
+
+/// To be told, beyond the bounds that hold for what others send: an end, or what the system tells of groups and keys.
+bool is_end(const client_message& what) noexcept {
+  using kind = client_message::kind;
+  return what.what == kind::down || what.what == kind::exit || (what.what == kind::plain && is_notice(what.word));
+}
 
 value nothing_to_tell() {
   const std::uint8_t empty_map = 0xa0;
@@ -43,11 +48,11 @@ void client_process::received(kernel::context& self, kernel::message& arrived) {
       told.what = arrived.what == kind::plain ? client_message::kind::plain : client_message::kind::cast;
       told.word = self.of().atoms().text(arrived.word);
       told.argument = std::move(arrived.payload);
-      return take(std::move(told));
+      return take(self, std::move(told));
     case kind::exit:
       told.what = client_message::kind::exit;
       told.why = kernel::reason_of(arrived);
-      return take(std::move(told));
+      return take(self, std::move(told));
     case kind::down: {
       const auto found = numbers_.find(kernel::packed(arrived.ref));
       if (found == numbers_.end()) return;
@@ -55,7 +60,7 @@ void client_process::received(kernel::context& self, kernel::message& arrived) {
       told.monitor = found->second;
       told.why = kernel::reason_of(arrived);
       static_cast<void>(unwatch(told.monitor));
-      return take(std::move(told));
+      return take(self, std::move(told));
     }
     case kind::timer:
     case kind::timeout:
@@ -81,29 +86,26 @@ client_window* client_process::window() const noexcept {
 void client_process::count_waiting(const client_message& what, bool more) noexcept {
   auto* const of = window();
   if (of == nullptr) return;  // it was taken off when its connection went
-  const auto bytes = bytes_of(what);
-  of->waiting += more ? bytes : -bytes;
-  shared_.waiting_bytes += more ? bytes : -bytes;
-}
-
-bool client_process::has_bytes(const client_message& what) const noexcept {
-  const auto* const of = window();
-  return of != nullptr && shared_.has_room(*of, bytes_of(what));
+  const auto bytes = more ? bytes_of(what) : -bytes_of(what);
+  (is_end(what) ? of->ends : of->waiting) += bytes;
+  (is_end(what) ? shared_.ends : shared_.waiting).taken += bytes;
 }
 
 bool client_process::has_room(const client_message& what) const noexcept {
-  using kind = client_message::kind;
-  if (what.what == kind::down) return true;  // may_watch sees to it that there are not too many
-  const bool is_told = what.what == kind::exit || (what.what == kind::plain && is_notice(what.word));
-  if (is_told) return waiting_.size() < client_messages_max + exits_beyond_max;
-  return waiting_.size() < client_messages_max && has_bytes(what);
+  if (what.what == client_message::kind::down) return true;  // may_watch sees to it that there are not too many
+  const auto* const of = window();
+  if (of == nullptr) return false;
+  if (!is_end(what)) return waiting_.size() < client_messages_max && shared_.waiting.has(of->waiting, bytes_of(what));
+  return waiting_.size() < client_messages_max + exits_beyond_max && shared_.ends.has(of->ends, bytes_of(what));
 }
 
-void client_process::take(client_message what) {
+void client_process::take(kernel::context& self, client_message what) {
   if (waiting_.empty() && may_tell()) return tell(std::move(what));
-  if (!has_bytes(what)) what.why.detail.clear();  // it needs room
-  if (!has_room(what)) return static_cast<void>(++shared_.dropped);
-  keep(std::move(what));
+  if (!has_room(what)) what.why.detail.clear();  // it needs room
+  if (has_room(what)) return keep(std::move(what));
+  ++shared_.dropped;
+  // What it believes of who is alive, in a group, or has a key, would not be true any more.
+  if (is_end(what)) self.stop({kernel::exit_reason::kind::limit, "its client does not read what it is to be told"});
 }
 
 void client_process::keep(client_message what) {
@@ -127,7 +129,10 @@ bool client_process::may_tell() const noexcept {
 
 void client_process::tell(client_message what) {
   --credit_;
-  shared_.windows.at(client_).unwritten += bytes_of(what);
+  auto& to = shared_.windows.at(client_);
+  const auto bytes = frame_bytes_of(what, to.as_json);
+  to.unwritten += bytes;
+  shared_.unwritten += bytes;
   shared_.outbox.emplace_back(std::move(what));
 }
 

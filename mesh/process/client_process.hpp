@@ -16,10 +16,23 @@
 
 namespace orrery::process {
 
+/// What may wait, in bytes, shared by many: none takes more than it leaves to all others, so that those who do not read
+/// are little in the way of one who does.
+struct client_room {
+  std::size_t most = 0;
+  std::size_t taken = 0;
+
+  /// For one who has taken `own` of it.
+  [[nodiscard]] bool has(std::size_t own, std::size_t bytes) const noexcept {
+    return taken + bytes <= most && own + bytes <= most - taken - bytes;
+  }
+};
 /// Of one connection that has, or had, processes.
 struct client_window {
+  bool as_json = false;
   std::size_t unwritten = 0;  ///< bytes of messages that it was told, and that have not left
   std::size_t waiting = 0;    ///< bytes of messages that wait for credit, or for those to leave
+  std::size_t ends = 0;       ///< the same of ends and what the system tells
   client_process_id next{};   ///< the process whose messages have their turn when there is room again
 };
 /// What the client processes of a node share.
@@ -27,18 +40,17 @@ struct client_surroundings {
   directory& around;
   std::vector<app_effect>& outbox;
   std::map<app_id, client_window> windows{};
-  std::size_t waiting_bytes = 0;  ///< of all windows
-  std::uint64_t dropped = 0;      ///< messages that found no room, ever
+  std::size_t unwritten = 0;  ///< of all windows
+  client_room waiting{.most = client_waiting_bytes};
+  client_room ends{.most = client_waiting_ends_bytes};
+  std::uint64_t dropped = 0;  ///< messages that found no room, ever
+  app_id next{};              ///< the connection whose messages have their turn when all have room again
 
+  [[nodiscard]] bool is_full() const noexcept { return unwritten >= client_window_bytes_in_all; }
   /// Whether messages may be told to it now.
   [[nodiscard]] bool is_open(const client_window& of) const noexcept {
-    return of.unwritten < std::min(client_window_bytes, client_window_bytes_in_all / windows.size());
-  }
-  /// Whether so much more may wait for it. No connection takes more than three times what it leaves to all others: one
-  /// that does not read is not in the way of those that do.
-  [[nodiscard]] bool has_room(const client_window& of, std::size_t bytes) const noexcept {
-    if (waiting_bytes + bytes > client_message_bytes) return false;
-    return of.waiting + bytes <= 3 * (client_message_bytes - waiting_bytes - bytes);
+    const auto share = client_window_bytes_in_all / windows.size();
+    return of.unwritten < std::min(client_window_bytes, share) && !is_full();
   }
 };
 
@@ -84,12 +96,11 @@ class client_process final : public kernel::body {
     bool claims = false;
   };
   void answered(const kernel::message& reply);
-  void take(client_message what);
+  void take(kernel::context& self, client_message what);
   void keep(client_message what);
   client_message let_go(std::deque<client_message>::iterator of);
   void lost_sight_of(client_message::kind what, std::string_view pid, std::uint64_t monitor);
   [[nodiscard]] bool has_room(const client_message& what) const noexcept;
-  [[nodiscard]] bool has_bytes(const client_message& what) const noexcept;
   [[nodiscard]] bool may_tell() const noexcept;
   /// None once the connection is gone.
   [[nodiscard]] client_window* window() const noexcept;

@@ -230,7 +230,8 @@ void runtime::impl::take(client_act& said) {
   const auto answer = [&](result<value> with) {
     apps.outbox.emplace_back(client_answer{said.client, said.request, std::move(with)});
   };
-  if (const auto* open = std::get_if<client_open>(&said.what)) return answer(open_client(said, open->credit));
+  if (const auto* open = std::get_if<client_open>(&said.what))
+    return answer(open_client(said, open->credit, open->as_json));
   const auto found = clients.find({said.client, said.process});
   if (found == clients.end()) {
     return answer(fail(errc::not_found, "process " + std::to_string(said.process.value) +
@@ -252,7 +253,7 @@ void runtime::impl::take(client_act& said) {
   }
 }
 
-result<value> runtime::impl::open_client(const client_act& said, std::uint32_t credit) {
+result<value> runtime::impl::open_client(const client_act& said, std::uint32_t credit, bool as_json) {
   if (clients.contains({said.client, said.process})) {
     return fail(errc::already_exists, "process " + std::to_string(said.process.value) + " is open already");
   }
@@ -269,7 +270,7 @@ result<value> runtime::impl::open_client(const client_act& said, std::uint32_t c
   if (!made) return fail(made.error());
   clients.emplace(std::pair{said.client, said.process}, *made);
   client_of.emplace(*made, std::pair{said.client, said.process});
-  client_shared.windows.try_emplace(said.client);
+  client_shared.windows.try_emplace(said.client, client_window{.as_json = as_json});
   return text_map("pid", text_of(*made));
 }
 
@@ -281,13 +282,20 @@ void runtime::impl::take(client_credit& said) {
 void runtime::impl::take(client_written& said) {
   const auto found = client_shared.windows.find(said.client);
   if (found == client_shared.windows.end()) return;
-  auto& window = found->second;
-  window.unwritten -= std::min(said.bytes, window.unwritten);
-  if (window.waiting == 0) return;
-  const auto first = clients.lower_bound({said.client, client_process_id{0}});
-  const auto turn = clients.lower_bound({said.client, window.next});
+  const bool was_full = client_shared.is_full();
+  const auto bytes = std::min(said.bytes, found->second.unwritten);
+  found->second.unwritten -= bytes;
+  client_shared.unwritten -= bytes;
+  was_full ? tell_all_clients() : tell_client(said.client, found->second);
+}
+
+/// What waits for its processes, one after the other.
+void runtime::impl::tell_client(app_id client, client_window& window) {
+  if (window.waiting + window.ends == 0) return;
+  const auto first = clients.lower_bound({client, client_process_id{0}});
+  const auto turn = clients.lower_bound({client, window.next});
   const auto serve = [&](auto from, auto to) {
-    for (; from != to && from->first.first == said.client; ++from) {
+    for (; from != to && from->first.first == client; ++from) {
       if (!client_shared.is_open(window)) return;
       static_cast<client_process*>(core.body_of(from->second))->tell_waiting();
       window.next = client_process_id{from->first.second.value + 1};
@@ -295,6 +303,18 @@ void runtime::impl::take(client_written& said) {
   };
   serve(turn, clients.end());
   serve(first, turn);
+}
+
+/// There is room again for all together.
+void runtime::impl::tell_all_clients() {
+  auto& windows = client_shared.windows;
+  auto at = windows.lower_bound(client_shared.next);
+  for (std::size_t left = windows.size(); left > 0 && !client_shared.is_full(); --left) {
+    if (at == windows.end()) at = windows.begin();
+    tell_client(at->first, at->second);
+    client_shared.next = app_id{at->first.value + 1};
+    ++at;
+  }
 }
 
 void runtime::impl::take(client_cancels& said) {
@@ -337,10 +357,14 @@ void runtime::impl::client_gone(app_id client, const std::string& why) {
     if (next == clients.end() || next->first.first != client) break;
     end_client(next->second, {exit_reason::kind::noconnection, "its client went away: " + why});
   }
-  if (const auto gone = client_shared.windows.find(client); gone != client_shared.windows.end()) {
-    client_shared.waiting_bytes -= gone->second.waiting;
-    client_shared.windows.erase(gone);
-  }
+  const auto gone = client_shared.windows.find(client);
+  if (gone == client_shared.windows.end()) return;
+  client_shared.waiting.taken -= gone->second.waiting;
+  client_shared.ends.taken -= gone->second.ends;
+  const bool was_full = client_shared.is_full();
+  client_shared.unwritten -= gone->second.unwritten;
+  client_shared.windows.erase(gone);
+  if (was_full) tell_all_clients();
 }
 
 void runtime::impl::client_ended(kernel::handle who, const exit_reason& why) {

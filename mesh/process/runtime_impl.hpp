@@ -328,7 +328,9 @@ struct runtime::impl final : kernel::surroundings, directory {
   void take(client_cancels& said);
   void take(client_credit& said);
   void take(client_written& said);
-  [[nodiscard]] result<value> open_client(const client_act& said, std::uint32_t credit);
+  void tell_client(app_id client, client_window& window);
+  void tell_all_clients();
+  [[nodiscard]] result<value> open_client(const client_act& said, std::uint32_t credit, bool as_json);
   void end_client(kernel::handle who, const exit_reason& why);
   void client_gone(app_id client, const std::string& why);
   /// One has ended, by others than its client.

@@ -301,6 +301,7 @@ process::client_request session::begin_act(request_number id) {
 
 void session::take(act& said, outputs& out) {
   if (!open(said.id, open_kind::acting, out)) return;
+  if (auto* opens = std::get_if<process::client_open>(&said.what)) opens->as_json = how_ == encoding::json;
   out.emplace_back(tell_node{process::client_act{id_, begin_act(said.id), said.process, std::move(said.what)}});
 }
 

@@ -225,6 +225,37 @@ TEST(client_process, that_cannot_be_told_who_comes_and_goes_ends_and_takes_no_ro
   EXPECT_THAT(w.heard(1), ElementsAre(StartsWith("ended limit: its client does not read")));
 }
 
+TEST(client_process, is_told_of_all_downs_and_those_that_wait_end_nobody_else) {
+  client_world w;
+  constexpr int watchers = 20;
+  constexpr int each = 900;
+  for (std::uint64_t i = 1; i <= watchers; ++i)
+    w.open(i, 0);
+  for (int i = 0; i < each; ++i) {
+    const auto spawned = w.act(1, client_spawns{class_name{"lua"}, {}, false, false});
+    const auto pid = spawned.substr(8, spawned.size() - 10);
+    for (std::uint64_t watcher = 1; watcher <= watchers; ++watcher)
+      w.act(watcher, client_monitors{pid});
+    w.act(1, client_exits{pid, {exit_reason::kind::error, std::string(4000, 'x')}});  // 72 MB of texts in all
+  }
+  w.open(1, 0, 2);
+  w.ask("lua/a", "given");
+  w.act(1, client_links{"lua/a"}, 2);
+  w.cast("lua/a", "boom");
+  w.rt.from_app(w.now, client_credit{app_id{2}, client_process_id{1}, 10}, w.out);
+  w.run();
+  EXPECT_THAT(w.heard(1), ElementsAre(StartsWith("exit error")));
+  std::size_t without = 0;
+  for (std::uint64_t i = 1; i <= watchers; ++i) {
+    w.give(i, 10'000);
+    const auto came = w.read(i);
+    EXPECT_EQ(came.size(), each) << i;
+    without += static_cast<std::size_t>(
+        std::count_if(came.begin(), came.end(), [](const auto& one) { return one.size() < 100; }));
+  }
+  EXPECT_GT(without, 1000U);
+}
+
 TEST(client_process, hears_who_comes_and_goes_though_what_waits_for_others_takes_all_the_room) {
   client_world w;
   const auto full = w.open(1, 0);

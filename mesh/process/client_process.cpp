@@ -20,6 +20,11 @@ value nothing_to_tell() {
   return value::adopt({&empty_map, 1});
 }
 
+/// may_watch sees to it that there are not too many of these.
+bool has_room_always(const client_message& what) noexcept {
+  return what.what == client_message::kind::down && what.why.detail.empty();
+}
+
 }  // namespace
 
 client_process::~client_process() {
@@ -87,12 +92,13 @@ void client_process::count_waiting(const client_message& what, bool more) noexce
   auto* const of = window();
   if (of == nullptr) return;  // it was taken off when its connection went
   const auto bytes = more ? bytes_of(what) : -bytes_of(what);
+  if (has_room_always(what)) return static_cast<void>(of->downs += bytes);
   (is_end(what) ? of->ends : of->waiting) += bytes;
   (is_end(what) ? shared_.ends : shared_.waiting).taken += bytes;
 }
 
 bool client_process::has_room(const client_message& what) const noexcept {
-  if (what.what == client_message::kind::down) return true;  // may_watch sees to it that there are not too many
+  if (has_room_always(what)) return true;
   const auto* const of = window();
   if (of == nullptr) return false;
   if (!is_end(what)) return waiting_.size() < client_messages_max && shared_.waiting.has(of->waiting, bytes_of(what));
@@ -101,7 +107,7 @@ bool client_process::has_room(const client_message& what) const noexcept {
 
 void client_process::take(kernel::context& self, client_message what) {
   if (waiting_.empty() && may_tell()) return tell(std::move(what));
-  if (!has_room(what)) what.why.detail.clear();  // it needs room
+  if (!has_room(what)) what.why.detail.clear();  // the text
   if (has_room(what)) return keep(std::move(what));
   ++shared_.dropped;
   // What it believes of who is alive, in a group, or has a key, would not be true any more.

@@ -32,7 +32,8 @@ struct client_window {
   bool as_json = false;
   std::size_t unwritten = 0;  ///< bytes of messages that it was told, and that have not left
   std::size_t waiting = 0;    ///< bytes of messages that wait for credit, or for those to leave
-  std::size_t ends = 0;       ///< the same of ends and what the system tells
+  std::size_t ends = 0;       ///< the same of exits and what the system tells
+  std::size_t downs = 0;      ///< the same of downs without a text, which have room always
   client_process_id next{};   ///< the process whose messages have their turn when there is room again
 };
 /// What the client processes of a node share.

@@ -291,7 +291,7 @@ void runtime::impl::take(client_written& said) {
 
 /// What waits for its processes, one after the other.
 void runtime::impl::tell_client(app_id client, client_window& window) {
-  if (window.waiting + window.ends == 0) return;
+  if (window.waiting + window.ends + window.downs == 0) return;
   const auto first = clients.lower_bound({client, client_process_id{0}});
   const auto turn = clients.lower_bound({client, window.next});
   const auto serve = [&](auto from, auto to) {

@@ -20,6 +20,7 @@ result<ip_endpoint> parse_endpoint(std::string_view text) {
   const auto [end, ec] = std::from_chars(port.data(), port.data() + port.size(), out.port);
   if (ec != std::errc{} || end != port.data() + port.size()) return refuse();
   in6_addr parsed{};
+  if (out.ip.find('\0') != std::string::npos) return refuse();  // where inet_pton would take it to end
   if (inet_pton(six ? AF_INET6 : AF_INET, out.ip.c_str(), &parsed) != 1) return refuse();
   return out;
 }

@@ -67,6 +67,7 @@ TEST(endpoints, are_an_address_in_numbers_and_a_port) {
     ASSERT_FALSE(read) << bad;
     EXPECT_THAT(read.error().context, HasSubstr("accepted are IP:PORT")) << bad;
   }
+  EXPECT_FALSE(parse_endpoint({"127.0.0.1\0:80", 13})) << "what follows a NUL is not passed over";
 }
 
 TEST(pids, read_back_as_they_are_written) {

@@ -64,6 +64,7 @@ void sdk_connection::write() {
 void sdk_connection::has_written() {
   writing_.clear();
   writing_bytes_ = 0;
+  written_messages_ += std::exchange(writing_messages_, 0);
   if (owner_ == nullptr) return;
   if (waiting_.empty() && closing_since_) return begin_farewell(closing_because_);
   write();
@@ -73,9 +74,7 @@ void sdk_connection::has_written() {
 
 /// Not of each message. What is not reported is less than any connection's window, so one that is shut is opened again.
 void sdk_connection::report_written() {
-  if (owner_ == nullptr) return;
-  written_messages_ += std::exchange(writing_messages_, 0);
-  if (written_messages_ < reported_at) return;
+  if (owner_ == nullptr || written_messages_ < reported_at) return;
   with_.node.deliver(node::from_app{process::client_written{id_, std::exchange(written_messages_, 0)}});
 }
 

@@ -140,6 +140,25 @@ TEST_F(sdk_processes, of_one_connection_are_all_told_much_at_once_as_fast_as_it_
   EXPECT_TRUE(client.ask({{"type", "groups"}}).contains("ok"));
 }
 
+TEST_F(sdk_processes, are_told_burst_after_burst_without_an_end) {
+  // What leaves while more waits behind it counts as what leaves alone: else each burst takes a part of the window
+  // away.
+  auto client = dial();
+  auto other = dial();
+  constexpr int members = 3;
+  for (int i = 1; i <= members; ++i) {
+    ASSERT_NE(open(client, i), "");
+    ASSERT_EQ(act(client, {{"type", "join"}, {"group", "room"}}, i), json::object());
+    client.send({{"type", "credit"}, {"process", i}, {"add", 1000}});
+  }
+  const std::string much(60'000, 'x');
+  for (int round = 0; round < 100; ++round) {  // of a window of 2 MiB
+    other.ask({{"type", "publish"}, {"group", "room"}, {"word", "said"}, {"argument", much}});
+    for (int i = 0; i < members; ++i)
+      ASSERT_TRUE(client.receive_type("message")) << "round " << round;
+  }
+}
+
 TEST_F(sdk_processes, hear_noconnection_when_the_node_of_what_they_watch_is_lost) {
   const auto name = on("counter", 1);
   auto client = dial(0);

@@ -180,13 +180,19 @@ TEST(room, is_also_what_a_connection_may_hold_of_states_and_arguments) {
   EXPECT_EQ(w.work().name, named("cart/16"));
 }
 
+/// One app hosts two classes, and takes more at once than its connection may hold in bytes.
+struct world_of_boxes : app_world {
+  world_of_boxes() {
+    EXPECT_TRUE(rt.define(cart_class("box")));
+    come(offer(1, 1, {}, 1024));
+    auto boxes = offer(1, 1, {}, 1024);
+    boxes.klass = class_name{"box"};
+    come(boxes);
+  }
+};
+
 TEST(room, in_bytes_is_one_for_all_classes_of_a_connection) {
-  app_world w;
-  ASSERT_TRUE(w.rt.define(cart_class("box")));
-  w.come(app_world::offer(1, 1, {}, 1024));
-  auto boxes = app_world::offer(1, 1, {}, 1024);
-  boxes.klass = class_name{"box"};
-  w.come(boxes);
+  world_of_boxes w;
   const auto large = cbor::text_value(std::string(1000'000, 'x'));
   for (int i = 0; i < 10; ++i) {
     (void)w.rt.cast(w.now, named("cart/" + std::to_string(i)), "note", large, w.out);
@@ -209,12 +215,7 @@ TEST(room, in_bytes_is_one_for_all_classes_of_a_connection) {
 }
 
 TEST(room, that_is_scarce_goes_to_each_class_in_turn) {
-  app_world w;
-  ASSERT_TRUE(w.rt.define(cart_class("box")));
-  w.come(app_world::offer(1, 1, {}, 1024));
-  auto boxes = app_world::offer(1, 1, {}, 1024);
-  boxes.klass = class_name{"box"};
-  w.come(boxes);
+  world_of_boxes w;
   const auto large = cbor::text_value(std::string(1000'000, 'x'));
   int sent = 0;
   const auto tell = [&](const std::string& klass) {

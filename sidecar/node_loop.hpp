@@ -2,6 +2,7 @@
 // The thread that owns the node: gives the core its events and performs its effects. Decides nothing.
 #include "mesh/net/transport.hpp"
 #include "mesh/node/node.hpp"
+#include "sidecar/node_access.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -22,30 +23,24 @@ struct node_hooks {
 };
 
 /// Lives on one io_context; every method is called on its thread.
-class node_loop {
+class node_loop final : public node_access {
  public:
-  using answer_handler = std::function<void(result<value>)>;
-
   /// Opens the transport and starts the node. `settings.address` is only the IP here; the port that the transport got
   /// is added. Errors: those of net::transport::open.
   [[nodiscard]] static result<std::unique_ptr<node_loop>> open(boost::asio::io_context& io, node::settings settings,
                                                                net::transport_options transport, node_hooks hooks);
-  ~node_loop();
+  ~node_loop() override;
   node_loop(const node_loop&) = delete;
   node_loop& operator=(const node_loop&) = delete;
 
-  /// Takes an event and performs what follows from it. May be called from within a hook: then it is queued.
-  void deliver(node::event happened);
-  /// Asks the node; `told` is called exactly once, perhaps before this returns, unless it is abandoned.
-  node::request_id ask(node::operation asked, answer_handler told);
+  void deliver(node::event happened) override;
+  node::request_id ask(node::operation asked, answer_handler told) override;
   /// Follows a stream: `told` sees its events, the last one marked, or once an error, which is the last word too.
   using event_handler = std::function<void(const result<node::streamed>&)>;
   node::request_id follow(node::operation asked, event_handler told);
-  /// The client of this request has gone. Nothing if it was answered.
-  void abandon(node::request_id id);
-  /// A call is wanted no more: `told` is called with `cancelled`, or with what came of it before.
-  void cancel(node::request_id id);
-  [[nodiscard]] bool waits(node::request_id id) const;
+  void abandon(node::request_id id) override;
+  void cancel(node::request_id id) override;
+  [[nodiscard]] bool waits(node::request_id id) const override;
 
   [[nodiscard]] node::status current() const;
   [[nodiscard]] net::transport& mesh();

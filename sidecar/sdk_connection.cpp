@@ -13,7 +13,11 @@ time_point sdk_connection::core_now() {
 }
 
 sdk_connection::sdk_connection(sdk_place at)
-    : owner_(&at.owner), with_(at.with), id_(at.id), session_(std::move(at.greeting), at.id, core_now()) {}
+    : owner_(&at.owner),
+      node_(at.node),
+      counted_(at.counted),
+      id_(at.id),
+      session_(std::move(at.greeting), at.id, core_now()) {}
 
 void sdk_connection::see_progress(int socket) noexcept {
   const int most = 128 << 10;
@@ -53,20 +57,15 @@ void sdk_connection::read() {
 }
 
 void sdk_connection::write() {
-  if (!opened_ || !writing_.empty() || waiting_.empty() || owner_ == nullptr) return;
-  writing_.swap(waiting_);
-  writing_bytes_ = std::exchange(waiting_bytes_, 0);
-  writing_messages_ = std::exchange(waiting_messages_, 0);
+  if (!opened_ || owner_ == nullptr || !queue_.begin()) return;
   progressed();
   begin_write();
 }
 
 void sdk_connection::has_written() {
-  writing_.clear();
-  writing_bytes_ = 0;
-  written_messages_ += std::exchange(writing_messages_, 0);
+  queue_.written();
   if (owner_ == nullptr) return;
-  if (waiting_.empty() && closing_since_) return begin_farewell(closing_because_);
+  if (queue_.empty() && closing_since_) return begin_farewell(closing_because_);
   write();
   go_on();
   report_written();  // last: what follows from it may end this connection
@@ -74,8 +73,9 @@ void sdk_connection::has_written() {
 
 /// Not of each message. What is not reported is less than any connection's window, so one that is shut is opened again.
 void sdk_connection::report_written() {
-  if (owner_ == nullptr || written_messages_ < reported_at) return;
-  with_.node.deliver(node::from_app{process::client_written{id_, std::exchange(written_messages_, 0)}});
+  if (owner_ == nullptr) return;
+  if (const auto bytes = queue_.report(reported_at); bytes > 0)
+    node_.deliver(node::from_app{process::client_written{id_, bytes}});
 }
 
 void sdk_connection::lost(const std::string& why, bool broken) {
@@ -109,7 +109,7 @@ void sdk_connection::give_up(const error& why) {
 
 void sdk_connection::told(const process::app_effect& what) {
   if (const auto* message = std::get_if<process::client_message>(&what))
-    waiting_messages_ += process::frame_bytes_of(*message, session_.speaks() == sdk::encoding::json);
+    queue_.add_messages(process::frame_bytes_of(*message, session_.speaks() == sdk::encoding::json));
   sdk::outputs todo;
   session_.told(what, todo);
   perform(todo);
@@ -125,10 +125,10 @@ void sdk_connection::tick() {
   if (owner_ == nullptr) return;  // another one's end was also this one's, in the same round
   const auto now = clock::now();
   if (closing_since_ && now - *closing_since_ >= farewell_max) return shut();
-  if (!writing_.empty() && now - progress_ >= stall_max)
+  if (queue_.is_writing() && now - progress_ >= stall_max)
     return give_up({errc::overloaded, "nothing was taken of what is sent to it for 30 s"});
-  if (!reading_) session_.held_up(core_now());             // too much waits to be written; stall_max holds
-  if (!writing_.empty()) session_.heard_from(core_now());  // it takes what is sent, if slowly; else stall_max holds
+  if (!reading_) session_.held_up(core_now());               // too much waits to be written; stall_max holds
+  if (queue_.is_writing()) session_.heard_from(core_now());  // it takes what is sent, if slowly; else stall_max holds
   sdk::outputs todo;
   session_.tick(core_now(), todo);
   perform(todo);
@@ -152,20 +152,19 @@ void sdk_connection::perform(sdk::outputs& todo) {
 
 void sdk_connection::perform(sdk::send& todo) {
   if (owner_ == nullptr) return;
-  waiting_bytes_ += todo.frame.size();
-  waiting_.push_back(std::move(todo.frame));
+  queue_.add(std::move(todo.frame));
 }
 
 void sdk_connection::perform(sdk::ask& todo) {
   if (owner_ == nullptr || closing_since_) return;  // nobody would hear
   if (!todo.id) {
-    with_.node.ask(std::move(todo.what), [](const result<value>&) {});
+    node_.ask(std::move(todo.what), [](const result<value>&) {});
     return;
   }
   std::optional<class_name> called;
   if (const auto* call = std::get_if<node::call_op>(&todo.what)) called = call->name.klass;
   auto told = [self = weak_from_this(), number = *todo.id, called = std::move(called), began = clock::now(),
-               counted = &with_.counted](const result<value>& answer) {
+               counted = &counted_](const result<value>& answer) {
     if (called) {
       counted->count_call(*called, answer ? std::nullopt : std::optional(answer.error().code), clock::now() - began);
     }
@@ -176,13 +175,13 @@ void sdk_connection::perform(sdk::ask& todo) {
     still->session_.answered(number, answer, next);
     still->perform(next);
   };
-  const auto id = with_.node.ask(std::move(todo.what), std::move(told));
-  if (with_.node.waits(id)) asked_.emplace(todo.id->value, id);
+  const auto id = node_.ask(std::move(todo.what), std::move(told));
+  if (node_.waits(id)) asked_.emplace(todo.id->value, id);
 }
 
 void sdk_connection::perform(sdk::withdraw& todo) {
   const auto found = asked_.find(todo.id.value);
-  if (found != asked_.end()) with_.node.cancel(found->second);
+  if (found != asked_.end()) node_.cancel(found->second);
 }
 
 void sdk_connection::perform(sdk::abandon& todo) {
@@ -190,17 +189,17 @@ void sdk_connection::perform(sdk::abandon& todo) {
   if (found == asked_.end()) return;
   const auto id = found->second;
   asked_.erase(found);
-  with_.node.abandon(id);
+  node_.abandon(id);
 }
 
-void sdk_connection::perform(sdk::tell_node& todo) { with_.node.deliver(node::from_app{std::move(todo.what)}); }
+void sdk_connection::perform(sdk::tell_node& todo) { node_.deliver(node::from_app{std::move(todo.what)}); }
 
 void sdk_connection::perform(sdk::close& todo) {
   if (owner_ == nullptr || closing_since_) return;
   if (todo.why.code != errc::cancelled && todo.why.code != errc::draining) owner_->ended_it(todo.why);
   closing_since_ = clock::now();
   closing_because_ = todo.why.code;
-  if (waiting_.empty() && writing_.empty()) begin_farewell(closing_because_);
+  if (queue_.empty()) begin_farewell(closing_because_);
 }
 
 }  // namespace orrery::sidecar

@@ -2,8 +2,10 @@
 // One connection of an SDK client, whatever carries it: gives its session what arrives and does what that wants, and
 // decides nothing but when to stop reading. sdk_stream and sdk_websocket are the carriers.
 #include "mesh/sdk/session.hpp"
-#include "sidecar/handlers.hpp"
+#include "sidecar/metrics.hpp"
+#include "sidecar/node_access.hpp"
 #include "sidecar/sdk_turns.hpp"
+#include "sidecar/write_queue.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -33,7 +35,8 @@ class sdk_owner {
 /// What every connection needs.
 struct sdk_place {
   sdk_owner& owner;
-  const serving& with;
+  node_access& node;
+  metrics& counted;
   sdk::greeting greeting;
   process::app_id id;
 };
@@ -62,7 +65,7 @@ class sdk_connection : public turn_taker, public std::enable_shared_from_this<sd
   void abandon();
   /// It does not read what waits for it, and is given up for this reason.
   void give_up(const error& why);
-  [[nodiscard]] std::size_t unwritten() const noexcept { return waiting_bytes_ + writing_bytes_; }
+  [[nodiscard]] std::size_t unwritten() const noexcept { return queue_.unwritten(); }
   [[nodiscard]] bool follows_events() const noexcept { return session_.follows_events(); }
 
  protected:
@@ -76,7 +79,7 @@ class sdk_connection : public turn_taker, public std::enable_shared_from_this<sd
 
   /// Ends in `has_read` or in `lost`.
   virtual void begin_read() = 0;
-  /// Of `writing()`, all. Ends in `has_written` or in `lost`.
+  /// Of `writing()`, all, in order. Ends in `has_written` or in `lost`.
   virtual void begin_write() = 0;
   /// All is written, and nothing follows. Ends in `shut`.
   virtual void begin_farewell(errc why) = 0;
@@ -105,7 +108,7 @@ class sdk_connection : public turn_taker, public std::enable_shared_from_this<sd
   /// Of a sign of life that is no frame.
   void heard_from() { session_.heard_from(core_now()); }
 
-  [[nodiscard]] const std::vector<bytes>& writing() const noexcept { return writing_; }
+  [[nodiscard]] const std::vector<bytes>& writing() const noexcept { return queue_.batch(); }
   [[nodiscard]] sdk::encoding speaks() const noexcept { return session_.speaks(); }
 
  private:
@@ -127,20 +130,13 @@ class sdk_connection : public turn_taker, public std::enable_shared_from_this<sd
   void perform(sdk::close& todo);
 
   sdk_owner* owner_;  ///< null once it is shut
-  const serving& with_;
+  node_access& node_;
+  metrics& counted_;
   process::app_id id_;
   sdk::session session_;
   bool opened_ = false;
   bool reading_ = false;
-  std::vector<bytes> waiting_;
-  std::vector<bytes> writing_;
-  std::size_t waiting_bytes_ = 0;
-  std::size_t writing_bytes_ = 0;
-  /// Bytes of messages for its client processes (`process::frame_bytes_of`): of what waits, of what is being written,
-  /// and of what has left without the node's knowing.
-  std::size_t waiting_messages_ = 0;
-  std::size_t writing_messages_ = 0;
-  std::size_t written_messages_ = 0;
+  write_queue queue_;
   clock::time_point progress_ = clock::now();
   std::optional<clock::time_point> closing_since_;
   errc closing_because_ = errc::cancelled;

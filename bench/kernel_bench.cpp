@@ -1,7 +1,7 @@
 // What bench/peers measures of other systems, of the kernel by itself: one thread, no sockets, real clock.
 #include "bench/report.hpp"
 #include "mesh/kernel/core.hpp"
-#include "mesh/process/supervisor.hpp"
+#include "mesh/process/supervision/supervisor.hpp"
 #include "mesh/wire/cbor.hpp"
 
 #include <malloc.h>

@@ -1,5 +1,5 @@
 // What the API server lets in must not be refused later.
-#include "mesh/process/supervision.hpp"
+#include "mesh/process/supervision/supervision.hpp"
 
 #include <gtest/gtest.h>
 #include <yaml-cpp/yaml.h>

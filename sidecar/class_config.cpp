@@ -2,7 +2,7 @@
 
 #include "mesh/base/duration_text.hpp"
 #include "mesh/base/ids.hpp"
-#include "mesh/process/supervision.hpp"
+#include "mesh/process/supervision/supervision.hpp"
 
 #include <fmt/format.h>
 

@@ -1,7 +1,7 @@
 #include "bench/differential/interpreter.hpp"
 
 #include "mesh/kernel/core.hpp"
-#include "mesh/process/supervisor.hpp"
+#include "mesh/process/supervision/supervisor.hpp"
 
 #include <algorithm>
 #include <chrono>

@@ -5,7 +5,7 @@
 #include "mesh/base/result.hpp"
 #include "mesh/base/strong.hpp"
 #include "mesh/base/time.hpp"
-#include "mesh/process/app.hpp"
+#include "mesh/process/apps/app.hpp"
 #include "mesh/process/census.hpp"
 #include "mesh/process/spec.hpp"
 #include "mesh/wire/frame.hpp"

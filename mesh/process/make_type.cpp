@@ -1,5 +1,5 @@
 #include "mesh/process/behaviour.hpp"
-#include "mesh/process/lua_engine.hpp"
+#include "mesh/process/lua/engine.hpp"
 
 namespace orrery::process {
 

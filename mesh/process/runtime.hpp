@@ -4,7 +4,7 @@
 #include "mesh/base/strong.hpp"
 #include "mesh/base/time.hpp"
 #include "mesh/kernel/exit_reason.hpp"
-#include "mesh/process/app.hpp"
+#include "mesh/process/apps/app.hpp"
 #include "mesh/process/census.hpp"
 #include "mesh/process/crashes.hpp"
 #include "mesh/process/directory.hpp"
@@ -224,13 +224,13 @@ class behaviour_type;
 struct counters {
   std::uint64_t calls_handled = 0;
   std::uint64_t casts_handled = 0;
-  std::uint64_t casts_dropped = 0;  ///< refused on arrival, or waiting when the process exited
-  std::uint64_t calls_expired = 0;  ///< answered deadline_exceeded while waiting
+  std::uint64_t casts_dropped = 0;            ///< refused on arrival, or waiting when the process exited
+  std::uint64_t calls_expired = 0;            ///< answered deadline_exceeded while waiting
   std::uint64_t client_messages_dropped = 0;  ///< for processes of clients that did not read
-  std::uint64_t app_works = 0;      ///< callbacks handed to apps
-  std::uint64_t app_crashes = 0;    ///< that they failed with
-  std::uint64_t app_losses = 0;     ///< that went with the connection of the app that had them
-  std::uint64_t app_overdue = 0;    ///< that were not done in time
+  std::uint64_t app_works = 0;                ///< callbacks handed to apps
+  std::uint64_t app_crashes = 0;              ///< that they failed with
+  std::uint64_t app_losses = 0;               ///< that went with the connection of the app that had them
+  std::uint64_t app_overdue = 0;              ///< that were not done in time
 };
 
 /// All processes of one shard of a node, under one supervisor per class. Not thread-safe. Never blocks; runs user code

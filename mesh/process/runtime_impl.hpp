@@ -2,16 +2,16 @@
 // The inside of process::runtime: classes and names on a kernel. runtime.cpp: messages, reading. classes.cpp: classes,
 // start and end of processes, handing over. tree.cpp: supervisors and what they say. declared.cpp: declared children.
 // introspect.cpp: what may be seen of one process, and done to it. reporting.cpp: crashes. observing.cpp: traces, the
-// census. apps.cpp: processes whose callbacks run in an app. clients.cpp: processes of clients. directory.cpp: pids and
-// names. remote.cpp: signals to and from other nodes. shared.cpp: groups; keys.cpp: the registry; announced.cpp: what
-// nodes say of them.
+// census. directory.cpp: pids and names. remote.cpp: signals to and from other nodes. shared.cpp: groups; keys.cpp: the
+// registry; announced.cpp: what nodes say of them. apps/apps.cpp: processes whose callbacks run in an app.
+// clients/clients.cpp: processes of clients.
 #include "mesh/base/hash.hpp"
 #include "mesh/kernel/core.hpp"
-#include "mesh/process/app_behaviour.hpp"
-#include "mesh/process/app_desk.hpp"
+#include "mesh/process/apps/behaviour.hpp"
+#include "mesh/process/apps/desk.hpp"
 #include "mesh/process/behaviour.hpp"
 #include "mesh/process/caller_seal.hpp"
-#include "mesh/process/client_process.hpp"
+#include "mesh/process/clients/client_process.hpp"
 #include "mesh/process/given_up.hpp"
 #include "mesh/process/groups.hpp"
 #include "mesh/process/hosted.hpp"
@@ -19,8 +19,8 @@
 #include "mesh/process/registry.hpp"
 #include "mesh/process/runtime.hpp"
 #include "mesh/process/stand_ins.hpp"
-#include "mesh/process/supervision.hpp"
-#include "mesh/process/supervisor.hpp"
+#include "mesh/process/supervision/supervision.hpp"
+#include "mesh/process/supervision/supervisor.hpp"
 #include "mesh/wire/trace_context.hpp"
 
 #include <chrono>
@@ -305,7 +305,7 @@ struct runtime::impl final : kernel::surroundings, directory {
   void released(const process_name& name, const std::string& why);
   void release_all(supervised_class& klass);
 
-  // ---- apps.cpp ----
+  // ---- apps/apps.cpp ----
   void take(app_registered& said);
   void take(app_drains& said);
   void take(app_done& said);
@@ -321,7 +321,7 @@ struct runtime::impl final : kernel::surroundings, directory {
   void app_failed(const app_desk::work& of, exit_reason why, bool loss);
   void not_started(std::uint32_t name, const exit_reason& why, error told);
 
-  // ---- clients.cpp: processes of clients ----
+  // ---- clients/clients.cpp: processes of clients ----
   struct client_acts;
   void take(client_act& said);
   void take(client_looks_up& said);

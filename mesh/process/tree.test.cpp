@@ -1,5 +1,5 @@
 // Supervisors of classes below each other: who restarts whom, how far an end goes up, and what changes while they run.
-#include "mesh/process/supervision.hpp"
+#include "mesh/process/supervision/supervision.hpp"
 #include "mesh/process/testing.hpp"
 
 #include <gmock/gmock.h>

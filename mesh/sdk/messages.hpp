@@ -2,7 +2,7 @@
 #include "mesh/base/bytes.hpp"
 #include "mesh/base/strong.hpp"
 #include "mesh/node/node.hpp"
-#include "mesh/process/app.hpp"
+#include "mesh/process/apps/app.hpp"
 
 #include <cstdint>
 #include <optional>

@@ -1,0 +1,345 @@
+// How much may wait for a client's processes, and how many they may be.
+#include "mesh/process/clients/testing.hpp"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+namespace orrery::process {
+namespace {
+
+using namespace testing;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::StartsWith;
+
+TEST(client_process, gets_no_more_messages_than_it_has_credit_for) {
+  client_world w;
+  const auto pid = w.open(1, 2);
+  for (int i = 0; i < 2; ++i)
+    w.ask("lua/a", "tell", "\"" + pid + "\"");
+  EXPECT_THAT(w.heard(), ElementsAre(R"(plain hello {"n":1})", "cast note 2"));
+  EXPECT_EQ(w.act(1, client_calls{"counter/a", "add", json("3")}), "3") << "answers cost nothing";
+  w.give(1, 1);
+  EXPECT_THAT(w.heard(), ElementsAre(R"(plain hello {"n":1})"));
+  w.give(1, 100);
+  EXPECT_THAT(w.heard(), ElementsAre("cast note 2"));
+}
+
+TEST(client_process, is_told_no_more_than_its_connection_has_room_for) {
+  client_world w;
+  constexpr std::size_t half = client_window_bytes / 8;
+  const auto tell = [&](std::uint64_t process, const std::string& pid, char which) {
+    EXPECT_EQ(w.act(process, client_sends{pid, "much", cbor::text_value(std::string(half, which))}), "{}");
+  };
+  const auto told = [&] {
+    std::vector<std::pair<std::uint64_t, char>> all;
+    std::size_t bytes = 0;
+    std::erase_if(w.to_apps, [&](const app_effect& each) {
+      const auto* message = std::get_if<client_message>(&each);
+      if (message == nullptr) return false;
+      all.emplace_back(message->process.value, message->argument.json_text().at(1));
+      bytes += bytes_of(*message);
+      return true;
+    });
+    return std::pair{all, bytes};
+  };
+  const auto first = w.open(1, 1000);
+  const auto second = w.open(2, 1000);
+  for (char which = 'a'; which < 'm'; ++which) {
+    tell(1, first, which);
+    tell(1, second, which);
+  }
+  const auto [at_once, bytes] = told();
+  EXPECT_EQ(at_once.size(), 8U);
+  EXPECT_GE(bytes, client_window_bytes);
+
+  // What waits has its turn with the room, in order, and no process waits for all of another's.
+  std::vector<std::pair<std::uint64_t, char>> all = at_once;
+  for (std::size_t left = bytes; left > 0;) {
+    w.rt.from_app(w.now, client_written{app_id{1}, left}, w.out);
+    w.run();
+    const auto [more, weight] = told();
+    EXPECT_LE(weight, client_window_bytes + half + 1000);
+    all.insert(all.end(), more.begin(), more.end());
+    left = weight;
+  }
+  EXPECT_EQ(all.size(), 24U);
+  for (const std::uint64_t process : {1U, 2U}) {
+    std::string order;
+    for (const auto& [who, which] : all) {
+      if (who == process) order += which;
+    }
+    EXPECT_EQ(order, "abcdefghijkl");
+  }
+}
+
+TEST(client_process, waits_for_its_own_connection_alone) {
+  client_world w;
+  const auto slow = w.open(1, 1000, 1);
+  const auto quick = w.open(2, 1000, 2);
+  const std::string much(1'000'000, 'x');
+  for (int i = 0; i < 6; ++i)
+    EXPECT_EQ(w.act(1, client_sends{slow, "much", cbor::text_value(much)}), "{}");
+  EXPECT_EQ(w.heard(1).size(), 3U);
+  EXPECT_EQ(w.act(1, client_sends{quick, "hello", cbor::text_value("b")}), "{}");
+  EXPECT_THAT(w.heard(2), ElementsAre(R"(plain hello "b")"));
+  w.leave();  // and what was written of it is told late
+  w.rt.from_app(w.now, client_written{app_id{1}, 5'000'000}, w.out);
+  w.run();
+  EXPECT_THAT(w.heard(1), IsEmpty());
+}
+
+TEST(client_process, that_reads_nothing_loses_what_is_too_much_but_no_ends) {
+  client_world w;
+  w.open(1, 0);
+  w.open(2);
+  w.ask("lua/a", "given");
+  w.act(1, client_groups{client_groups::kind::join, "room"});
+  w.act(1, client_monitors{"lua/a"});
+  const value big = json('"' + std::string(1U << 19U, 'x') + '"');
+  const auto fits = client_waiting_bytes / 2 / (1U << 19U) - 1;
+  for (int round = 0; round < 2; ++round) {
+    const auto before = w.rt.counted().client_messages_dropped;
+    for (std::size_t i = 0; i < fits + 10; ++i)
+      w.act(2, client_publishes{"room", "said", big});
+    EXPECT_GE(w.rt.counted().client_messages_dropped, before + 9);
+    if (round == 1) w.cast("lua/a", "boom");
+    w.give(1, 1000);
+    const auto came = w.read();
+    EXPECT_THAT(came.size(), ::testing::AllOf(::testing::Ge(fits), ::testing::Le(fits + 2)));
+    if (round == 1) {
+      EXPECT_THAT(came.back(), HasSubstr("down 1 error: "));
+    }
+    w.rt.from_app(w.now, client_act{app_id{1}, client_request{++w.asked}, client_process_id{1}, client_close{}}, w.out);
+    w.open(1, 0);
+    w.act(1, client_groups{client_groups::kind::join, "room"});
+    w.ask("lua/a", "given");
+    w.act(1, client_monitors{"lua/a"});
+  }
+}
+
+TEST(client_process, that_reads_is_not_in_want_of_room_for_one_that_does_not) {
+  client_world w;
+  w.open(1, 0, 1);
+  w.act(1, client_groups{client_groups::kind::join, "room"}, 1);
+  const value big = cbor::text_value(std::string(1'000'000, 'x'));
+  w.open(2, 100, 2);
+  for (int i = 0; i < 90; ++i)
+    w.act(2, client_publishes{"room", "said", big}, 2);
+  EXPECT_GT(w.rt.counted().client_messages_dropped, 10U);
+  const auto lost = w.rt.counted().client_messages_dropped;
+  const auto reads = w.open(3, 100, 2);
+  for (int i = 0; i < 12; ++i)
+    EXPECT_EQ(w.act(2, client_sends{reads, "said", big}, 2), "{}");
+  EXPECT_EQ(w.read(3, 2).size(), 12U);
+  EXPECT_EQ(w.rt.counted().client_messages_dropped, lost);
+}
+
+TEST(client_process, has_its_share_of_what_all_connections_may_be_told) {
+  client_world w;
+  constexpr std::uint64_t connections = 4 * client_window_bytes_in_all / client_window_bytes;
+  constexpr std::size_t share = client_window_bytes_in_all / connections;
+  for (std::uint64_t i = 2; i <= connections; ++i)
+    w.open(1, 0, i);
+  const auto pid = w.open(1, 1000, 1);
+  const value some = cbor::text_value(std::string(share / 4, 'x'));
+  for (int i = 0; i < 20; ++i)
+    w.act(1, client_sends{pid, "said", some});
+  EXPECT_EQ(w.heard(1).size(), 4U);
+  for (std::uint64_t i = 2; i <= connections; ++i)
+    w.leave(i);
+  w.rt.from_app(w.now, client_written{app_id{1}, 1}, w.out);  // of more room it makes use as soon as it hears
+  w.run();
+  EXPECT_EQ(w.heard(1).size(), 12U);
+  EXPECT_EQ(w.read(1).size(), 0U);
+}
+
+TEST(client_process, is_told_less_at_once_where_that_is_written_as_json) {
+  client_world w;
+  EXPECT_THAT(w.act(1, client_open{100, true}), StartsWith(R"({"pid":")"));
+  w.act(1, client_groups{client_groups::kind::join, "room"});
+  for (int i = 0; i < 10; ++i)
+    w.act(1, client_publishes{"room", "said", cbor::text_value(std::string(200'000, 'x'))});
+  EXPECT_EQ(w.heard().size(), 2U);
+}
+
+TEST(client_process, waits_where_all_connections_together_have_been_told_enough) {
+  client_world w;
+  constexpr std::uint64_t connections = 100;  // of which each may be told one message of a MB where that is all
+  for (std::uint64_t i = 1; i <= connections; ++i) {
+    w.open(1, 100, i);
+    w.act(1, client_groups{client_groups::kind::join, "room"}, i);
+  }
+  w.act(1, client_publishes{"room", "said", cbor::text_value(std::string(1'000'000, 'x'))}, 1);
+  std::map<std::uint64_t, std::size_t> told;
+  const auto count = [&] {
+    std::size_t more = 0;
+    std::erase_if(w.to_apps, [&](const app_effect& each) {
+      const auto* message = std::get_if<client_message>(&each);
+      if (message == nullptr) return false;
+      told[message->app.value] += bytes_of(*message);
+      ++more;
+      return true;
+    });
+    return more;
+  };
+  EXPECT_EQ(count(), client_window_bytes_in_all / 1'000'000 + 1);
+  // As one writes, or goes, those who wait have their turn: all are told in the end.
+  std::set<std::uint64_t> wrote;
+  while (wrote.size() < connections) {
+    const auto next =
+        std::find_if(told.begin(), told.end(), [&](const auto& each) { return !wrote.contains(each.first); });
+    ASSERT_NE(next, told.end()) << wrote.size();
+    wrote.insert(next->first);
+    if (wrote.size() % 3 == 0) {
+      w.leave(next->first);
+    } else {
+      w.rt.from_app(w.now, client_written{app_id{next->first}, next->second}, w.out);
+      w.run();
+    }
+    count();
+  }
+  EXPECT_EQ(told.size(), connections);
+}
+
+TEST(client_process, that_cannot_be_told_who_comes_and_goes_ends_and_takes_no_room_of_others) {
+  client_world w;
+  w.open(1, 0);
+  w.act(1, client_groups{client_groups::kind::watch, "room"});
+  w.open(2, 0, 2);
+  for (int i = 0; i < 9'999; ++i) {
+    w.act(2, client_groups{client_groups::kind::join, "room"}, 2);
+    w.act(2, client_groups{client_groups::kind::leave, "room"}, 2);
+  }
+  EXPECT_THAT(w.heard(1), IsEmpty());
+  const auto reads = w.open(3, 100, 3);
+  EXPECT_EQ(w.act(3, client_sends{reads, "said", cbor::text_value("x")}, 3), "{}");
+  EXPECT_EQ(w.heard(3).size(), 1U);
+  EXPECT_EQ(w.rt.counted().client_messages_dropped, 0U);
+  for (int i = 0; i < 3; ++i) {
+    w.act(2, client_groups{client_groups::kind::join, "room"}, 2);
+    w.act(2, client_groups{client_groups::kind::leave, "room"}, 2);
+  }
+  EXPECT_THAT(w.heard(1), ElementsAre(StartsWith("ended limit: its client does not read")));
+}
+
+TEST(client_process, is_told_of_all_downs_and_those_that_wait_end_nobody_else) {
+  client_world w;
+  constexpr int watchers = 20;
+  constexpr int each = 900;
+  for (std::uint64_t i = 1; i <= watchers; ++i)
+    w.open(i, 0);
+  for (int i = 0; i < each; ++i) {
+    const auto spawned = w.act(1, client_spawns{class_name{"lua"}, {}, false, false});
+    const auto pid = spawned.substr(8, spawned.size() - 10);
+    for (std::uint64_t watcher = 1; watcher <= watchers; ++watcher)
+      w.act(watcher, client_monitors{pid});
+    w.act(1, client_exits{pid, {exit_reason::kind::error, std::string(4000, 'x')}});  // 72 MB of texts in all
+  }
+  w.open(1, 0, 2);
+  w.ask("lua/a", "given");
+  w.act(1, client_links{"lua/a"}, 2);
+  w.cast("lua/a", "boom");
+  w.rt.from_app(w.now, client_credit{app_id{2}, client_process_id{1}, 10}, w.out);
+  w.run();
+  EXPECT_THAT(w.heard(1), ElementsAre(StartsWith("exit error")));
+  std::size_t without = 0;
+  for (std::uint64_t i = 1; i <= watchers; ++i) {
+    w.give(i, 10'000);
+    const auto came = w.read(i);
+    EXPECT_EQ(came.size(), each) << i;
+    without += static_cast<std::size_t>(
+        std::count_if(came.begin(), came.end(), [](const auto& one) { return one.size() < 100; }));
+  }
+  EXPECT_GT(without, 1000U);
+}
+
+TEST(client_process, hears_who_comes_and_goes_though_what_waits_for_others_takes_all_the_room) {
+  client_world w;
+  const auto full = w.open(1, 0);
+  w.act(1, client_groups{client_groups::kind::watch, "room"});
+  const value some = cbor::text_value(std::string(1U << 19U, 'x'));
+  const auto fill = [&] {
+    for (int i = 0; i < 150; ++i)
+      w.act(2, client_sends{full, "said", some}, 2);
+  };
+  w.open(2, 0, 2);
+  fill();
+  w.open(3, 0, 2);
+  w.act(3, client_groups{client_groups::kind::join, "room"}, 2);
+  w.leave(2);
+  w.give(1, 1000);
+  const auto came = w.read();
+  ASSERT_GT(came.size(), 50U);
+  EXPECT_THAT(came[came.size() - 2], HasSubstr("plain group_joined"));
+  EXPECT_THAT(came.back(), HasSubstr("plain group_left"));
+}
+
+TEST(client_process, hears_of_ends_though_what_waits_for_others_takes_all_the_room) {
+  client_world w;
+  w.open(1, 0);
+  const auto full = w.open(2, 0);
+  w.ask("lua/a", "given");
+  w.act(1, client_links{"lua/a"});
+  for (const std::size_t size : {std::size_t{1} << 19U, std::size_t{1} << 12U, std::size_t{16}, std::size_t{0}}) {
+    const value some = json('"' + std::string(size, 'x') + '"');
+    for (int i = 0; i < 300; ++i)
+      w.act(2, client_sends{full, "said", some});
+  }
+  w.cast("lua/a", "boom");
+  w.give(1, 10);
+  EXPECT_THAT(w.heard(), ElementsAre(StartsWith("exit error")));
+}
+
+TEST(client_process, is_told_of_as_many_holders_as_a_value_may_name) {
+  client_world w;
+  const value big = json('"' + std::string(4000, 'v') + '"');
+  for (std::uint64_t i = 1; i <= 300; ++i) {
+    w.open(i);
+    ASSERT_EQ(w.act(i, client_claims{key_space::mesh_duplicate, "many", big}), "{}");
+  }
+  w.rt.from_app(w.now, client_looks_up{app_id{1}, client_request{++w.asked}, key_space::mesh_duplicate, "many"}, w.out);
+  w.run();
+  const auto told = w.came(w.asked);
+  EXPECT_LT(told.size(), value_bytes_max + 8192);  // as JSON
+  EXPECT_GT(told.size(), value_bytes_max - 8192);
+  EXPECT_THAT(told, HasSubstr(R"("truncated":true)"));
+}
+
+TEST(client_process, monitors_no_more_than_it_can_be_told_the_end_of) {
+  client_world w;
+  w.open(1, 0);
+  for (std::size_t i = 0; i < client_ties_max; ++i)
+    ASSERT_THAT(w.act(1, client_monitors{"gone@17.1.0"}), StartsWith(R"({"monitor":)"));
+  EXPECT_THAT(w.act(1, client_monitors{"gone@17.1.0"}), StartsWith("overloaded"));
+  w.give(1, 1);
+  EXPECT_THAT(w.act(1, client_monitors{"gone@17.1.0"}), StartsWith(R"({"monitor":)"));
+  w.give(1, 20'000);
+  EXPECT_EQ(w.heard().size(), client_ties_max + 1);
+}
+
+TEST(client_process, forgets_a_down_that_waits_for_credit_when_it_demonitors) {
+  client_world w;
+  w.open(1, 0);
+  w.act(1, client_monitors{"lua/a"});
+  EXPECT_EQ(w.act(1, client_demonitors{1}), "{}");
+  w.give(1, 10);
+  EXPECT_THAT(w.heard(), IsEmpty());
+}
+
+TEST(client_process, is_one_of_a_bounded_number) {
+  client_world w;
+  w.open(1);
+  EXPECT_THAT(w.act(1, client_open{1}), HasSubstr("already_exists"));
+  for (std::uint64_t i = 2; i <= client_processes_max; ++i)
+    w.open(i);
+  EXPECT_THAT(w.act(client_processes_max + 1, client_open{1}), HasSubstr("overloaded: 1024 processes"));
+  w.open(1, 1, 2);
+  w.act(2, client_close{});
+  w.open(client_processes_max + 1);
+}
+
+}  // namespace
+}  // namespace orrery::process

@@ -130,7 +130,13 @@ void add_status(metrics_snapshot& out, const observed& now) {
   out.gauge("classes_unhosted", "App-hosted classes that no app is connected for, and whose names go to other nodes.",
             static_cast<double>(node.classes_unhosted));
   out.counter("client_messages_dropped_total", "Messages for processes of SDK clients that found no room to wait.",
-              counted.client_messages_dropped);
+              node.clients.dropped);
+  out.gauge("client_unwritten_bytes", "Messages for processes of SDK clients that are on their way to connections.",
+            static_cast<double>(node.clients.unwritten_bytes));
+  out.gauge("client_waiting_bytes", "Messages for processes of SDK clients that wait for credit or for room.",
+            static_cast<double>(node.clients.waiting_bytes), {{"kind", "message"}});
+  out.gauge("client_waiting_bytes", "Messages for processes of SDK clients that wait for credit or for room.",
+            static_cast<double>(node.clients.waiting_ends_bytes), {{"kind", "end"}});
   out.gauge("app_work", "Callbacks that apps have in hand.", static_cast<double>(node.app_at_work));
   out.counter("app_work_total", "Callbacks handed to apps.", counted.app_works);
   out.counter("app_work_failed_total", "Callbacks that apps failed with.", counted.app_crashes, {{"reason", "crash"}});

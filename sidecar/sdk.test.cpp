@@ -3,8 +3,14 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
+#include <arpa/inet.h>
 #include <filesystem>
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <thread>
+#include <unistd.h>
 
 namespace orrery::sidecar {
 namespace {
@@ -115,6 +121,41 @@ TEST_F(sdk_protocol, ends_connections_that_send_garbage_and_stays_up) {
   EXPECT_EQ(metric(0, "orrery_sdk_stream_connections_ended_total"), "4");
   auto client = dial();
   EXPECT_EQ(client.ask(a_call("counter/a", "get"))["ok"], 0);
+}
+
+TEST_F(sdk_protocol, says_goodbye_over_tcp_though_much_waits_for_the_client_and_something_of_its_own_is_unread) {
+  const auto at = mesh_->sdk_stream(0);
+  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const int little = 8192;  // else all that is written is with the client, and none can be lost
+  ASSERT_EQ(::setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &little, sizeof little), 0);
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(static_cast<std::uint16_t>(std::stoi(at.substr(at.find(':') + 1))));
+  ASSERT_EQ(::inet_pton(AF_INET, at.substr(0, at.find(':')).c_str(), &to.sin_addr), 1);
+  ASSERT_EQ(::connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof to), 0);  // NOLINT: sockets' own way
+  const auto say = [&](const std::string& payload) {
+    const std::string frame = std::string("\0\0", 2) + static_cast<char>(payload.size() >> 8U) +
+                              static_cast<char>(payload.size() & 0xffU) + payload;
+    ASSERT_EQ(::send(fd, frame.data(), frame.size(), MSG_NOSIGNAL), static_cast<ssize_t>(frame.size()));
+  };
+  say(R"({"type":"hello","version":1})");
+  auto big = a_call("sleeper/s", "big", 100'000);
+  big["id"] = 1;
+  say(big.dump());
+  std::this_thread::sleep_for(300ms);  // the answer is on its way
+  say("nonsense");
+  std::this_thread::sleep_for(100ms);
+  say("of which nobody reads a word");
+  std::string came(1U << 20U, '\0');
+  std::size_t size = 0;
+  for (ssize_t got = 1; got > 0; size += static_cast<std::size_t>(std::max<ssize_t>(got, 0))) {
+    got = ::recv(fd, came.data() + size, 4096, 0);
+    std::this_thread::sleep_for(1ms);
+  }
+  ::close(fd);
+  came.resize(size);
+  EXPECT_GT(size, 100'000U);
+  EXPECT_THAT(came, HasSubstr("goodbye"));
 }
 
 TEST_F(sdk_protocol, refuses_connections_over_the_maximum) {

@@ -8,8 +8,8 @@
 
 namespace orrery::sidecar {
 
-time_point sdk_connection::core_now() {
-  return time_point{std::chrono::duration_cast<duration>(clock::now().time_since_epoch())};
+time_point sdk_connection::core_now() const {
+  return time_point{std::chrono::duration_cast<duration>(now_().time_since_epoch())};
 }
 
 sdk_connection::sdk_connection(sdk_place at)
@@ -17,7 +17,9 @@ sdk_connection::sdk_connection(sdk_place at)
       node_(at.node),
       counted_(at.counted),
       id_(at.id),
-      session_(std::move(at.greeting), at.id, core_now()) {}
+      now_(std::move(at.now)),
+      session_(std::move(at.greeting), at.id, core_now()),
+      progress_(now_()) {}
 
 void sdk_connection::see_progress(int socket) noexcept {
   const int most = 128 << 10;
@@ -45,7 +47,7 @@ bool sdk_connection::take_frames(clock::time_point until) {
       return false;
     }
     perform(todo);
-    if (clock::now() >= until) return true;
+    if (now_() >= until) return true;
   }
   return false;
 }
@@ -57,13 +59,15 @@ void sdk_connection::read() {
 }
 
 void sdk_connection::write() {
-  if (!opened_ || owner_ == nullptr || !queue_.begin()) return;
-  progressed();
+  if (!opened_ || writing_ || queue_.empty() || owner_ == nullptr) return;
+  writing_ = true;
+  progress_ = now_();
   begin_write();
 }
 
-void sdk_connection::has_written() {
-  queue_.written();
+void sdk_connection::has_written(std::size_t count) {
+  writing_ = false;
+  queue_.left(count);
   if (owner_ == nullptr) return;
   if (queue_.empty() && closing_since_) return begin_farewell(closing_because_);
   write();
@@ -108,8 +112,6 @@ void sdk_connection::give_up(const error& why) {
 // ---- the session ----
 
 void sdk_connection::told(const process::app_effect& what) {
-  if (const auto* message = std::get_if<process::client_message>(&what))
-    queue_.add_messages(process::frame_bytes_of(*message, session_.speaks() == sdk::encoding::json));
   sdk::outputs todo;
   session_.told(what, todo);
   perform(todo);
@@ -123,12 +125,12 @@ void sdk_connection::happened(std::string_view type, const value& data) {
 
 void sdk_connection::tick() {
   if (owner_ == nullptr) return;  // another one's end was also this one's, in the same round
-  const auto now = clock::now();
+  const auto now = now_();
   if (closing_since_ && now - *closing_since_ >= farewell_max) return shut();
-  if (queue_.is_writing() && now - progress_ >= stall_max)
+  if (writing_ && now - progress_ >= stall_max)
     return give_up({errc::overloaded, "nothing was taken of what is sent to it for 30 s"});
-  if (!reading_) session_.held_up(core_now());               // too much waits to be written; stall_max holds
-  if (queue_.is_writing()) session_.heard_from(core_now());  // it takes what is sent, if slowly; else stall_max holds
+  if (!reading_) session_.held_up(core_now());    // too much waits to be written; stall_max holds
+  if (writing_) session_.heard_from(core_now());  // it takes what is sent, if slowly; else stall_max holds
   sdk::outputs todo;
   session_.tick(core_now(), todo);
   perform(todo);
@@ -152,7 +154,7 @@ void sdk_connection::perform(sdk::outputs& todo) {
 
 void sdk_connection::perform(sdk::send& todo) {
   if (owner_ == nullptr) return;
-  queue_.add(std::move(todo.frame));
+  queue_.add(std::move(todo.frame), todo.weight);
 }
 
 void sdk_connection::perform(sdk::ask& todo) {
@@ -197,7 +199,7 @@ void sdk_connection::perform(sdk::tell_node& todo) { node_.deliver(node::from_ap
 void sdk_connection::perform(sdk::close& todo) {
   if (owner_ == nullptr || closing_since_) return;
   if (todo.why.code != errc::cancelled && todo.why.code != errc::draining) owner_->ended_it(todo.why);
-  closing_since_ = clock::now();
+  closing_since_ = now_();
   closing_because_ = todo.why.code;
   if (queue_.empty()) begin_farewell(closing_because_);
 }

@@ -9,6 +9,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -39,6 +40,8 @@ struct sdk_place {
   metrics& counted;
   sdk::greeting greeting;
   process::app_id id;
+  std::function<std::chrono::steady_clock::time_point()> now =
+      std::chrono::steady_clock::now;  ///< tests have their own
 };
 
 /// Lives as long as one of its operations is under way. Used on the io_context's thread.
@@ -79,9 +82,9 @@ class sdk_connection : public turn_taker, public std::enable_shared_from_this<sd
 
   /// Ends in `has_read` or in `lost`.
   virtual void begin_read() = 0;
-  /// Of `writing()`, all, in order. Ends in `has_written` or in `lost`.
+  /// Of `to_write`, from its beginning, as much as it likes. Ends in `has_written` or in `lost`.
   virtual void begin_write() = 0;
-  /// All is written, and nothing follows. Ends in `shut`.
+  /// All is written, and nothing follows: the other side is to see that. Ends in `shut`, if not in farewell_max.
   virtual void begin_farewell(errc why) = 0;
   virtual void close_socket() = 0;
 
@@ -99,22 +102,21 @@ class sdk_connection : public turn_taker, public std::enable_shared_from_this<sd
     perform(todo);
     go_on();
   }
-  void has_written();
-  /// A part of what is being written was taken. It counts until all is, as its memory does.
-  void progressed() noexcept { progress_ = clock::now(); }
+  /// So many bytes of it have left.
+  void has_written(std::size_t count);
   /// `broken`: the client is to blame.
   void lost(const std::string& why, bool broken = false);
   void shut();
   /// Of a sign of life that is no frame.
   void heard_from() { session_.heard_from(core_now()); }
 
-  [[nodiscard]] const std::vector<bytes>& writing() const noexcept { return queue_.batch(); }
+  [[nodiscard]] write_queue& to_write() noexcept { return queue_; }
   [[nodiscard]] sdk::encoding speaks() const noexcept { return session_.speaks(); }
 
  private:
   using clock = std::chrono::steady_clock;
 
-  [[nodiscard]] static time_point core_now();
+  [[nodiscard]] time_point core_now() const;
   void read();
   void write();
   void report_written();
@@ -133,11 +135,13 @@ class sdk_connection : public turn_taker, public std::enable_shared_from_this<sd
   node_access& node_;
   metrics& counted_;
   process::app_id id_;
+  std::function<clock::time_point()> now_;
   sdk::session session_;
   bool opened_ = false;
   bool reading_ = false;
+  bool writing_ = false;
   write_queue queue_;
-  clock::time_point progress_ = clock::now();
+  clock::time_point progress_;  ///< something left then, or waited for nothing else
   std::optional<clock::time_point> closing_since_;
   errc closing_because_ = errc::cancelled;
   std::unordered_map<std::uint64_t, node::request_id> asked_;  ///< by the client's numbers. Never iterated

@@ -6,7 +6,6 @@
 #include <boost/asio/io_context.hpp>
 #include <gmock/gmock.h>
 
-#include <deque>
 #include <functional>
 #include <optional>
 
@@ -54,19 +53,25 @@ class fake_carrier final : public sdk_connection {
   void begin_read() override { ++reads; }
   void begin_write() override {
     ASSERT_FALSE(under_way) << "two writes at once";
-    ASSERT_FALSE(writing().empty());
+    ASSERT_FALSE(to_write().empty());
     under_way = true;
   }
   void begin_farewell(errc why) override { farewell = why; }
   void close_socket() override { closed = true; }
 
-  /// The batch that is under way leaves.
+  /// What is left of the first frame leaves.
   void leave() {
     ASSERT_TRUE(under_way);
-    for (const auto& each : writing())
-      sent.push_back(document_of(each));
+    leave_some(to_write().first().size());
+  }
+  void leave_some(std::size_t count) {
+    ASSERT_TRUE(under_way);
+    const auto rest = to_write().first();
+    ASSERT_LE(count, rest.size());
+    part.insert(part.end(), rest.begin(), rest.begin() + static_cast<std::ptrdiff_t>(count));
+    if (count == rest.size()) sent.push_back(document_of(std::exchange(part, {})));
     under_way = false;
-    has_written();
+    has_written(count);
   }
   void leave_all() {
     while (under_way)
@@ -78,6 +83,7 @@ class fake_carrier final : public sdk_connection {
   }
 
   std::vector<json> sent;
+  bytes part;
   int reads = 0;
   bool under_way = false;
   bool closed = false;
@@ -105,7 +111,8 @@ class sdk_connection_of : public ::testing::Test, protected sdk_owner {
     const auto made = value::from_json('"' + std::string(size, 'x') + '"');
     ASSERT_TRUE(made);
     message.argument = *made;
-    told += process::frame_bytes_of(message, false);
+    message.weight = process::bytes_of(message);
+    told += message.weight;
     of->told(message);
   }
   [[nodiscard]] std::vector<std::string> words() const {
@@ -115,15 +122,23 @@ class sdk_connection_of : public ::testing::Test, protected sdk_owner {
     return all;
   }
 
+  void pass(std::chrono::seconds span) {
+    for (int i = 0; i < span.count() && !of->closed; ++i) {
+      now += std::chrono::seconds{1};
+      of->tick();
+    }
+  }
+
   static constexpr std::size_t much = 100'000;  ///< more than is reported at once
 
+  std::chrono::steady_clock::time_point now{std::chrono::hours{1}};
   process::app_id me{7};
   boost::asio::io_context io;
   std::shared_ptr<sdk_turns> line = std::make_shared<sdk_turns>(io);
   fake_node node;
   metrics counted;
   std::shared_ptr<fake_carrier> of =
-      std::make_shared<fake_carrier>(sdk_place{*this, node, counted, sdk::greeting{}, me});
+      std::make_shared<fake_carrier>(sdk_place{*this, node, counted, sdk::greeting{}, me, [this] { return now; }});
   std::size_t told = 0;
   int closings = 0;
   int bounded = 0;
@@ -139,6 +154,17 @@ TEST_F(sdk_connection_of, tells_the_node_of_all_bytes_that_left_while_more_came)
   of->leave_all();
   EXPECT_EQ(node.written, told);
   EXPECT_EQ(of->sent.size(), 100U);
+}
+
+TEST_F(sdk_connection_of, tells_the_node_of_a_large_message_in_parts_as_it_leaves) {
+  tell(1, 10 * much);
+  for (int i = 1; i <= 9; ++i) {
+    of->leave_some(much);
+    EXPECT_EQ(node.written, i * much);
+  }
+  of->leave();
+  EXPECT_EQ(node.written, told);
+  EXPECT_EQ(of->sent.size(), 1U);
 }
 
 TEST_F(sdk_connection_of, does_not_tell_the_node_of_each_little_message) {
@@ -183,6 +209,7 @@ TEST_F(sdk_connection_of, says_goodbye_behind_all_that_waits_and_closes_when_tha
   tell(2);
   of->end({errc::draining, "the pod ends"});
   tell(3);  // too late
+  of->leave();
   of->leave();
   EXPECT_FALSE(of->farewell);
   of->leave();
@@ -229,6 +256,48 @@ TEST_F(sdk_connection_of, ends_where_more_waits_than_may) {
   EXPECT_THAT(ended, ElementsAre(HasSubstr("bytes wait for it to read")));
   EXPECT_EQ(closings, 1);
   EXPECT_EQ(node.gone, 1);
+}
+
+TEST_F(sdk_connection_of, ends_where_nothing_of_what_is_written_is_taken_for_long) {
+  tell(1, much);
+  pass(sdk_connection::stall_max - std::chrono::seconds{1});
+  EXPECT_FALSE(of->closed);
+  of->leave_some(1);
+  pass(sdk_connection::stall_max - std::chrono::seconds{1});
+  EXPECT_FALSE(of->closed) << "nor is it silent: it takes what is sent";
+  pass(std::chrono::seconds{2});
+  EXPECT_TRUE(of->closed);
+  EXPECT_THAT(ended, ElementsAre(HasSubstr("nothing was taken of what is sent to it for 30 s")));
+}
+
+TEST_F(sdk_connection_of, ends_where_the_client_is_silent) {
+  for (int i = 0; i < 3 * sdk::session::keepalive / std::chrono::seconds{1} && !of->farewell; ++i) {
+    pass(std::chrono::seconds{1});
+    of->leave_all();  // pings, and it answers none
+  }
+  EXPECT_EQ(words().back(), "goodbye");
+  EXPECT_TRUE(of->farewell);
+}
+
+TEST_F(sdk_connection_of, closes_in_the_end_where_the_other_side_does_not) {
+  of->end({errc::draining, "the pod ends"});
+  of->leave();
+  EXPECT_EQ(of->farewell, errc::draining);
+  EXPECT_FALSE(of->closed);
+  pass(sdk_connection::farewell_max);
+  EXPECT_TRUE(of->closed);
+  EXPECT_EQ(closings, 1);
+}
+
+TEST_F(sdk_connection_of, is_ended_with_a_goodbye_where_others_wait_for_it_to_read) {
+  tell(1);
+  of->told(process::client_too_slow{me, "others wait"});
+  EXPECT_EQ(node.gone, 1) << "the node need not wait for what is on its way";
+  of->leave_all();
+  EXPECT_THAT(words(), ElementsAre("1", "goodbye"));
+  EXPECT_EQ(of->sent.back().at("code"), "overloaded");
+  EXPECT_EQ(of->farewell, errc::overloaded);
+  EXPECT_EQ(ended.size(), 1U);
 }
 
 TEST_F(sdk_connection_of, that_is_lost_wants_no_answers_and_takes_none) {

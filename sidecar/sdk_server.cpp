@@ -185,7 +185,9 @@ struct sdk_server::impl : sdk_owner, std::enable_shared_from_this<impl> {
     keep(at.id, make_sdk_websocket(std::move(*from), at));
   }
 
-  [[nodiscard]] sdk_place next_place() { return {*this, with.node, with.counted, options.greeting, process::app_id{++last}}; }
+  [[nodiscard]] sdk_place next_place() {
+    return {*this, with.node, with.counted, options.greeting, process::app_id{++last}};
+  }
 
   void keep(process::app_id id, const std::shared_ptr<sdk_connection>& made) {
     ++counted.accepted;

@@ -21,10 +21,13 @@ class sdk_stream final : public sdk_connection {
  private:
   void begin_read() override;
   void begin_write() override;
-  void begin_farewell(errc) override { shut(); }
+  void begin_farewell(errc why) override;
   void close_socket() override;
+  void read_some();
 
   socket_type socket_;
+  bool under_way_ = false;  ///< a read
+  bool leaving_ = false;    ///< what comes is read to its end, and not taken
   std::array<std::uint8_t, 64U << 10U> chunk_;
 };
 

@@ -65,26 +65,14 @@ class sdk_websocket final : public sdk_connection {
   }
 
   void begin_write() override {
-    message_ = 0;
-    written_ = sdk::length_bytes;  // messages have a length of their own
-    write_piece();
-  }
-
-  void write_piece() {
-    const auto rest = byte_view{writing()[message_]}.subspan(written_);
+    if (to_write().at_start()) to_write().left(sdk::length_bytes);  // messages have a length of their own
+    const auto rest = to_write().first();
     const auto piece = rest.first(std::min(rest.size(), piece_bytes_max));
-    const bool last = piece.size() == rest.size();
     socket_.text(speaks() == sdk::encoding::json);
-    socket_.async_write_some(last, asio::buffer(piece.data(), piece.size()),
-                             [this, last, self = shared_from_this()](error_code ec, std::size_t count) {
+    socket_.async_write_some(piece.size() == rest.size(), asio::buffer(piece.data(), piece.size()),
+                             [this, self = shared_from_this()](error_code ec, std::size_t count) {
                                if (ec) return lost(ec.message());
-                               progressed();
-                               written_ += count;
-                               if (last) {
-                                 written_ = sdk::length_bytes;
-                                 if (++message_ == writing().size()) return has_written();
-                               }
-                               write_piece();
+                               has_written(count);
                              });
   }
 
@@ -100,8 +88,6 @@ class sdk_websocket final : public sdk_connection {
   websocket::stream<asio::ip::tcp::socket, false> socket_;
   http::request<http::string_body> request_;  ///< until it is answered
   std::array<std::uint8_t, piece_bytes_max> chunk_;
-  std::size_t message_ = 0;
-  std::size_t written_ = 0;  ///< of that message's frame
 };
 
 }  // namespace

@@ -1,9 +1,12 @@
 #pragma once
-// What is on its way to one client: frames, a batch at a time, and how many bytes of messages for its processes are
-// among them. Pure: no sockets, no time.
+// What is on its way to one client: frames in their order, and how many bytes of messages for its processes are among
+// them. Pure: no sockets, no time.
+#include "mesh/base/assert.hpp"
 #include "mesh/base/bytes.hpp"
 
+#include <algorithm>
 #include <cstddef>
+#include <deque>
 #include <utility>
 #include <vector>
 
@@ -11,44 +14,61 @@ namespace orrery::sidecar {
 
 class write_queue {
  public:
-  void add(bytes frame) {
-    waiting_.bytes += frame.size();
-    waiting_.frames.push_back(std::move(frame));
+  /// `messages`: `sdk::send::weight`.
+  void add(bytes frame, std::size_t messages = 0) {
+    unwritten_ += frame.size();
+    frames_.push_back({std::move(frame), messages});
   }
-  /// So many bytes of messages (`process::frame_bytes_of`) are in the frame that was added last, or is added next.
-  void add_messages(std::size_t bytes) noexcept { waiting_.messages += bytes; }
 
-  /// What waits becomes the batch that is written. False where one is being written, or nothing waits.
-  [[nodiscard]] bool begin() noexcept {
-    if (!writing_.frames.empty() || waiting_.frames.empty()) return false;
-    std::swap(writing_, waiting_);
-    return true;
+  [[nodiscard]] bool empty() const noexcept { return frames_.empty(); }
+  /// Bytes that have not left.
+  [[nodiscard]] std::size_t unwritten() const noexcept { return unwritten_; }
+  /// Nothing of the first frame has left. REQUIRES: !empty().
+  [[nodiscard]] bool at_start() const noexcept { return written_ == 0; }
+  /// What has not left of the first frame; valid until that has left. REQUIRES: !empty().
+  [[nodiscard]] byte_view first() const { return byte_view{frames_.front().content}.subspan(written_); }
+  /// `first`, and the frames after it, `most` in all.
+  [[nodiscard]] std::vector<byte_view> several(std::size_t most) const {
+    std::vector<byte_view> all;
+    for (const auto& each : frames_) {
+      if (all.size() == most) break;
+      all.emplace_back(each.content);
+    }
+    if (!all.empty()) all.front() = first();
+    return all;
   }
-  /// The batch has left.
-  void written() noexcept {
-    left_ += writing_.messages;
-    writing_.frames.clear();  // keeps its memory for the next but one
-    writing_.bytes = writing_.messages = 0;
+
+  /// So many bytes have left. REQUIRES: as many were there.
+  void left(std::size_t count) {
+    ORRERY_ASSERT(count <= unwritten_);
+    unwritten_ -= count;
+    while (count > 0) {
+      auto& frame = frames_.front();
+      const auto part = std::min(count, frame.content.size() - written_);
+      count -= part;
+      written_ += part;
+      const bool whole = written_ == frame.content.size();
+      const auto messages = whole ? frame.messages : std::min(part, frame.messages);
+      frame.messages -= messages;
+      left_ += messages;
+      if (!whole) return;
+      frames_.pop_front();
+      written_ = 0;
+    }
   }
   /// Bytes of messages that have left and of which nobody was told yet; none where they are fewer than that.
   [[nodiscard]] std::size_t report(std::size_t at_least) noexcept {
     return left_ < at_least ? 0 : std::exchange(left_, 0);
   }
 
-  [[nodiscard]] const std::vector<bytes>& batch() const noexcept { return writing_.frames; }
-  [[nodiscard]] bool is_writing() const noexcept { return !writing_.frames.empty(); }
-  [[nodiscard]] bool empty() const noexcept { return waiting_.frames.empty() && writing_.frames.empty(); }
-  /// Bytes of frames that have not left. A batch counts until all of it has, as its memory does.
-  [[nodiscard]] std::size_t unwritten() const noexcept { return waiting_.bytes + writing_.bytes; }
-
  private:
-  struct part {
-    std::vector<orrery::bytes> frames;
-    std::size_t bytes = 0;
+  struct entry {
+    bytes content;  ///< not empty
     std::size_t messages = 0;
   };
-  part waiting_;
-  part writing_;
+  std::deque<entry> frames_;
+  std::size_t written_ = 0;  ///< of the first
+  std::size_t unwritten_ = 0;
   std::size_t left_ = 0;
 };
 

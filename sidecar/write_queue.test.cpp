@@ -8,73 +8,80 @@
 namespace orrery::sidecar {
 namespace {
 
-TEST(a_write_queue, writes_in_batches_what_came_while_the_one_before_was_written) {
-  write_queue queue;
-  EXPECT_TRUE(queue.empty());
-  EXPECT_FALSE(queue.begin());
-  queue.add({1});
-  ASSERT_TRUE(queue.begin());
-  queue.add({2, 2});
-  queue.add({3});
-  EXPECT_FALSE(queue.begin());
-  EXPECT_EQ(queue.batch(), (std::vector<bytes>{{1}}));
-  EXPECT_EQ(queue.unwritten(), 4U);
-  queue.written();
-  EXPECT_EQ(queue.unwritten(), 3U);
-  EXPECT_FALSE(queue.is_writing());
-  ASSERT_TRUE(queue.begin());
-  EXPECT_EQ(queue.batch(), (std::vector<bytes>{{2, 2}, {3}}));
-  queue.written();
-  EXPECT_TRUE(queue.empty());
+std::vector<bytes> copied(const std::vector<byte_view>& views) {
+  std::vector<bytes> all;
+  for (const auto& each : views)
+    all.emplace_back(each.begin(), each.end());
+  return all;
 }
 
-TEST(a_write_queue, reports_bytes_of_messages_once_they_have_left) {
+TEST(a_write_queue, has_what_has_not_left_in_its_order) {
   write_queue queue;
-  queue.add_messages(100);
-  queue.add({1});
+  EXPECT_TRUE(queue.empty());
+  queue.add({1, 2, 3});
+  queue.add({4});
+  queue.add({5, 6});
+  EXPECT_TRUE(queue.at_start());
+  EXPECT_EQ(copied(queue.several(2)), (std::vector<bytes>{{1, 2, 3}, {4}}));
+  queue.left(2);
+  EXPECT_FALSE(queue.at_start());
+  EXPECT_EQ(queue.unwritten(), 4U);
+  EXPECT_EQ(copied(queue.several(9)), (std::vector<bytes>{{3}, {4}, {5, 6}}));
+  queue.left(3);
+  EXPECT_EQ(copied({queue.first()}), (std::vector<bytes>{{6}}));
+  queue.left(1);
+  EXPECT_TRUE(queue.empty());
+  EXPECT_EQ(queue.unwritten(), 0U);
+}
+
+TEST(a_write_queue, reports_bytes_of_messages_as_they_leave) {
+  write_queue queue;
+  queue.add(bytes(10));
+  queue.add(bytes(80), 100);  // a few more than it has
   EXPECT_EQ(queue.report(1), 0U);
-  ASSERT_TRUE(queue.begin());
+  queue.left(15);
+  EXPECT_EQ(queue.report(6), 0U);
+  EXPECT_EQ(queue.report(5), 5U);
   EXPECT_EQ(queue.report(1), 0U);
-  queue.written();
-  EXPECT_EQ(queue.report(101), 0U);
-  EXPECT_EQ(queue.report(100), 100U);
-  EXPECT_EQ(queue.report(1), 0U);
+  queue.left(75);
+  EXPECT_EQ(queue.report(1), 95U);
 }
 
 TEST(a_write_queue, forgets_no_byte_whatever_the_order) {
   std::mt19937 random{7};  // NOLINT: the same in each run
-  const auto below = [&](unsigned many) { return std::uniform_int_distribution<unsigned>{0, many - 1}(random); };
+  const auto below = [&](std::size_t many) { return std::uniform_int_distribution<std::size_t>{0, many - 1}(random); };
   write_queue queue;
-  std::deque<std::size_t> waiting;  // messages of each frame; 0: it has none
-  std::size_t in_batch = 0;
-  std::size_t left = 0;
+  std::size_t added = 0;
+  std::size_t counted = 0;
   std::size_t reported = 0;
+  std::uint8_t next_in = 0;
+  std::uint8_t next_out = 0;
   for (int step = 0; step < 20'000; ++step) {
-    switch (below(4)) {
-      case 0: {
-        const auto messages = below(2) * below(500);
-        queue.add_messages(messages);
-        queue.add(bytes(1 + below(300)));
-        waiting.push_back(messages);
-        break;
-      }
-      case 1:
-        if (!queue.begin()) break;
-        ASSERT_EQ(queue.batch().size(), waiting.size());
-        for (; !waiting.empty(); waiting.pop_front())
-          in_batch += waiting.front();
-        break;
-      case 2:
-        if (!queue.is_writing()) break;
-        queue.written();
-        left += std::exchange(in_batch, 0);
-        break;
-      default:
-        reported += queue.report(below(2000) + 1);
+    if (below(3) == 0) {
+      bytes frame(1 + below(300));
+      for (auto& each : frame)
+        each = next_in++;
+      added += frame.size();
+      const auto messages = below(2) * below(400);  // none, fewer or more than its bytes
+      counted += messages;
+      queue.add(std::move(frame), messages);
     }
-    ASSERT_LE(reported, left);
+    if (below(2) == 0) reported += queue.report(below(2000) + 1);
+    if (queue.empty()) continue;
+    auto leaves = below(queue.unwritten() + 1);
+    for (const auto& piece : queue.several(1 + below(5))) {
+      const auto part = std::min(leaves, piece.size());
+      for (const auto each : piece.first(part))
+        ASSERT_EQ(each, next_out++);
+      queue.left(part);  // the pieces after it stay where they are
+      leaves -= part;
+      added -= part;
+    }
+    ASSERT_EQ(queue.unwritten(), added);
+    ASSERT_LE(reported, counted);
   }
-  EXPECT_EQ(reported + queue.report(1), left);
+  queue.left(queue.unwritten());
+  EXPECT_EQ(reported + queue.report(1), counted);
 }
 
 }  // namespace

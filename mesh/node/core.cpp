@@ -178,13 +178,13 @@ status core::impl::current() const {
   const auto ran = runtime_.counted();
   out.counted.casts_dropped += ran.casts_dropped;
   out.counted.calls_expired = ran.calls_expired;
-  out.counted.client_messages_dropped = ran.client_messages_dropped;
   out.counted.app_works = ran.app_works;
   out.counted.app_crashes = ran.app_crashes;
   out.counted.app_losses = ran.app_losses;
   out.counted.app_overdue = ran.app_overdue;
   out.app_registrations = runtime_.apps().registrations;
   out.app_at_work = runtime_.apps().at_work;
+  out.clients = runtime_.clients();
   out.classes_unhosted = members_.own_unhosted().classes.size();
   if (!out.joined) out.reason = why_not_joined();
   return out;

@@ -289,11 +289,12 @@ struct status {
     std::uint64_t calls_local = 0, calls_forwarded = 0, calls_failed = 0, casts = 0;
     std::uint64_t process_starts = 0, process_restarts = 0, process_crashes = 0, handoffs_in = 0, handoffs_out = 0;
     std::uint64_t peers_refused = 0, frames_refused = 0, escalations = 0, casts_dropped = 0, calls_expired = 0;
-    std::uint64_t app_works = 0, app_crashes = 0, app_losses = 0, app_overdue = 0, client_messages_dropped = 0;
+    std::uint64_t app_works = 0, app_crashes = 0, app_losses = 0, app_overdue = 0;
     std::uint64_t processes_given_up = 0, calls_cancelled = 0;
   } counted;
   std::size_t app_registrations = 0;  ///< classes that connections of apps host here
   std::size_t app_at_work = 0;        ///< callbacks that they have in hand
+  process::client_load clients;       ///< what their processes take
   std::size_t classes_unhosted = 0;   ///< app-hosted ones that no app is there for: placed elsewhere, if anywhere
 };
 

@@ -168,6 +168,7 @@ bool runtime::run(time_point now, std::uint32_t budget, effects& out) {
   while (const auto due = impl_->given_up.take_due(now))
     impl_->released(*due, "its time is over");
   impl_->watch_apps();
+  impl_->end_slow_clients();
   impl_->end_pauses(now);
   static_cast<void>(impl_->core.run(now, budget));
   impl_->tell_what_waits();
@@ -178,7 +179,7 @@ std::uint64_t runtime::spent() const noexcept { return impl_->core.spent(); }
 
 time_point runtime::next_deadline() const {
   const auto pause = impl_->paused.empty() ? never : impl_->paused.front().until;
-  return std::min({impl_->core.next_deadline(), impl_->apps.next_deadline(), pause, impl_->given_up.next()});
+  return std::min({impl_->core.next_deadline(), impl_->apps.next_deadline(), pause, impl_->given_up.next(), impl_->flow.next_look()});
 }
 
 std::optional<process_info> runtime::find(const process_name& name) const {
@@ -257,7 +258,6 @@ std::vector<supervisor_info> runtime::supervisors() const {
 counters runtime::counted() const noexcept {
   auto all = impl_->counted;
   all.casts_dropped += impl_->core.counted().dropped;
-  all.client_messages_dropped = impl_->client_shared.dropped;
   all.calls_expired = impl_->core.counted().expired;
   const auto& by_apps = impl_->apps.counted();
   all.app_works = by_apps.handed_out;

@@ -330,6 +330,7 @@ struct runtime::impl final : kernel::surroundings, directory {
   void take(client_written& said);
   void tell_client(app_id client, client_window& window);
   void tell_all_clients();
+  void end_slow_clients();
   [[nodiscard]] result<value> open_client(const client_act& said, std::uint32_t credit, bool as_json);
   void end_client(kernel::handle who, const exit_reason& why);
   void client_gone(app_id client, const std::string& why);
@@ -391,7 +392,8 @@ struct runtime::impl final : kernel::surroundings, directory {
 
   options settings;
   app_desk apps;  // behaviours refer to its pools: declared before them
-  client_surroundings client_shared{*this, apps.outbox};
+  client_flow flow{apps.outbox, now};
+  client_surroundings client_shared{*this, apps.outbox, flow};
   std::map<std::pair<app_id, client_process_id>, kernel::handle> clients;
   std::map<kernel::handle, std::pair<app_id, client_process_id>> client_of;
   std::set<std::uint32_t> to_tell;  ///< names that were to be taken out, and were busy

@@ -1,9 +1,12 @@
 #include "mesh/base/random.hpp"
+#include "mesh/process/clients/flow.hpp"
 #include "mesh/sdk/fields.hpp"
 #include "mesh/sdk/testing.hpp"
 #include "mesh/wire/trace_context.hpp"
 
 #include <gmock/gmock.h>
+
+#include <limits>
 
 namespace orrery::sdk {
 namespace {
@@ -296,6 +299,26 @@ TEST(encoding, of_work_has_what_its_callback_needs_and_nothing_else) {
   work.what = process::app_callback::terminate;
   work.reason = kernel::exit_reason{kernel::exit_reason::kind::error, "boom"};
   EXPECT_EQ(document_of(encode_work(encoding::cbor, work)).at("reason"), (json{{"kind", "error"}, {"text", "boom"}}));
+}
+
+TEST(encoding, of_messages_is_no_longer_than_they_count_for_where_bytes_are_bounded) {
+  using kind = process::client_message::kind;
+  constexpr auto most = std::numeric_limits<std::uint64_t>::max();
+  const std::string hard = "\x01\"\\ü\n";
+  for (const auto what : {kind::plain, kind::cast, kind::down, kind::exit}) {
+    process::client_message message{
+        .app = process::app_id{most}, .process = process::client_process_id{most}, .what = what, .monitor = most};
+    message.why.why = kernel::exit_reason::kind::noconnection;
+    for (const bool full : {false, true}) {
+      if (full) {
+        message.word = message.from = hard;
+        message.why.detail = std::string(300, '\x02');
+        message.argument = value::from_document({hard, json::binary({1, 2, 255}), -1.5e-300}).value();
+      }
+      EXPECT_LE(encode_message(encoding::cbor, message).size(), process::frame_bytes_max(message, false));
+      EXPECT_LE(encode_message(encoding::json, message).size(), process::frame_bytes_max(message, true));
+    }
+  }
 }
 
 TEST(encoding, of_results_says_what_became_of_the_request) {

@@ -373,8 +373,13 @@ void session::told(const process::app_effect& what, outputs& out) {
                      finish(*asked, registration_value(now), out);
                    }
                  },
-                 [&](const process::client_message& came) { out.emplace_back(send{encode_message(how_, came)}); },
+                 [&](const process::client_message& came) {
+                   out.emplace_back(send{encode_message(how_, came), came.weight});
+                 },
                  [&](const process::client_ended& now) { out.emplace_back(send{encode_ended(how_, now)}); },
+                 [&](const process::client_too_slow& now) {
+                   fatal({errc::overloaded, now.why}, out);
+                 },
                  [&](const process::client_answer& to) {
                    const auto found = acts_.find(to.request);
                    if (found == acts_.end()) return;

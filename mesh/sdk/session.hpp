@@ -17,6 +17,7 @@ namespace orrery::sdk {
 
 struct send {
   bytes frame;
+  std::size_t weight = 0;  ///< of a message for a client's process: the node is to be told as that leaves
 };
 /// Ask the node, and give `answered` what it says. Without a number nobody wants to hear it.
 struct ask {

@@ -2,6 +2,7 @@
 #include "mesh/wire/cbor.hpp"
 
 #include "mesh/base/assert.hpp"
+#include "mesh/wire/json_size.hpp"
 #include "mesh/wire/value.hpp"
 
 #include <nlohmann/json.hpp>
@@ -23,7 +24,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   cbor::reader reader(made->cbor());
   int depth = 0;
   ORRERY_ASSERT(reader.whole(&depth).size() == size && reader.at_end() && depth <= value_depth_max);
-  ORRERY_ASSERT(nlohmann::json::accept(made->json_text()));
+  const auto text = made->json_text();
+  ORRERY_ASSERT(nlohmann::json::accept(text));
+  ORRERY_ASSERT(text.size() <= json_bytes_max(made->cbor()));
   static_cast<void>(cbor::text_of(*made));
 
   // What we would write of it is a value again, and stays as it is.

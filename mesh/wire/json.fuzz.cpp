@@ -1,6 +1,7 @@
 // JSON text from a user becomes a value or a refusal, and its text says the same again.
 #include "mesh/base/assert.hpp"
 #include "mesh/base/bytes.hpp"
+#include "mesh/wire/json_size.hpp"
 #include "mesh/wire/value.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -12,6 +13,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     return 0;
   }
   ORRERY_ASSERT(value::from_cbor(made->cbor()).value() == *made);
-  ORRERY_ASSERT(value::from_json(made->json_text()).value() == *made);
+  const auto text_again = made->json_text();
+  ORRERY_ASSERT(value::from_json(text_again).value() == *made);
+  ORRERY_ASSERT(text_again.size() <= json_bytes_max(made->cbor()));
   return 0;
 }

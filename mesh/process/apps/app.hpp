@@ -195,6 +195,6 @@ struct app_drained {
   std::optional<class_name> only;
 };
 using app_effect = std::variant<app_work, app_cancel, app_refused, app_class, app_drained, client_answer,
-                                client_message, client_ended>;
+                                client_message, client_ended, client_too_slow>;
 
 }  // namespace orrery::process

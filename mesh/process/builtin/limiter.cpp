@@ -10,7 +10,7 @@ using std::chrono::hours;
 using std::chrono::milliseconds;
 
 constexpr std::int64_t limiter_format = 1;
-constexpr std::int64_t tokens_max = 1'000'000;
+constexpr std::int64_t bucket_tokens_max = 1'000'000;
 constexpr range<double> rate_accepted{0.001, 1'000'000};
 constexpr range<duration> per_accepted{milliseconds{1}, hours{24}};
 constexpr duration wait_default = std::chrono::seconds{60};
@@ -20,7 +20,7 @@ constexpr duration fill_max = up_to_a_year.most;
 void read_bucket(arguments& in, limiter_rate& into) {
   into.rate = in.number("rate", rate_accepted).value_or(into.rate);
   into.per = in.seconds("perSeconds", per_accepted).value_or(into.per);
-  into.burst = in.integer("burst", {1, tokens_max}).value_or(into.burst);
+  into.burst = in.integer("burst", {1, bucket_tokens_max}).value_or(into.burst);
   if (into.interval() > fill_max / into.burst) {
     in.refuse("burst", "would take longer than a year to fill at this rate");
   }
@@ -28,7 +28,7 @@ void read_bucket(arguments& in, limiter_rate& into) {
 
 bool sound(const limiter_rate& read) {
   return read.rate >= rate_accepted.least && read.rate <= rate_accepted.most && read.per >= per_accepted.least &&
-         read.per <= per_accepted.most && read.burst >= 1 && read.burst <= tokens_max &&
+         read.per <= per_accepted.most && read.burst >= 1 && read.burst <= bucket_tokens_max &&
          read.interval() <= fill_max / read.burst;
 }
 

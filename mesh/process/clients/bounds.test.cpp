@@ -1,5 +1,6 @@
 // How much may wait for a client's processes, and how many they may be.
 #include "mesh/process/clients/testing.hpp"
+#include "mesh/wire/cbor.hpp"
 
 #include <algorithm>
 #include <map>
@@ -29,9 +30,9 @@ TEST(client_process, gets_no_more_messages_than_it_has_credit_for) {
 
 TEST(client_process, is_told_no_more_than_its_connection_has_room_for) {
   client_world w;
-  constexpr std::size_t half = client_window_bytes / 8;
+  constexpr std::size_t eighth = client_window_bytes / 8;
   const auto tell = [&](std::uint64_t process, const std::string& pid, char which) {
-    EXPECT_EQ(w.act(process, client_sends{pid, "much", cbor::text_value(std::string(half, which))}), "{}");
+    EXPECT_EQ(w.act(process, client_sends{pid, "much", cbor::text_value(std::string(eighth, which))}), "{}");
   };
   const auto told = [&] {
     std::vector<std::pair<std::uint64_t, char>> all;
@@ -40,7 +41,7 @@ TEST(client_process, is_told_no_more_than_its_connection_has_room_for) {
       const auto* message = std::get_if<client_message>(&each);
       if (message == nullptr) return false;
       all.emplace_back(message->process.value, message->argument.json_text().at(1));
-      bytes += bytes_of(*message);
+      bytes += message->weight;
       return true;
     });
     return std::pair{all, bytes};
@@ -61,7 +62,7 @@ TEST(client_process, is_told_no_more_than_its_connection_has_room_for) {
     w.rt.from_app(w.now, client_written{app_id{1}, left}, w.out);
     w.run();
     const auto [more, weight] = told();
-    EXPECT_LE(weight, client_window_bytes + half + 1000);
+    EXPECT_LE(weight, client_window_bytes + eighth + 1000);
     all.insert(all.end(), more.begin(), more.end());
     left = weight;
   }
@@ -101,10 +102,10 @@ TEST(client_process, that_reads_nothing_loses_what_is_too_much_but_no_ends) {
   const value big = json('"' + std::string(1U << 19U, 'x') + '"');
   const auto fits = client_waiting_bytes / 2 / (1U << 19U) - 1;
   for (int round = 0; round < 2; ++round) {
-    const auto before = w.rt.counted().client_messages_dropped;
+    const auto before = w.rt.clients().dropped;
     for (std::size_t i = 0; i < fits + 10; ++i)
       w.act(2, client_publishes{"room", "said", big});
-    EXPECT_GE(w.rt.counted().client_messages_dropped, before + 9);
+    EXPECT_GE(w.rt.clients().dropped, before + 9);
     if (round == 1) w.cast("lua/a", "boom");
     w.give(1, 1000);
     const auto came = w.read();
@@ -128,13 +129,13 @@ TEST(client_process, that_reads_is_not_in_want_of_room_for_one_that_does_not) {
   w.open(2, 100, 2);
   for (int i = 0; i < 90; ++i)
     w.act(2, client_publishes{"room", "said", big}, 2);
-  EXPECT_GT(w.rt.counted().client_messages_dropped, 10U);
-  const auto lost = w.rt.counted().client_messages_dropped;
+  EXPECT_GT(w.rt.clients().dropped, 10U);
+  const auto lost = w.rt.clients().dropped;
   const auto reads = w.open(3, 100, 2);
   for (int i = 0; i < 12; ++i)
     EXPECT_EQ(w.act(2, client_sends{reads, "said", big}, 2), "{}");
   EXPECT_EQ(w.read(3, 2).size(), 12U);
-  EXPECT_EQ(w.rt.counted().client_messages_dropped, lost);
+  EXPECT_EQ(w.rt.clients().dropped, lost);
 }
 
 TEST(client_process, has_its_share_of_what_all_connections_may_be_told) {
@@ -160,9 +161,141 @@ TEST(client_process, is_told_less_at_once_where_that_is_written_as_json) {
   client_world w;
   EXPECT_THAT(w.act(1, client_open{100, true}), StartsWith(R"({"pid":")"));
   w.act(1, client_groups{client_groups::kind::join, "room"});
+  bytes encoded;
+  constexpr std::size_t empty_strings = 20'000;  // one byte each, and 28 as JSON
+  cbor::put_head(encoded, cbor::major::array, empty_strings);
+  encoded.resize(encoded.size() + empty_strings, 0x40);
+  const auto many = value::from_cbor(encoded);
+  ASSERT_TRUE(many);
   for (int i = 0; i < 10; ++i)
-    w.act(1, client_publishes{"room", "said", cbor::text_value(std::string(200'000, 'x'))});
-  EXPECT_EQ(w.heard().size(), 2U);
+    w.act(1, client_publishes{"room", "said", *many});
+  EXPECT_EQ(w.heard().size(), client_window_bytes / (28 * empty_strings) + 1);
+}
+
+/// Connections that do not read, each with process 1 in the group, until as much is on its way to all as may be.
+std::uint64_t fill_all(client_world& w) {
+  const value big = cbor::text_value(std::string(1'000'000, 'x'));
+  std::uint64_t connections = 0;
+  while (w.rt.clients().unwritten_bytes < client_window_bytes_in_all) {
+    const auto pid = w.open(1, 100, ++connections);
+    for (int i = 0; i < 3; ++i)
+      w.act(1, client_sends{pid, "said", big}, connections);
+  }
+  w.to_apps.clear();
+  return connections;
+}
+
+std::vector<std::uint64_t> ended_as_too_slow(client_world& w) {
+  std::vector<std::uint64_t> all;
+  std::erase_if(w.to_apps, [&](const app_effect& each) {
+    const auto* slow = std::get_if<client_too_slow>(&each);
+    if (slow == nullptr) return false;
+    EXPECT_THAT(slow->why, HasSubstr("wait for it to read"));
+    all.push_back(slow->app.value);
+    return true;
+  });
+  return all;
+}
+
+TEST(client_process, is_told_a_little_at_once_whoever_does_not_read) {
+  client_world w;
+  const auto reader = fill_all(w) + 1;
+  const auto pid = w.open(1, 1000, reader);
+  const value some = cbor::text_value(std::string(1000, 'x'));
+  for (int i = 0; i < 50; ++i)
+    w.act(1, client_sends{pid, "said", some}, reader);
+  EXPECT_EQ(w.read(1, reader).size(), 50U);
+  for (int i = 0; i < 200; ++i)
+    w.act(1, client_sends{pid, "said", some}, reader);
+  EXPECT_LE(w.heard(1).size(), client_floor_bytes / 1000);
+}
+
+TEST(client_process, is_told_the_rest_when_the_slowest_of_those_who_do_not_read_has_been_ended) {
+  client_world w;
+  const auto reader = fill_all(w) + 1;
+  const auto pid = w.open(7, 1000, reader);
+  w.now += 1s;
+  w.rt.from_app(w.now, client_written{app_id{1}, 1}, w.out);  // it is not the slowest
+  ASSERT_GE(w.rt.clients().unwritten_bytes, client_window_bytes_in_all);
+  w.act(7, client_sends{pid, "said", cbor::text_value(std::string(1'000'000, 'x'))}, reader);
+  w.run();
+  w.now += client_patience - 2s;
+  w.run();
+  EXPECT_THAT(ended_as_too_slow(w), IsEmpty());
+  w.now += 1s;
+  w.run();
+  const auto ended = ended_as_too_slow(w);
+  ASSERT_EQ(ended.size(), 1U);
+  EXPECT_NE(ended[0], 1U);
+  EXPECT_NE(ended[0], reader);
+  EXPECT_THAT(w.heard(7), IsEmpty());
+  w.leave(ended[0]);
+  EXPECT_EQ(w.read(7, reader).size(), 1U);
+  w.now += 1min;
+  w.run();
+  EXPECT_THAT(ended_as_too_slow(w), IsEmpty());
+}
+
+TEST(client_process, that_does_not_read_is_left_alone_while_nobody_waits_for_that) {
+  client_world w;
+  const auto others = fill_all(w);
+  w.open(1, 0, others + 1);  // waits for its own credit
+  w.act(1, client_sends{w.open(2, 0, others + 1), "said", cbor::text_value(std::string(1'000'000, 'x'))}, others + 1);
+  for (int i = 0; i < 10; ++i) {
+    w.now += 10s;
+    w.run();
+  }
+  EXPECT_THAT(ended_as_too_slow(w), IsEmpty());
+}
+
+TEST(client_process, that_links_in_vain_takes_no_room_of_others) {
+  client_world w;
+  const std::string far = std::string(200, 'n') + "@17.1.0";
+  for (std::uint64_t process = 1; process <= 10; ++process) {
+    w.open(process, 0);
+    std::size_t made = 0;
+    for (; w.act(process, client_links{far}) == "{}"; ++made)
+      w.to_apps.clear();
+    EXPECT_THAT(w.act(process, client_links{far}), StartsWith("overloaded: too much waits"));
+    EXPECT_LE(made, 20'000U);
+    if (process == 1) {
+      EXPECT_EQ(made, 20'000U);
+    }
+    w.to_apps.clear();
+  }
+  EXPECT_LE(w.rt.clients().waiting_ends_bytes, client_waiting_ends_bytes / 2);
+  w.open(1, 0, 2);
+  w.act(1, client_groups{client_groups::kind::watch, "room"}, 2);
+  w.open(1, 0, 3);
+  w.act(1, client_groups{client_groups::kind::join, "room"}, 3);
+  w.to_apps.clear();
+  w.rt.from_app(w.now, client_credit{app_id{2}, client_process_id{1}, 10}, w.out);
+  w.run();
+  EXPECT_THAT(w.heard(1), ElementsAre(HasSubstr("group_joined")));
+  w.leave();
+  EXPECT_EQ(w.rt.clients().waiting_ends_bytes, 0U);
+}
+
+TEST(client_process, watches_no_more_than_leaves_room_for_others) {
+  client_world w;
+  std::uint64_t process = 0;
+  std::size_t made = 0;
+  for (std::string came; !came.starts_with("overloaded");) {
+    w.open(++process, 0);
+    for (std::size_t i = 0; i < client_ties_max && !came.starts_with("overloaded"); ++i, ++made) {
+      w.to_apps.clear();
+      came = w.act(process, client_monitors{i % 2 == 0 ? "gone@17.1.0" : "counter/a"});
+    }
+    ASSERT_LT(process, 100U);
+  }
+  EXPECT_EQ(w.rt.clients().watching, client_watches_max / 2);
+  w.open(1, 0, 2);
+  EXPECT_THAT(w.act(1, client_monitors{"gone@17.1.0"}, 2), StartsWith(R"({"monitor":)"));
+  w.rt.from_app(w.now, client_act{app_id{1}, client_request{++w.asked}, client_process_id{1}, client_close{}}, w.out);
+  w.run();
+  EXPECT_LE(w.rt.clients().watching, client_watches_max / 2 - client_ties_max + 1);
+  w.leave();
+  EXPECT_EQ(w.rt.clients().watching, 1U);
 }
 
 TEST(client_process, waits_where_all_connections_together_have_been_told_enough) {
@@ -179,7 +312,7 @@ TEST(client_process, waits_where_all_connections_together_have_been_told_enough)
     std::erase_if(w.to_apps, [&](const app_effect& each) {
       const auto* message = std::get_if<client_message>(&each);
       if (message == nullptr) return false;
-      told[message->app.value] += bytes_of(*message);
+      told[message->app.value] += message->weight;
       ++more;
       return true;
     });
@@ -217,7 +350,7 @@ TEST(client_process, that_cannot_be_told_who_comes_and_goes_ends_and_takes_no_ro
   const auto reads = w.open(3, 100, 3);
   EXPECT_EQ(w.act(3, client_sends{reads, "said", cbor::text_value("x")}, 3), "{}");
   EXPECT_EQ(w.heard(3).size(), 1U);
-  EXPECT_EQ(w.rt.counted().client_messages_dropped, 0U);
+  EXPECT_EQ(w.rt.clients().dropped, 0U);
   for (int i = 0; i < 3; ++i) {
     w.act(2, client_groups{client_groups::kind::join, "room"}, 2);
     w.act(2, client_groups{client_groups::kind::leave, "room"}, 2);

@@ -53,7 +53,9 @@ class world {
     const client_process_id process{1U + who % 4U};
     const std::uint8_t more = who >> 5U;
     if (what % 24 == 22 && to >= 128) {
-      return say(client_written{client, std::exchange(unwritten_[client], 0)});
+      const auto left = unwritten_[client] / (1U + more % 4U);  // the rest is told with the next
+      unwritten_[client] -= left;
+      return say(client_written{client, left});
     }
     if (what % 24 == 22) return say(client_credit{client, process, to % 8U + 1U});
     if (what % 24 == 23) return leave(client);
@@ -79,6 +81,9 @@ class world {
     ORRERY_ASSERT(waiting_.empty());
     ORRERY_ASSERT(rt_.members("g").empty());
     ORRERY_ASSERT(rt_.keys(key_space::mesh_unique, "", 10).empty());
+    const auto left = rt_.clients();
+    ORRERY_ASSERT(left.connections == 0 && left.unwritten_bytes == 0 && left.watching == 0);
+    ORRERY_ASSERT(left.waiting_bytes == 0 && left.waiting_ends_bytes == 0);
   }
 
  private:
@@ -99,6 +104,7 @@ class world {
     }
     for (const auto& each : open_)
       ORRERY_ASSERT(heard_last_.contains(each));
+    ORRERY_ASSERT(rt_.clients().unwritten_bytes == 0);
   }
   [[nodiscard]] std::string target(std::uint8_t to) const {
     switch (to % 12) {
@@ -162,7 +168,7 @@ class world {
       case 19:
         return client_releases{in, "k"};
       default:
-        return client_open{more};
+        return client_open{.credit = more, .as_json = to % 8 == 7};
     }
   }
   void say(app_event what) {
@@ -214,7 +220,8 @@ class world {
       }
       auto& unwritten = unwritten_[message->app];
       ORRERY_ASSERT(unwritten < client_window_bytes);
-      unwritten += frame_bytes_of(*message, false);
+      ORRERY_ASSERT(message->weight >= message->argument.cbor().size());
+      unwritten += message->weight;
     } else if (const auto* ended = std::get_if<client_ended>(&told.what)) {
       ORRERY_ASSERT(open_.erase({ended->app, ended->process}) == 1);
     }

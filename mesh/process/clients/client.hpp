@@ -35,7 +35,11 @@ inline constexpr std::size_t client_waiting_ends_bytes = 64U << 20U;
 inline constexpr std::size_t client_window_bytes = 2U << 20U;
 /// The same for all connections together: each has its share of this, where that is less.
 inline constexpr std::size_t client_window_bytes_in_all = 64U << 20U;
-inline constexpr std::size_t client_json_weight = 6;           ///< times as large as CBOR a text can be as JSON
+/// Of that each connection may be told so much, however much is on its way to others.
+inline constexpr std::size_t client_floor_bytes = 128U << 10U;
+/// Where others wait because one does not read, its connection ends after so long.
+inline constexpr duration client_patience = std::chrono::seconds{5};
+inline constexpr std::size_t client_watches_max = 250'000;     ///< monitors that all hold, and downs that wait
 inline constexpr std::uint32_t client_credit_max = 1'000'000;  ///< in hand, of one process
 inline constexpr duration client_call_timeout = std::chrono::seconds{5};  ///< where none is given
 
@@ -141,7 +145,7 @@ struct client_credit {
   client_process_id process;
   std::uint32_t add = 0;
 };
-/// So much (`frame_bytes_of`) of the messages that this connection was told has left. Not answered.
+/// Messages of this `weight` together, that this connection was told, have left. Not answered.
 struct client_written {
   app_id client;
   std::size_t bytes = 0;
@@ -165,21 +169,33 @@ struct client_message {
   std::string from{};         ///< pid; empty: no process
   std::uint64_t monitor = 0;  ///< of a down
   kernel::exit_reason why{};  ///< of a down or an exit
+  std::size_t weight = 0;     ///< bytes of its frame, or a few more: to be told with `client_written`
 };
-/// What it counts for where bytes of messages are bounded: about its size as a frame, in CBOR.
+/// What it counts for where it waits: its size as a frame in CBOR, or a few more.
 [[nodiscard]] inline std::size_t bytes_of(const client_message& what) noexcept {
-  constexpr std::size_t names_of_fields = 96;
+  constexpr std::size_t names_of_fields = 128;
   return names_of_fields + what.argument.cbor().size() + what.why.detail.size() + what.word.size() + what.from.size();
-}
-/// About the most that its frame takes.
-[[nodiscard]] inline std::size_t frame_bytes_of(const client_message& what, bool as_json) noexcept {
-  return bytes_of(what) * (as_json ? client_json_weight : 1);
 }
 /// Ended by others than its client; it is no more.
 struct client_ended {
   app_id app;
   client_process_id process;
   kernel::exit_reason why;
+};
+/// It does not read, and others wait for that: its connection is to be ended.
+struct client_too_slow {
+  app_id app;
+  std::string why;
+};
+
+/// What the processes of clients take of a node, for metrics.
+struct client_load {
+  std::size_t connections = 0;  ///< that have, or had, processes
+  std::size_t unwritten_bytes = 0;
+  std::size_t waiting_bytes = 0;
+  std::size_t waiting_ends_bytes = 0;
+  std::size_t watching = 0;
+  std::uint64_t dropped = 0;
 };
 
 }  // namespace orrery::process

@@ -7,22 +7,9 @@
 namespace orrery::process {
 namespace {
 
-constexpr std::size_t exits_beyond_max = kernel::exits_beyond_max;
-
-/// To be told, beyond the bounds that hold for what others send: an end, or what the system tells of groups and keys.
-bool is_end(const client_message& what) noexcept {
-  using kind = client_message::kind;
-  return what.what == kind::down || what.what == kind::exit || (what.what == kind::plain && is_notice(what.word));
-}
-
 value nothing_to_tell() {
   const std::uint8_t empty_map = 0xa0;
   return value::adopt({&empty_map, 1});
-}
-
-/// may_watch sees to it that there are not too many of these.
-bool has_room_always(const client_message& what) noexcept {
-  return what.what == client_message::kind::down && what.why.detail.empty();
 }
 
 }  // namespace
@@ -32,8 +19,11 @@ client_process::~client_process() {
     shared_.outbox.emplace_back(
         client_answer{client_, each.by, fail(errc::cancelled, "its process has ended", took_effect::unknown)});
   }
+  auto* const of = window();
+  if (of == nullptr) return;  // all of it was taken off when its connection went
   for (const auto& each : waiting_)
-    count_waiting(each, false);
+    shared_.flow.wait_no_more(*of, each.in, each.bytes);
+  shared_.flow.unwatch(*of, monitors_.size() + downs_waiting_);
 }
 
 void client_process::received(kernel::context& self, kernel::message& arrived) {
@@ -83,63 +73,59 @@ void client_process::answered(const kernel::message& reply) {
   asked_.erase(found);
 }
 
-client_window* client_process::window() const noexcept {
-  const auto found = shared_.windows.find(client_);
-  return found == shared_.windows.end() ? nullptr : &found->second;
-}
-
-void client_process::count_waiting(const client_message& what, bool more) noexcept {
-  auto* const of = window();
-  if (of == nullptr) return;  // it was taken off when its connection went
-  const auto bytes = more ? bytes_of(what) : -bytes_of(what);
-  if (has_room_always(what)) return static_cast<void>(of->downs += bytes);
-  (is_end(what) ? of->ends : of->waiting) += bytes;
-  (is_end(what) ? shared_.ends : shared_.waiting).taken += bytes;
-}
-
-bool client_process::has_room(const client_message& what) const noexcept {
-  if (has_room_always(what)) return true;
-  const auto* const of = window();
-  if (of == nullptr) return false;
-  if (!is_end(what)) return waiting_.size() < client_messages_max && shared_.waiting.has(of->waiting, bytes_of(what));
-  return waiting_.size() < client_messages_max + exits_beyond_max && shared_.ends.has(of->ends, bytes_of(what));
-}
-
 void client_process::take(kernel::context& self, client_message what) {
-  if (waiting_.empty() && may_tell()) return tell(std::move(what));
-  if (!has_room(what)) what.why.detail.clear();  // the text
-  if (has_room(what)) return keep(std::move(what));
-  ++shared_.dropped;
+  if (waiting_.empty() && may_tell(what)) return tell(std::move(what));
+  if (keep(what)) return;
+  what.why.detail = {};  // the text, with its memory
+  if (keep(what)) return;
+  shared_.flow.drop();
   // What it believes of who is alive, in a group, or has a key, would not be true any more.
-  if (is_end(what)) self.stop({kernel::exit_reason::kind::limit, "its client does not read what it is to be told"});
+  if (account_of(what) == client_account::ends) {
+    self.stop({kernel::exit_reason::kind::limit, "its client does not read what it is to be told"});
+  }
 }
 
-void client_process::keep(client_message what) {
-  count_waiting(what, true);
-  downs_waiting_ += what.what == client_message::kind::down ? 1 : 0;
-  waiting_.push_back(std::move(what));
+bool client_process::keep(client_message& what) {
+  auto* const of = window();
+  if (of == nullptr) return false;
+  const auto in = account_of(what);
+  const auto bytes = bytes_of(what);
+  const auto most = client_messages_max + (in == client_account::messages ? 0 : kernel::exits_beyond_max);
+  if (in != client_account::downs && waiting_.size() >= most) return false;
+  if (!shared_.flow.has_room(*of, in, bytes)) return false;
+  shared_.flow.wait(*of, in, bytes);
+  if (what.what == client_message::kind::down) {
+    ++downs_waiting_;
+    shared_.flow.watch(*of);
+  }
+  waiting_.push_back({std::move(what), in, bytes});
+  return true;
 }
 
-client_message client_process::let_go(std::deque<client_message>::iterator of) {
-  auto what = std::move(*of);
+client_message client_process::let_go(std::deque<waiting>::iterator of) {
+  auto gone = std::move(*of);
   waiting_.erase(of);
-  count_waiting(what, false);
-  downs_waiting_ -= what.what == client_message::kind::down ? 1 : 0;
-  return what;
+  if (gone.what.what == client_message::kind::down) --downs_waiting_;
+  if (auto* const in = window()) {
+    shared_.flow.wait_no_more(*in, gone.in, gone.bytes);
+    if (gone.what.what == client_message::kind::down) shared_.flow.unwatch(*in);
+  }
+  return std::move(gone.what);
 }
 
-bool client_process::may_tell() const noexcept {
+bool client_process::may_tell(const client_message& what) const noexcept {
   const auto* const of = window();
-  return credit_ > 0 && of != nullptr && shared_.is_open(*of);
+  return credit_ > 0 && of != nullptr && shared_.flow.may_tell(*of, what);
+}
+
+bool client_process::is_held_up() const noexcept {
+  const auto* const of = window();
+  return credit_ > 0 && of != nullptr && !waiting_.empty() && shared_.flow.is_held_up(*of, waiting_.front().what);
 }
 
 void client_process::tell(client_message what) {
   --credit_;
-  auto& to = shared_.windows.at(client_);
-  const auto bytes = frame_bytes_of(what, to.as_json);
-  to.unwritten += bytes;
-  shared_.unwritten += bytes;
-  shared_.outbox.emplace_back(std::move(what));
+  shared_.flow.tell(*window(), std::move(what));
 }
 
 void client_process::add_credit(std::uint32_t more) {
@@ -148,11 +134,17 @@ void client_process::add_credit(std::uint32_t more) {
 }
 
 void client_process::tell_waiting() {
-  while (!waiting_.empty() && may_tell())
+  while (!waiting_.empty() && may_tell(waiting_.front().what))
     tell(let_go(waiting_.begin()));
 }
 
+bool client_process::may_watch() const noexcept {
+  const auto* const of = window();
+  return monitors_.size() + downs_waiting_ < client_ties_max && of != nullptr && shared_.flow.may_watch(*of);
+}
+
 std::uint64_t client_process::watch(kernel::reference monitor) {
+  if (auto* const of = window()) shared_.flow.watch(*of);
   const auto number = ++monitors_made_;
   monitors_.emplace(number, kernel::packed(monitor));
   numbers_.emplace(kernel::packed(monitor), number);
@@ -160,22 +152,22 @@ std::uint64_t client_process::watch(kernel::reference monitor) {
 }
 
 std::uint64_t client_process::watch_in_vain(std::string_view pid) {
-  const auto number = ++monitors_made_;
-  lost_sight_of(client_message::kind::down, pid, number);
-  return number;
+  auto told = lost_sight_of(client_message::kind::down, pid);
+  told.monitor = ++monitors_made_;
+  static_cast<void>(keep(told));  // a down without a text has room
+  return monitors_made_;
 }
 
 bool client_process::link_in_vain(std::string_view pid) {
-  if (waiting_.size() >= client_messages_max + exits_beyond_max) return false;
-  lost_sight_of(client_message::kind::exit, pid, 0);
-  return true;
+  auto told = lost_sight_of(client_message::kind::exit, pid);
+  return keep(told);
 }
 
 /// Waits, whatever the credit, as the answer to the act comes first.
-void client_process::lost_sight_of(client_message::kind what, std::string_view pid, std::uint64_t monitor) {
-  client_message told{.app = client_, .process = id_, .what = what, .from = std::string{pid}, .monitor = monitor};
+client_message client_process::lost_sight_of(client_message::kind what, std::string_view pid) const {
+  client_message told{.app = client_, .process = id_, .what = what, .from = std::string{pid}};
   told.why = {kernel::exit_reason::kind::noconnection, {}};
-  keep(std::move(told));
+  return told;
 }
 
 std::optional<kernel::reference> client_process::unwatch(std::uint64_t number) {
@@ -184,12 +176,13 @@ std::optional<kernel::reference> client_process::unwatch(std::uint64_t number) {
   const auto monitor = kernel::unpacked(found->second);
   numbers_.erase(found->second);
   monitors_.erase(found);
+  if (auto* const of = window()) shared_.flow.unwatch(*of);
   return monitor;
 }
 
 void client_process::forget_down(std::uint64_t number) {
-  const auto found = std::find_if(waiting_.begin(), waiting_.end(), [&](const client_message& each) {
-    return each.what == client_message::kind::down && each.monitor == number;
+  const auto found = std::find_if(waiting_.begin(), waiting_.end(), [&](const waiting& each) {
+    return each.what.what == client_message::kind::down && each.what.monitor == number;
   });
   if (found != waiting_.end()) static_cast<void>(let_go(found));
 }

@@ -79,10 +79,13 @@ value list_map(std::string_view key, const Items& items, const Put& put) {
 
 auto too_many_ties(std::string_view what) {
   return fail(errc::overloaded, std::to_string(client_ties_max) + " " + std::string{what} +
-                                    " are as many as a client's process may hold");
+                                    " are as many as a client's process may hold, and a part of " +
+                                    std::to_string(client_watches_max) + " all processes of all clients");
 }
 
 }  // namespace
+
+client_load runtime::clients() const noexcept { return impl_->flow.load(); }
 
 // ---- what a client's process does, in its name ----
 
@@ -166,7 +169,7 @@ struct runtime::impl::client_acts {
   answer operator()(client_links& what) const {
     const auto to = of.find(what.to);
     if (!to && is_of_a_lost_node(what.to)) {
-      if (what.on && !as.link_in_vain(what.to)) return too_many_ties("links");
+      if (what.on && !as.link_in_vain(what.to)) return fail(errc::overloaded, "too much waits for this client to read");
       return nothing();
     }
     if (!to) return fail(to.error());
@@ -270,7 +273,7 @@ result<value> runtime::impl::open_client(const client_act& said, std::uint32_t c
   if (!made) return fail(made.error());
   clients.emplace(std::pair{said.client, said.process}, *made);
   client_of.emplace(*made, std::pair{said.client, said.process});
-  client_shared.windows.try_emplace(said.client, client_window{.as_json = as_json});
+  flow.open(said.client, as_json);
   return text_map("pid", text_of(*made));
 }
 
@@ -280,23 +283,22 @@ void runtime::impl::take(client_credit& said) {
 }
 
 void runtime::impl::take(client_written& said) {
-  const auto found = client_shared.windows.find(said.client);
-  if (found == client_shared.windows.end()) return;
-  const bool was_full = client_shared.is_full();
-  const auto bytes = std::min(said.bytes, found->second.unwritten);
-  found->second.unwritten -= bytes;
-  client_shared.unwritten -= bytes;
-  was_full ? tell_all_clients() : tell_client(said.client, found->second);
+  auto* const window = flow.find(said.client);
+  if (window == nullptr) return;
+  const bool was_full = flow.is_full();
+  flow.written(*window, said.bytes);
+  tell_client(said.client, *window);
+  if (was_full && !flow.is_full()) tell_all_clients();
 }
 
 /// What waits for its processes, one after the other.
 void runtime::impl::tell_client(app_id client, client_window& window) {
-  if (window.waiting + window.ends + window.downs == 0) return;
+  if (!window.has_waiting()) return;
   const auto first = clients.lower_bound({client, client_process_id{0}});
   const auto turn = clients.lower_bound({client, window.next});
   const auto serve = [&](auto from, auto to) {
     for (; from != to && from->first.first == client; ++from) {
-      if (!client_shared.is_open(window)) return;
+      if (!flow.is_open(window)) return;
       static_cast<client_process*>(core.body_of(from->second))->tell_waiting();
       window.next = client_process_id{from->first.second.value + 1};
     }
@@ -307,12 +309,12 @@ void runtime::impl::tell_client(app_id client, client_window& window) {
 
 /// There is room again for all together.
 void runtime::impl::tell_all_clients() {
-  auto& windows = client_shared.windows;
-  auto at = windows.lower_bound(client_shared.next);
-  for (std::size_t left = windows.size(); left > 0 && !client_shared.is_full(); --left) {
+  auto& windows = flow.all();
+  auto at = windows.lower_bound(flow.next);
+  for (std::size_t left = windows.size(); left > 0 && !flow.is_full(); --left) {
     if (at == windows.end()) at = windows.begin();
     tell_client(at->first, at->second);
-    client_shared.next = app_id{at->first.value + 1};
+    flow.next = app_id{at->first.value + 1};
     ++at;
   }
 }
@@ -320,8 +322,9 @@ void runtime::impl::tell_all_clients() {
 void runtime::impl::take(client_cancels& said) {
   bool found = false;
   for (auto at = clients.lower_bound({said.client, client_process_id{0}});
-       !found && at != clients.end() && at->first.first == said.client; ++at) {
-    core.enter(now, at->second, [&](kernel::body& body, kernel::context& self) {
+       !found && at != clients.end() && at->first.first == said.client;) {
+    const auto who = (at++)->second;  // it may end
+    core.enter(now, who, [&](kernel::body& body, kernel::context& self) {
       found = static_cast<client_process&>(body).cancel(self, said.request);
     });
   }
@@ -357,14 +360,18 @@ void runtime::impl::client_gone(app_id client, const std::string& why) {
     if (next == clients.end() || next->first.first != client) break;
     end_client(next->second, {exit_reason::kind::noconnection, "its client went away: " + why});
   }
-  const auto gone = client_shared.windows.find(client);
-  if (gone == client_shared.windows.end()) return;
-  client_shared.waiting.taken -= gone->second.waiting;
-  client_shared.ends.taken -= gone->second.ends;
-  const bool was_full = client_shared.is_full();
-  client_shared.unwritten -= gone->second.unwritten;
-  client_shared.windows.erase(gone);
-  if (was_full) tell_all_clients();
+  const bool was_full = flow.is_full();
+  flow.close(client);
+  if (was_full && !flow.is_full()) tell_all_clients();
+}
+
+/// Where nothing has left of what is on its way to all for a while, and somebody waits for that alone.
+void runtime::impl::end_slow_clients() {
+  if (flow.next_look() > now) return;
+  const bool held_up = std::any_of(clients.begin(), clients.end(), [&](const auto& each) {
+    return static_cast<const client_process*>(core.body_of(each.second))->is_held_up();
+  });
+  held_up ? flow.end_the_slowest() : flow.look_later();
 }
 
 void runtime::impl::client_ended(kernel::handle who, const exit_reason& why) {

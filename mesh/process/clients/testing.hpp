@@ -97,7 +97,9 @@ struct client_world : world {
       std::size_t told = 0;
       for (const auto& each : to_apps) {
         const auto* message = std::get_if<client_message>(&each);
-        if (message != nullptr && message->app.value == client) told += bytes_of(*message);
+        if (message != nullptr && message->app.value == client && message->process.value == process) {
+          told += message->weight;
+        }
       }
       const auto more = heard(process);
       if (more.empty()) return all;

@@ -14,7 +14,7 @@ const ACCEPTED = "/path, unix:/path, host:port, tcp:host:port, ws://host:port an
 export function parseEndpoint(text: string): Endpoint {
   if (/^wss?:/i.test(text)) return { url: parseUrl(text) };
   if (/^(unix:.|\/|\.\.?\/)/.test(text)) return { path: text.replace(/^unix:/, "") };
-  const match = /^(?:tcp:)?(?:\[([^\]]+)\]|([^[\]]+)):(\d{1,5})$/.exec(text);
+  const match = /^(?:tcp:)?(?:\[([^\]]+)\]|([^[\]/]+)):(\d{1,5})$/.exec(text);
   const host = match?.[1] ?? match?.[2];
   const port = Number(match?.[3]);
   if (host === undefined || port < 1 || port > 65535) {

@@ -30,7 +30,7 @@ def parse_endpoint(text: str) -> Endpoint:
     host, colon, port = (text[len("tcp:"):] if text.startswith("tcp:") else text).rpartition(":")
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
-    if not colon or not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
+    if not colon or not host or "/" in host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
         raise ValueError(f"{text!r} is no address of a sidecar; accepted are /path, unix:/path, host:port and tcp:host:port")
     return Endpoint(host=host, port=int(port))
 

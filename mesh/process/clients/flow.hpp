@@ -1,0 +1,118 @@
+#pragma once
+// How much of what comes to clients' processes may be on its way to their connections, how much may wait, and who ends
+// where one who does not read is in the way of others who do.
+#include "mesh/process/apps/app.hpp"
+#include "mesh/process/clients/client.hpp"
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <vector>
+
+namespace orrery::process {
+
+/// What may wait, shared by many: none takes more than it leaves to all others, so that those who do not read are
+/// little in the way of one who does.
+struct client_room {
+  std::size_t most = 0;
+  std::size_t taken = 0;
+
+  /// For one who has taken `own` of it.
+  [[nodiscard]] bool has(std::size_t own, std::size_t more) const noexcept {
+    return taken + more <= most && own + more <= most - taken - more;
+  }
+};
+
+/// As what a message that waits is counted: `ends` are exits, downs with a text, and what the system tells of groups
+/// and keys. Downs without a text have room always, as `watch` has seen to that.
+enum class client_account : std::uint8_t { messages, ends, downs };
+[[nodiscard]] client_account account_of(const client_message& what) noexcept;
+
+/// No frame of it is longer; few are much shorter.
+[[nodiscard]] std::size_t frame_bytes_max(const client_message& what, bool as_json);
+
+/// Of one connection that has, or had, processes.
+struct client_window {
+  bool as_json = false;
+  std::size_t unwritten = 0;             ///< bytes of messages that it was told, and that have not left
+  time_point moved{};                    ///< when some of those left last, or they began to be many
+  std::array<std::size_t, 3> waiting{};  ///< bytes that wait for credit or for those to leave, by client_account
+  std::size_t watching = 0;              ///< monitors, and downs that wait
+  client_process_id next{};              ///< the process whose messages have their turn when there is room again
+
+  [[nodiscard]] bool has_waiting() const noexcept { return waiting[0] + waiting[1] + waiting[2] > 0; }
+};
+
+/// The client processes of one node share it.
+class client_flow {
+ public:
+  using windows = std::map<app_id, client_window>;
+  using account = client_account;
+
+  /// Effects go to `outbox`; `now` is read whenever it is used.
+  client_flow(std::vector<app_effect>& outbox, const time_point& now) : outbox_(outbox), now_(now) {}
+
+  /// The one that it has, if it has one.
+  client_window& open(app_id client, bool as_json);
+  [[nodiscard]] client_window* find(app_id client) noexcept;
+  [[nodiscard]] windows& all() noexcept { return windows_; }
+  /// The connection has gone, with all that waited for it.
+  void close(app_id client);
+
+  /// As much is on its way to all together as may be.
+  [[nodiscard]] bool is_full() const noexcept { return unwritten_ >= client_window_bytes_in_all; }
+  /// Where it is not, nothing may be told to it.
+  [[nodiscard]] bool is_open(const client_window& of) const noexcept {
+    return of.unwritten < (is_full() ? client_floor_bytes : share());
+  }
+  [[nodiscard]] bool may_tell(const client_window& to, const client_message& what) const;
+  void tell(client_window& to, client_message what);
+  /// REQUIRES: it was told as much, and this was not said of it before.
+  void written(client_window& of, std::size_t bytes);
+
+  [[nodiscard]] bool has_room(const client_window& of, account in, std::size_t bytes) const noexcept;
+  void wait(client_window& of, account in, std::size_t bytes) noexcept;
+  void wait_no_more(client_window& of, account in, std::size_t bytes) noexcept;
+  void drop() noexcept { ++dropped_; }
+
+  [[nodiscard]] bool may_watch(const client_window& of) const noexcept { return watching_.has(of.watching, 1); }
+  void watch(client_window& of) noexcept;
+  void unwatch(client_window& of, std::size_t many = 1) noexcept;
+
+  /// When it is to be seen whether who does not read is in the way of others.
+  [[nodiscard]] time_point next_look() const noexcept { return full_since_ ? *full_since_ + client_patience : never; }
+  /// It was full since then, and somebody waits for that alone: the connection that has taken nothing for longest is to
+  /// be ended.
+  void end_the_slowest();
+  /// ... or nobody does: the next look is so much later.
+  void look_later() noexcept { full_since_ = now_; }
+  /// Where this waits for others alone: nothing to speak of is on its way to that connection itself.
+  [[nodiscard]] bool is_held_up(const client_window& of, const client_message& first) const {
+    return of.unwritten < client_floor_bytes && !may_tell(of, first);
+  }
+
+  [[nodiscard]] client_load load() const noexcept;
+  /// The connection whose messages have their turn when all have room again.
+  app_id next{};
+
+ private:
+  [[nodiscard]] std::size_t share() const noexcept;
+  void take(std::size_t bytes) noexcept;
+  void give_back(std::size_t bytes) noexcept;
+  [[nodiscard]] client_room* room_of(account in) noexcept;
+
+  std::vector<app_effect>& outbox_;
+  const time_point& now_;
+  windows windows_;
+  std::size_t unwritten_ = 0;  ///< of all windows
+  std::optional<time_point> full_since_;
+  client_room messages_{.most = client_waiting_bytes};
+  client_room ends_{.most = client_waiting_ends_bytes};
+  client_room watching_{.most = client_watches_max};
+  std::size_t downs_ = 0;
+  std::uint64_t dropped_ = 0;
+};
+
+}  // namespace orrery::process

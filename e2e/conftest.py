@@ -122,12 +122,17 @@ def pytest_runtest_makereport(item, call):
     folder = ROOT / "build/e2e"
     folder.mkdir(parents=True, exist_ok=True)
     file = pathlib.Path(folder / f"{item.name}.{report.when}.txt")
-    commands = [
-        ["get", "pmesh,pclass,pods,nodes", "-A", "-o", "wide"], ["-n", NAMESPACE, "get", "events", "--sort-by=.lastTimestamp"],
-        ["-n", NAMESPACE, "get", "pmesh,pods", "-o", "yaml"],
-        ["-n", SYSTEM, "logs", "-l", "app.kubernetes.io/component=operator", "--tail=300"],
-        ["-n", NAMESPACE, "logs", "-l", "orrery.dev/role=node", "-c", "orrery", "--tail=100", "--prefix"],
-    ]
+    try:
+        places = cluster.kubectl("get", "pmesh", "-A", "-o", "jsonpath={.items[*].metadata.namespace}", check=False, timeout=20).stdout.split()
+    except Exception:  # the commands below will say why
+        places = []
+    commands = [["get", "pmesh,pclass,pods,nodes", "-A", "-o", "wide"],
+                ["-n", SYSTEM, "logs", "-l", "app.kubernetes.io/component=operator", "--tail=300"]]
+    for place in sorted({NAMESPACE, *places}):
+        commands += [
+            ["-n", place, "get", "events", "--sort-by=.lastTimestamp"], ["-n", place, "get", "pmesh,pods", "-o", "yaml"],
+            ["-n", place, "logs", "-l", "orrery.dev/role=node", "--all-containers", "--tail=100", "--prefix"],
+        ]
     with open(file, "w", encoding="utf-8") as out:
         for command in commands:
             try:

@@ -64,7 +64,8 @@ class Crowd(Load):
                 if status not in (None, 503):
                     self.failed.append(str(error))
                     return False
-                tries.append(f"{time.monotonic() - began:.2f} s at {urls[number % len(urls)]}: {error}")
+                gone = "" if urls[number % len(urls)] in self.urls else ", whose pod had gone by then"
+                tries.append(f"{time.monotonic() - began:.2f} s at {urls[number % len(urls)]}: {error}{gone}")
             self.again += 1
             if time.monotonic() > since + PATIENCE:
                 self.failed.append(f"no answer in {PATIENCE} s")
@@ -84,6 +85,11 @@ class Crowd(Load):
     def wait_for(self, more):
         goal = self.answered + more
         self.place.eventually(lambda: self.failed or self.answered >= goal, 30, f"{more} more requests are answered", every=0.05)
+
+    @property
+    def noticed(self):
+        """Somebody was asked again, or waited for longer than a process that runs takes."""
+        return self.again > 0 or self.longest > 0.25
 
     def account(self):
         """For people. Raises AssertionError where somebody was refused for good."""

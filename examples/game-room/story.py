@@ -107,7 +107,7 @@ def kill(place):
         players.wait_for(100)
         place.whole()
         players.wait_for(50)
-    if killed and not players.again:
+    if killed and not players.noticed:
         raise AssertionError("the app was killed, and no player noticed: the load did not reach it")
     place.eventually(lambda: {name: player["x"] for name, player in looker.latest().get("players", {}).items()} == players.x, 20,
                      "who looks on sees them where they are")

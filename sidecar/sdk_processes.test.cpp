@@ -159,6 +159,27 @@ TEST_F(sdk_processes, are_told_burst_after_burst_without_an_end) {
   }
 }
 
+TEST_F(sdk_processes, are_told_what_they_lost_by_reading_too_late) {
+  auto client = dial();
+  auto other = dial();
+  ASSERT_TRUE(client.ask({{"type", "open"}, {"process", 1}, {"credit", 0}}).contains("ok"));
+  ASSERT_EQ(act(client, {{"type", "join"}, {"group", "room"}}), json::object());
+  constexpr int waits = 10'000;
+  for (int i = 0; i < waits + 3; ++i)
+    other.ask({{"type", "publish"}, {"group", "room"}, {"word", "said"}, {"argument", i}});
+  client.send({{"type", "credit"}, {"process", 1}, {"add", 20'000}});
+  for (int i = 0; i < waits; ++i)
+    ASSERT_EQ(client.receive_type("message").value_or(json::object()).value("argument", -1), i);
+  const auto last = client.receive_type("message");
+  ASSERT_TRUE(last);
+  EXPECT_EQ((*last)["kind"], "dropped");
+  EXPECT_EQ((*last)["count"], 3);
+  EXPECT_EQ(metric(0, "orrery_client_messages_dropped_total"), "3");
+  EXPECT_TRUE(local_mesh::eventually(5s, [&] {
+    return mesh_->log(0).find("messages for processes of SDK clients were dropped") != std::string::npos;
+  }));
+}
+
 TEST_F(sdk_processes, hear_noconnection_when_the_node_of_what_they_watch_is_lost) {
   const auto name = on("counter", 1);
   auto client = dial(0);

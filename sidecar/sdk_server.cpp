@@ -31,6 +31,7 @@ using unix_stream = asio::local::stream_protocol;
 constexpr std::chrono::milliseconds sdk_tick_interval{500};
 constexpr std::chrono::milliseconds accept_pause{250};
 constexpr std::chrono::seconds refusal_log_interval{1};
+constexpr std::chrono::seconds drop_log_interval{5};
 constexpr int everyone_may_connect = 0666;  // in the pod: whoever can mount the volume may, as with localhost
 
 /// Why a request becomes no WebSocket of ours.
@@ -85,6 +86,8 @@ struct sdk_server::impl : sdk_owner, std::enable_shared_from_this<impl> {
   std::uint64_t last = 0;
   sdk_stats counted;
   std::chrono::steady_clock::time_point ended_logged{};
+  std::chrono::steady_clock::time_point drop_logged{};
+  std::uint64_t dropped = 0;  ///< of which the log tells
   bool file_missing = false;
   bool closed = false;
 
@@ -236,8 +239,20 @@ struct sdk_server::impl : sdk_owner, std::enable_shared_from_this<impl> {
       for (const auto& each : self->all())
         each->tick();
       self->keep_the_file();
+      self->say_what_was_dropped();
       self->tick();
     });
+  }
+
+  void say_what_was_dropped() {
+    const auto now = std::chrono::steady_clock::now();
+    if (connections.empty() || now - drop_logged < drop_log_interval) return;
+    const auto in_all = with.node.current().clients.dropped;
+    if (in_all == dropped) return;
+    shell::log::warn("messages for processes of SDK clients were dropped: their clients do not read them",
+                     {{"dropped", static_cast<std::int64_t>(in_all - std::exchange(dropped, in_all))},
+                      {"droppedInAll", static_cast<std::int64_t>(in_all)}});
+    drop_logged = now;
   }
 
   /// They may end while they are looked at.

@@ -305,9 +305,12 @@ TEST(encoding, of_messages_is_no_longer_than_they_count_for_where_bytes_are_boun
   using kind = process::client_message::kind;
   constexpr auto most = std::numeric_limits<std::uint64_t>::max();
   const std::string hard = "\x01\"\\ü\n";
-  for (const auto what : {kind::plain, kind::cast, kind::down, kind::exit}) {
-    process::client_message message{
-        .app = process::app_id{most}, .process = process::client_process_id{most}, .what = what, .monitor = most};
+  for (const auto what : {kind::plain, kind::cast, kind::down, kind::exit, kind::dropped}) {
+    process::client_message message{.app = process::app_id{most},
+                                    .process = process::client_process_id{most},
+                                    .what = what,
+                                    .monitor = most,
+                                    .count = most};
     message.why.why = kernel::exit_reason::kind::noconnection;
     for (const bool full : {false, true}) {
       if (full) {

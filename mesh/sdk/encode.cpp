@@ -157,6 +157,8 @@ std::string_view name_of(process::client_message::kind what) {
       return "down";
     case process::client_message::kind::exit:
       return "exit";
+    case process::client_message::kind::dropped:
+      return "dropped";
   }
   return "";
 }
@@ -267,6 +269,8 @@ bytes encode_message(encoding how, const process::client_message& what) {
   if (what.what == kind::down) out.number("monitor", what.monitor);
   if (what.what == kind::down || what.what == kind::exit) {
     out.map("reason", reason_map(what.why));
+  } else if (what.what == kind::dropped) {
+    out.number("count", what.count);
   } else {
     out.text(what.what == kind::plain ? "word" : "method", what.word).item("argument", what.argument);
   }

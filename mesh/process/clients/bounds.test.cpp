@@ -121,6 +121,26 @@ TEST(client_process, that_reads_nothing_loses_what_is_too_much_but_no_ends) {
   }
 }
 
+TEST(client_process, is_told_in_their_place_how_many_were_dropped) {
+  client_world w;
+  const auto pid = w.open(1, 0);
+  const auto say = [&](std::size_t first, std::size_t many) {
+    for (auto i = first; i < first + many; ++i)
+      w.begin(1, client_sends{pid, "said", json(std::to_string(i))});
+    w.to_apps.clear();
+  };
+  say(0, client_messages_max + 7);
+  w.give(1, 3);
+  EXPECT_THAT(w.heard(), ElementsAre("plain said 0", "plain said 1", "plain said 2"));
+  say(20'000, 5);  // two have room
+  w.give(1, 1'000'000);
+  auto came = w.read();
+  ASSERT_EQ(came.size(), client_messages_max + 1);
+  came.erase(came.begin(), came.end() - 5);
+  EXPECT_THAT(came, ElementsAre("plain said 9999", "dropped 7", "plain said 20000", "plain said 20001", "dropped 3"));
+  EXPECT_EQ(w.rt.clients().dropped, 10U);
+}
+
 TEST(client_process, that_reads_is_not_in_want_of_room_for_one_that_does_not) {
   client_world w;
   w.open(1, 0, 1);

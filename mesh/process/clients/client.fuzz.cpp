@@ -221,6 +221,7 @@ class world {
       auto& unwritten = unwritten_[message->app];
       ORRERY_ASSERT(unwritten < client_window_bytes);
       ORRERY_ASSERT(message->weight >= message->argument.cbor().size());
+      ORRERY_ASSERT((message->what == client_message::kind::dropped) == (message->count > 0));
       unwritten += message->weight;
     } else if (const auto* ended = std::get_if<client_ended>(&told.what)) {
       ORRERY_ASSERT(open_.erase({ended->app, ended->process}) == 1);

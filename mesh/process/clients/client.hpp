@@ -160,7 +160,7 @@ struct client_answer {
   result<value> answer;
 };
 struct client_message {
-  enum class kind : std::uint8_t { plain, cast, down, exit };
+  enum class kind : std::uint8_t { plain, cast, down, exit, dropped };
   app_id app;
   client_process_id process;
   kind what = kind::plain;
@@ -169,6 +169,7 @@ struct client_message {
   std::string from{};         ///< pid; empty: no process
   std::uint64_t monitor = 0;  ///< of a down
   kernel::exit_reason why{};  ///< of a down or an exit
+  std::uint64_t count = 0;    ///< that came here and found no room, where they are dropped
   std::size_t weight = 0;     ///< bytes of its frame, or a few more: to be told with `client_written`
 };
 /// What it counts for where it waits: its size as a frame in CBOR, or a few more.

@@ -79,10 +79,19 @@ void client_process::take(kernel::context& self, client_message what) {
   what.why.detail = {};  // the text, with its memory
   if (keep(what)) return;
   shared_.flow.drop();
+  if (account_of(what) == client_account::messages) return tell_of_drop();
   // What it believes of who is alive, in a group, or has a key, would not be true any more.
-  if (account_of(what) == client_account::ends) {
-    self.stop({kernel::exit_reason::kind::limit, "its client does not read what it is to be told"});
+  self.stop({kernel::exit_reason::kind::limit, "its client does not read what it is to be told"});
+}
+
+/// In the place of the message.
+void client_process::tell_of_drop() {
+  using kind = client_message::kind;
+  if (waiting_.empty() || waiting_.back().what.what != kind::dropped) {
+    client_message told{.app = client_, .process = id_, .what = kind::dropped};
+    if (!keep(told)) return;  // the connection is gone
   }
+  ++waiting_.back().what.count;
 }
 
 bool client_process::keep(client_message& what) {
@@ -91,7 +100,7 @@ bool client_process::keep(client_message& what) {
   const auto in = account_of(what);
   const auto bytes = bytes_of(what);
   const auto most = client_messages_max + (in == client_account::messages ? 0 : kernel::exits_beyond_max);
-  if (in != client_account::downs && waiting_.size() >= most) return false;
+  if (in != client_account::small && waiting_.size() >= most) return false;
   if (!shared_.flow.has_room(*of, in, bytes)) return false;
   shared_.flow.wait(*of, in, bytes);
   if (what.what == client_message::kind::down) {

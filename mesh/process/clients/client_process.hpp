@@ -72,6 +72,7 @@ class client_process final : public kernel::body {
   };
   void answered(const kernel::message& reply);
   void take(kernel::context& self, client_message what);
+  void tell_of_drop();
   /// False where it has no room.
   [[nodiscard]] bool keep(client_message& what);
   client_message let_go(std::deque<waiting>::iterator of);

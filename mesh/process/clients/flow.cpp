@@ -16,7 +16,8 @@ constexpr std::size_t slowest_from = client_floor_bytes;
 
 client_account account_of(const client_message& what) noexcept {
   using kind = client_message::kind;
-  if (what.what == kind::down && what.why.detail.empty()) return client_account::downs;
+  const bool is_small = what.what == kind::dropped || (what.what == kind::down && what.why.detail.empty());
+  if (is_small) return client_account::small;
   const bool is_end =
       what.what == kind::down || what.what == kind::exit || (what.what == kind::plain && is_notice(what.word));
   return is_end ? client_account::ends : client_account::messages;
@@ -44,7 +45,7 @@ void client_flow::close(app_id client) {
   const auto gone = windows_.find(client);
   if (gone == windows_.end()) return;
   auto& window = gone->second;
-  for (const auto in : {account::messages, account::ends, account::downs})
+  for (const auto in : {account::messages, account::ends, account::small})
     wait_no_more(window, in, window.waiting[static_cast<std::size_t>(in)]);
   unwatch(window, window.watching);
   give_back(window.unwritten);
@@ -106,23 +107,23 @@ void client_flow::end_the_slowest() {
 // ---- what waits ----
 
 client_room* client_flow::room_of(account in) noexcept {
-  return in == account::downs ? nullptr : in == account::ends ? &ends_ : &messages_;
+  return in == account::small ? nullptr : in == account::ends ? &ends_ : &messages_;
 }
 
 bool client_flow::has_room(const client_window& of, account in, std::size_t bytes) const noexcept {
-  if (in == account::downs) return true;
+  if (in == account::small) return true;
   const auto& room = in == account::ends ? ends_ : messages_;
   return room.has(of.waiting[static_cast<std::size_t>(in)], bytes);
 }
 
 void client_flow::wait(client_window& of, account in, std::size_t bytes) noexcept {
   of.waiting[static_cast<std::size_t>(in)] += bytes;
-  (in == account::downs ? downs_ : room_of(in)->taken) += bytes;
+  (in == account::small ? small_ : room_of(in)->taken) += bytes;
 }
 
 void client_flow::wait_no_more(client_window& of, account in, std::size_t bytes) noexcept {
   auto& own = of.waiting[static_cast<std::size_t>(in)];
-  auto& in_all = in == account::downs ? downs_ : room_of(in)->taken;
+  auto& in_all = in == account::small ? small_ : room_of(in)->taken;
   ORRERY_ASSERT(bytes <= own && bytes <= in_all);
   own -= bytes;
   in_all -= bytes;
@@ -143,7 +144,7 @@ client_load client_flow::load() const noexcept {
   return {.connections = windows_.size(),
           .unwritten_bytes = unwritten_,
           .waiting_bytes = messages_.taken,
-          .waiting_ends_bytes = ends_.taken + downs_,
+          .waiting_ends_bytes = ends_.taken + small_,
           .watching = watching_.taken,
           .dropped = dropped_};
 }

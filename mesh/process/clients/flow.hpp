@@ -26,8 +26,9 @@ struct client_room {
 };
 
 /// As what a message that waits is counted: `ends` are exits, downs with a text, and what the system tells of groups
-/// and keys. Downs without a text have room always, as `watch` has seen to that.
-enum class client_account : std::uint8_t { messages, ends, downs };
+/// and keys. What is `small` has room always: downs without a text, as `watch` has seen to that, and what says that
+/// others were dropped, as there are no two of those without another between them.
+enum class client_account : std::uint8_t { messages, ends, small };
 [[nodiscard]] client_account account_of(const client_message& what) noexcept;
 
 /// No frame of it is longer; few are much shorter.
@@ -111,7 +112,7 @@ class client_flow {
   client_room messages_{.most = client_waiting_bytes};
   client_room ends_{.most = client_waiting_ends_bytes};
   client_room watching_{.most = client_watches_max};
-  std::size_t downs_ = 0;
+  std::size_t small_ = 0;
   std::uint64_t dropped_ = 0;
 };
 

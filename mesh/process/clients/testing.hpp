@@ -43,6 +43,8 @@ inline std::string shown(const client_message& what) {
       return "down " + std::to_string(what.monitor) + " " + to_string(what.why);
     case client_message::kind::exit:
       return "exit " + to_string(what.why);
+    case client_message::kind::dropped:
+      return "dropped " + std::to_string(what.count);
   }
   return "";
 }

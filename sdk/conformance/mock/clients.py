@@ -13,7 +13,6 @@ from .model import Asked, Message, Reason, Wrong, error
 if TYPE_CHECKING:
     from .connection import Connection
 
-WAITING_MAX = 10_000
 CALL_SECONDS = 60.0  #: longer than a mesh's, for machines that are busy
 KEY_VALUE_BYTES_MAX = 4096
 
@@ -31,8 +30,12 @@ class ClientProcess:
         if self.credit > 0:
             self.credit -= 1
             self.connection.send({"type": "message", "process": self.number, **message})
-        elif len(self.waiting) < WAITING_MAX or message["kind"] in ("down", "exit"):
+        elif len(self.waiting) < self.connection.faults.waiting_max or message["kind"] in ("down", "exit", "dropped"):
             self.waiting.append(message)
+        elif self.waiting and self.waiting[-1]["kind"] == "dropped":
+            self.waiting[-1]["count"] += 1
+        else:
+            self.waiting.append({"kind": "dropped", "count": 1})
 
     def give(self, credit: int) -> None:
         self.credit = min(self.credit + credit, 1_000_000)

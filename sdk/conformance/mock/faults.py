@@ -25,6 +25,8 @@ class Faults:
     """Frames arrive a few bytes at a time."""
     cancel_calls: bool = False
     """Handlers of calls are out of time at once: their work and its cancel come in one read."""
+    waiting_max: int = 10_000
+    """Messages that wait for the credit of a client process."""
     deaf: bool = False
     """Nothing that arrives is looked at, not even pings."""
     cut_at: Optional[Dict[str, str]] = None

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "shell/log.hpp"
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -194,7 +195,25 @@ void sdk_connection::perform(sdk::abandon& todo) {
   node_.abandon(id);
 }
 
-void sdk_connection::perform(sdk::tell_node& todo) { node_.deliver(node::from_app{std::move(todo.what)}); }
+/// For who looks into the log of a pod whose app comes and goes.
+void sdk_connection::log_apps(const process::app_event& what) {
+  if (const auto* offered = std::get_if<process::app_registered>(&what)) {
+    ++registered_;
+    shell::log::info("an app registers a class",
+                     {{"class", offered->offer.klass.value}, {"client", session_.client()}, {"connection", number()}});
+  }
+  const auto* gone = std::get_if<process::app_gone>(&what);
+  if (gone == nullptr || registered_ == 0) return;
+  shell::log::info("an app has gone", {{"reason", gone->why},
+                                       {"classes", static_cast<std::int64_t>(std::exchange(registered_, 0))},
+                                       {"client", session_.client()},
+                                       {"connection", number()}});
+}
+
+void sdk_connection::perform(sdk::tell_node& todo) {
+  log_apps(todo.what);
+  node_.deliver(node::from_app{std::move(todo.what)});
+}
 
 void sdk_connection::perform(sdk::close& todo) {
   if (owner_ == nullptr || closing_since_) return;

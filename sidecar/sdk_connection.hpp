@@ -129,6 +129,8 @@ class sdk_connection : public turn_taker, public std::enable_shared_from_this<sd
   void perform(sdk::withdraw& todo);
   void perform(sdk::abandon& todo);
   void perform(sdk::tell_node& todo);
+  void log_apps(const process::app_event& what);
+  [[nodiscard]] std::int64_t number() const noexcept { return static_cast<std::int64_t>(id_.value); }
   void perform(sdk::close& todo);
 
   sdk_owner* owner_;  ///< null once it is shut
@@ -141,6 +143,7 @@ class sdk_connection : public turn_taker, public std::enable_shared_from_this<sd
   bool reading_ = false;
   bool writing_ = false;
   write_queue queue_;
+  std::size_t registered_ = 0;  ///< classes, ever
   clock::time_point progress_;  ///< something left then, or waited for nothing else
   std::optional<clock::time_point> closing_since_;
   errc closing_because_ = errc::cancelled;

@@ -1,17 +1,47 @@
 #include "sidecar/memory.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <fstream>
 #include <malloc.h>
 #include <string>
 #include <string_view>
 #include <sys/mman.h>
+#include <unistd.h>
 
 namespace orrery::sidecar {
 
 void keep_memory_small() {
   mallopt(M_ARENA_MAX, 2);  // one busy thread, and a few that mostly sleep
   mallopt(M_TRIM_THRESHOLD, 1 << 18);
+}
+
+std::size_t resident_bytes() {
+  std::ifstream statm("/proc/self/statm");
+  std::size_t pages = 0;
+  std::size_t resident = 0;
+  if (!(statm >> pages >> resident)) return 0;
+  return resident * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+}
+
+void give_memory_back() { malloc_trim(0); }
+
+bool memory_watch::due(std::size_t resident, std::size_t held) noexcept {
+  constexpr std::size_t noise{1U << 20U};
+  held_peak_ = std::max(held_peak_, held);
+  if (resident > highest_ + noise) {
+    highest_ = resident;
+    quiet_ = 0;
+    return false;
+  }
+  if (++quiet_ < quiet_for) return false;
+  return resident > rest_ + worth || held_peak_ > held + worth;
+}
+
+void memory_watch::given_back(std::size_t resident, std::size_t held) noexcept {
+  rest_ = highest_ = resident;
+  held_peak_ = held;
+  quiet_ = 0;
 }
 
 void drop_startup_pages() {

@@ -91,6 +91,7 @@ class service {
   void reload_certificates();
   void watch_control_plane();
   void watch_clock();
+  void watch_memory();
   void wait_for_signal();
   void on_signal(int number);
   void drain(duration at_most);
@@ -107,6 +108,7 @@ class service {
   bool signalled_ = false;
   bool finishing_ = false;
   int ticks_ = 0;
+  memory_watch memory_;
   int out_of_contact_ = 0;
   bool control_plane_lost_ = false;
   duration wall_offset_ = read_wall_offset();  ///< as the node was told
@@ -323,6 +325,22 @@ void service::tick() {
   if (tls_files_.changed()) reload_certificates();
   if (discovery_) watch_control_plane();
   watch_clock();
+  watch_memory();
+}
+
+/// A peak is no reason to keep what it took.
+void service::watch_memory() {
+  constexpr std::size_t about_a_process = 300;
+  const auto now = node_->current();
+  const auto held = now.processes * about_a_process + now.clients.unwritten_bytes + now.clients.waiting_bytes +
+                    now.clients.waiting_ends_bytes;
+  const auto resident = resident_bytes();
+  if (!memory_.due(resident, held)) return;
+  give_memory_back();
+  const auto left = resident_bytes();
+  memory_.given_back(left, held);
+  shell::log::info("gave freed memory back",
+                   {{"bytesBefore", static_cast<std::int64_t>(resident)}, {"bytes", static_cast<std::int64_t>(left)}});
 }
 
 /// The clock of the world is set now and then, by NTP or by hand; the node's never is.

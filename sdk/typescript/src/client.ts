@@ -159,7 +159,8 @@ export class Client implements AsyncDisposable {
   }
 
   /**
-   * Runs a task that is linked with a process that runs (a link starts none: {@link start} does), and resolves with what it returns.
+   * Runs a task that is linked with a process that runs, and resolves with what it returns. A link starts none, {@link start} does: of a name that does
+   * not run this rejects with a {@link ProcessExit}, reason `noproc`, and the task does not begin. (Of a pid of another node it may have, and is aborted.)
    * - The process ends, other than normally, or the connection is lost: the task's signal is aborted, and once the task has ended this rejects
    *   with a {@link ProcessExit}, which says why: after `moved` it lives on at another node, to be linked with anew. A task that does not look at its
    *   signal is waited for.
@@ -168,7 +169,7 @@ export class Client implements AsyncDisposable {
    * - `signal` is aborted: so is the task's, this rejects with its reason, and the process gets an exit signal, `shutdown`.
    */
   link<T>(to: NameLike, task: (linked: LinkedTask) => T | PromiseLike<T>, options: { signal?: AbortSignal | undefined } = {}): Promise<T> {
-    return runLinked(this.clientProcesses, to, task, options.signal, this.sidecarLink.logger);
+    return runLinked({ asking: this.asking, processes: this.clientProcesses }, to, task, options.signal, this.sidecarLink.logger);
   }
 
   /**

@@ -9,7 +9,7 @@ import { type NameLike, checkGroup, checkMethod, checkWord, isPid, targetText } 
 import { NORMAL, type Reason, reasonOf, reasonText } from "./reason.js";
 import { type Value, encodeValue, wellFormed } from "./values.js";
 
-/** So many messages may be under way or wait here; what is more waits on the node. */
+/** So many messages may be under way or wait here; what is more waits on the node, as far as it has room. */
 const WINDOW = 100;
 /** For acts that have no deadline of their own. */
 const ACT_MS = 10_000;
@@ -23,7 +23,12 @@ export type ProcessMessage =
   /** What {@link ClientProcess.monitor} watches has ended. */
   | { readonly kind: "down"; readonly monitor: number; readonly from?: string; readonly reason: Reason }
   /** A process that it is linked with has ended, or somebody asks it to exit. It goes on until it is closed. */
-  | { readonly kind: "exit"; readonly from?: string; readonly reason: Reason };
+  | { readonly kind: "exit"; readonly from?: string; readonly reason: Reason }
+  /**
+   * So many messages, plain ones and casts, would have come after the one before this, found no room at the node, and are lost: they were not read
+   * fast enough. What they would have told is to be looked at anew: the state of who sends them, the group, the key. Ends are never among them.
+   */
+  | { readonly kind: "dropped"; readonly count: number };
 
 /** Where a key is held, and by how many: of the whole mesh (the default is `mesh_unique`), or of this node. */
 export type KeySpace = "mesh_unique" | "mesh_duplicate" | "node_unique" | "node_duplicate";
@@ -126,8 +131,11 @@ export class ClientProcesses implements Listener {
  * ```
  *
  * It ends when it is closed, when it is killed ({@link ended} says why), and with its connection, reason `noconnection`: its keys are free then
- * and it is in no group. It does not come back; open another. The iteration ends with it, after what had come. A slow reader is not
- * flooded: what it has not read waits on the node, 10,000 messages of them; then plain ones and casts are dropped.
+ * and it is in no group. It does not come back; open another. The iteration ends with it, after what had come.
+ *
+ * What a slow reader has not read waits on the node: 10,000 messages, and no more than its connection's share of 128 MiB. Plain messages and casts
+ * beyond that are dropped, and in their place comes `dropped`, with their count: look at what they were about anew. Ends (`down`, `exit`) and what the
+ * system says of groups and keys are kept longer; a process that cannot be told them ends, reason `limit`.
  *
  * All that it does rejects with an {@link OrreryError}: `unavailable`, `not_executed` after its end, `invalid_argument` for what cannot be. Where `to`
  * is a name, {@link call} and {@link cast} start its process; all else means the process that runs now.
@@ -298,7 +306,7 @@ export function reasonFields({ kind, text = "" }: { kind: string; text?: string 
 }
 
 function messageOf(frame: Frame): ProcessMessage | undefined {
-  const { kind, from, word = "", method = "", argument = null, monitor } = frame;
+  const { kind, from, word = "", method = "", argument = null, monitor, count } = frame;
   const sender = from === undefined || !isPid(from) ? {} : { from };
   switch (kind) {
     case "plain":
@@ -309,6 +317,8 @@ function messageOf(frame: Frame): ProcessMessage | undefined {
       return { kind, monitor, ...sender, reason: reasonOf(frame["reason"]) };
     case "exit":
       return { kind, ...sender, reason: reasonOf(frame["reason"]) };
+    case "dropped":
+      return { kind, count };
     default:
       return undefined;
   }

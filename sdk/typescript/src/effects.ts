@@ -6,6 +6,7 @@ import { wellFormed } from "./values.js";
 
 export const EFFECTS_MAX = 1000;
 const INFO_NAME_BYTES_MAX = 128;
+const TIMER_MS_MAX = 400 * 24 * 3_600_000;
 
 /** An effect as it goes into a `done`. */
 export type EffectFrame =
@@ -23,6 +24,13 @@ export type EffectFrame =
 
 export function castEffect(to: Name, method: string, argument: Encoded): EffectFrame {
   return { cast: { class: to.className, key: to.key, method, argument } };
+}
+
+/** In whole milliseconds, at least one. Throws for what is no time of a timer. */
+export function timerMs(ms: number): number {
+  if (typeof ms !== "number") throw new TypeError(`a timer's time is a number of milliseconds, not ${ms === null || ms === undefined ? ms : `a ${typeof ms}`}`);
+  if (!(ms >= 0 && ms <= TIMER_MS_MAX)) throw new RangeError(`a timer is 0 to ${TIMER_MS_MAX} ms (400 days) ahead, not ${ms}`);
+  return Math.max(1, Math.ceil(ms));
 }
 
 export function timerEffect(name: string, afterMs: number, argument: Encoded): EffectFrame {

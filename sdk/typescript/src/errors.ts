@@ -60,6 +60,11 @@ export class ProcessExit extends OrreryError {
  * Thrown by a handler: its caller gets this error, and the process lives on as it was before the message. Changes to the state and
  * effects of that message are dropped. `effect` need only be given where something was done elsewhere that cannot be taken back; without it,
  * it is `not_executed` where this is thrown, and `executed` where a later message refuses: what the earlier one did to the state stays.
+ *
+ * `code` is one of the protocol's, {@link CODES}. Another is a RangeError here, which crashes the process as any error does; what is your own to say
+ * is for the text. The codes: `already_exists`, `cancelled`, `conflict`, `deadline_exceeded`, `draining`, `forbidden`, `given_up`, `gone`, `handler_failed`,
+ * `internal`, `invalid_argument`, `io`, `isolated`, `limit_exceeded`, `not_found`, `overloaded`, `process_exited`, `protocol`, `too_large`, `unauthenticated`,
+ * `unavailable`.
  */
 export class Refused extends Error {
   override readonly name = "Refused";
@@ -71,7 +76,7 @@ export class Refused extends Error {
 
   constructor(code: Code, text: string = code, effect?: Effect) {
     super(`${code}: ${text}`);
-    if (!CODES.includes(code)) throw new RangeError(`'${code}' is no code; use one of ${[...CODES].sort().join(", ")}`);
+    if (!CODES.includes(code)) throw new RangeError(`'${code}' is no code; use one of ${[...CODES].sort().join(", ")}, and say in the text what is your own`);
     if (effect !== undefined && !EFFECTS.includes(effect)) throw new RangeError(`an effect is one of ${EFFECTS.join(", ")}, not '${effect}'`);
     this.code = code;
     this.text = text;

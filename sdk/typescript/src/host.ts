@@ -13,7 +13,7 @@ import type { Link, Listener } from "./link.js";
 import type { NameLike } from "./names.js";
 import type { ProcessClass } from "./process.js";
 import { VALUE_BYTES_MAX, type Value } from "./values.js";
-import { type Done, type Work, crash, givenUp, handle, workOf } from "./work.js";
+import { type Done, type Work, crash, givenUp, handle, workOf, workText } from "./work.js";
 
 const DRAIN_MS = 20_000;
 
@@ -264,7 +264,7 @@ export class Host implements Listener, Runtime, AsyncDisposable {
     try {
       return await handle(this.definitions.get(work.className) as Definition, work, this);
     } catch {
-      this.logger.error(`${work.className}/${work.key} could not be handled, in ${work.callback} ${work.method}`);
+      this.logger.error(`${work.className}/${work.key} could not be handled, in ${workText(work)}`);
       return crash("the handler ended with what cannot be told"); // as an error whose text cannot be made
     }
   }
@@ -291,7 +291,7 @@ export class Host implements Listener, Runtime, AsyncDisposable {
   private cancel(connection: Connection, id: unknown, text: string): boolean {
     for (const { work, abort } of this.atWork) {
       if (work.connection !== connection || work.id !== id) continue;
-      this.logger.warn(`${work.className}/${work.key}: nobody waits for ${work.callback} ${work.method} any more: ${text}`);
+      this.logger.warn(`${work.className}/${work.key}: nobody waits for ${workText(work)} any more: ${text}`);
       abort.abort(new OrreryError("cancelled", text, "unknown"));
       return true;
     }

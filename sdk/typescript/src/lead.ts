@@ -89,7 +89,7 @@ class Candidacy {
     return undefined;
   }
 
-  /** Until its end, so that what comes for it is read. */
+  /** Until its end, so that what comes for it is read. What was dropped was for nobody: `key_lost` never is, a process that cannot be told of it ends. */
   private async watch(process: ClientProcess, lost: AbortController): Promise<void> {
     for await (const message of process) {
       if (message.kind !== "plain" || message.word !== "key_lost") continue;

@@ -1,6 +1,6 @@
 /** The base class of processes that this app hosts. */
 import type { Context, StopKind } from "./context.js";
-import { castEffect, checkInfoName, refusalEffect, replyEffect, timerEffect } from "./effects.js";
+import { castEffect, checkInfoName, refusalEffect, replyEffect, timerEffect, timerMs } from "./effects.js";
 import type { OrreryError, Refused } from "./errors.js";
 import { type Name, type NameLike, checkGroup, checkMethod, checkWord, parseName, targetText } from "./names.js";
 import type { Reason } from "./reason.js";
@@ -114,11 +114,13 @@ export abstract class Process<State = any> {
     this.#context.add(castEffect(parseName(to), checkMethod(method), encoded));
   }
 
-  /** Sets the timer `name`, or sets it anew: `@info` with that name gets `argument`. It ends with the process. */
+  /**
+   * Sets the timer `name`, or sets it anew: `@info` with that name gets `argument`. It ends with the process. `ms` is 0 to 400 days; parts of a
+   * millisecond count as a whole one, and it takes one at least. Throws a TypeError or a RangeError for any other time, and for a name that no `@info` has.
+   */
   after(ms: number, name: string, argument?: Value): void {
     this.#context.infoName("timer", name);
-    if (!(ms >= 0 && ms <= Number.MAX_SAFE_INTEGER)) throw new RangeError(`a timer is some milliseconds ahead, not ${ms}`);
-    this.#context.add(timerEffect(name, Math.max(1, Math.ceil(ms)), this.#context.encode(argument, "argument")));
+    this.#context.add(timerEffect(name, timerMs(ms), this.#context.encode(argument, "argument")));
   }
 
   /** Whether it is set or not. */

@@ -1,9 +1,17 @@
 /** Tasks of this program that are linked with processes. */
+import type { Asking } from "./asking.js";
+import { pause } from "./backoff.js";
 import type { ClientProcess, ClientProcesses } from "./clientprocess.js";
-import { ProcessExit } from "./errors.js";
+import { OrreryError, ProcessExit } from "./errors.js";
 import type { Logger } from "./hooks.js";
-import { type NameLike, isPid, targetText } from "./names.js";
+import { type NameLike, isPid, parseName, targetText } from "./names.js";
 import { NORMAL, reasonText } from "./reason.js";
+
+const { setImmediate } = globalThis; // also where a test stands in for it later
+/** How long a name's node is asked for its process. */
+const LOOK_MS = 5000;
+/** How long the exit of nobody may be on its way when that node has said that nothing runs. */
+const EXIT_MS = 1000;
 
 /** What a task that is linked with a process is given. */
 export interface LinkedTask {
@@ -13,6 +21,11 @@ export interface LinkedTask {
   readonly pid: string;
 }
 
+interface Mesh {
+  readonly asking: Asking;
+  readonly processes: ClientProcesses;
+}
+
 interface End {
   readonly kind: "normal" | "shutdown" | "error";
   readonly text: string;
@@ -20,7 +33,7 @@ interface End {
 
 /** See {@link Client.link}. */
 export async function runLinked<T>(
-  processes: ClientProcesses,
+  { asking, processes }: Mesh,
   to: NameLike,
   task: (linked: LinkedTask) => T | PromiseLike<T>,
   outside: AbortSignal | undefined,
@@ -37,6 +50,7 @@ export async function runLinked<T>(
     outside?.addEventListener("abort", giveUp);
     if (outside?.aborted) giveUp();
     void listen(process, target, abort);
+    await known(asking, process, target, abort.signal);
     abort.signal.throwIfAborted();
     const result = await task({ signal: abort.signal, pid: process.pid });
     abort.signal.throwIfAborted();
@@ -56,6 +70,34 @@ export function checkTask(task: unknown, act: string): void {
   if (typeof task === "function") return;
   const what = task instanceof Promise ? "a promise" : task === null ? "null" : `a value of type ${typeof task}`;
   throw new TypeError(`${act} takes a function, which it calls when the time has come, not ${what}`);
+}
+
+/**
+ * Until it is known whether there is somebody to be linked with, so that a task ends the same whether it is quick or slow. That there is nobody is an
+ * exit like others, `noproc`, and comes behind the link's result, from the node where the process would be: that node is asked as well. Of a pid only
+ * this node is; what another has to say may come while the task runs.
+ */
+async function known(asking: Asking, process: ClientProcess, target: string, signal: AbortSignal): Promise<void> {
+  const runs = await (isPid(target) ? behind(process) : isSeen(asking, target, signal));
+  if (runs || signal.aborted) await new Promise(setImmediate); // what has come is looked at
+  else await pause(EXIT_MS, signal);
+}
+
+/** True, when what this node had to say to the process before has come. */
+async function behind(process: ClientProcess): Promise<true> {
+  await process.demonitor(1).catch(() => {}); // which there is none of
+  return true;
+}
+
+/** False: it does not run. Where nobody can tell it may. */
+async function isSeen(asking: Asking, name: string, signal: AbortSignal): Promise<boolean> {
+  const { className, key } = parseName(name);
+  try {
+    await asking.ask("inspect", { class: className, key }, "not_executed", { timeoutMs: LOOK_MS, retry: { attempts: 1 }, signal });
+    return true;
+  } catch (problem) {
+    return !(problem instanceof OrreryError) || problem.code !== "not_found";
+  }
 }
 
 /** Reads its messages until its end: exits end the task, all else is for nobody. */

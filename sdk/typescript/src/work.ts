@@ -63,6 +63,11 @@ export function workOf(frame: Frame, stateBytes: Uint8Array | undefined, abort: 
   };
 }
 
+/** What it is, for logs: `call add`, `init`. */
+export function workText({ callback, method }: Work): string {
+  return method ? `${callback} ${method}` : callback;
+}
+
 function argumentOf(frame: Frame, callback: Callback): unknown {
   switch (callback) {
     case "code_change":
@@ -116,7 +121,7 @@ export async function handle(definition: Definition, work: Work, runtime: Runtim
     return { fields: doneFields(process, context, reply), outcome: "ok" };
   } catch (problem) {
     if (problem instanceof Refused) return refused(work, problem, runtime);
-    const where = `${work.className}/${work.key} crashed in ${work.callback} ${work.method}`;
+    const where = `${work.className}/${work.key} crashed in ${workText(work)}`;
     runtime.logger.error(`${where}: ${problem instanceof Error ? (problem.stack ?? problem.message) : String(problem)}`);
     return crash(crashText(problem, `${definition.owner.name}.${handler.name}`));
   } finally {
@@ -126,7 +131,7 @@ export async function handle(definition: Definition, work: Work, runtime: Runtim
 
 function withoutHandler(work: Work, runtime: Runtime): Done {
   if (work.callback !== "call" && work.callback !== "cast") {
-    runtime.logger.debug(`${work.className}/${work.key} has nothing for ${work.callback} ${work.method}; dropped`);
+    runtime.logger.debug(`${work.className}/${work.key} has nothing for ${workText(work)}; dropped`);
     return { fields: {}, outcome: "ok" };
   }
   return crash(`this app has no ${work.callback} '${work.method}' for class '${work.className}'`);
@@ -163,7 +168,7 @@ function stateFields(process: Process, context: Context): Record<string, unknown
 function refused(work: Work, { code, text, effect, message }: Refused, runtime: Runtime): Done {
   if (work.callback === "call") return { fields: { error: { code, text: wellFormed(text), effect } }, outcome: "refused" };
   if (work.callback === "init" || work.callback === "code_change") return crash(message);
-  const what = `${work.className}/${work.key} refused ${work.callback} ${work.method}`;
+  const what = `${work.className}/${work.key} refused ${workText(work)}`;
   runtime.logger.warn(`${what}, which nobody waits for: ${message}`);
   return { fields: {}, outcome: "refused" };
 }

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { definitionsOf } from "../src/definition.js";
-import { Process, type ProcessClass, call, cast, info } from "../src/index.js";
+import { CODES, Process, type ProcessClass, call, cast, info } from "../src/index.js";
 
 class Shop extends Process<string[]> {
   static override className = "shop";
@@ -55,6 +55,13 @@ test("the page lists the names that Process takes", () => {
   const names = [...Object.getOwnPropertyNames(Process.prototype), ...Object.getOwnPropertyNames(Process), "state", "init", "codeChange", "handleContinue", "handoff", "terminate"];
   for (const name of names) if (!["length", "name", "prototype"].includes(name)) assert.ok(list.includes(`\`${name}\``), name);
   assert.ok(list.includes("`name`"));
+});
+
+test("the page lists the codes of Refused, behind its first use", () => {
+  const page = readFileSync(new URL("../../../../docs/sdk-typescript.md", import.meta.url), "utf8");
+  const list = page.slice(page.indexOf("The codes of `Refused`"), page.indexOf("## 2. Test it"));
+  const listed = [...list.matchAll(/`([a-z_]+)`/g)].map(([, code]) => code);
+  for (const code of CODES) assert.ok(listed.includes(code), code);
 });
 
 test("a timer's handler is found by its whole name, or by what is before the slash", () => {

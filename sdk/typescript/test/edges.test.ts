@@ -77,6 +77,22 @@ test("texts that are no Unicode, or cut within a character, are answered all the
   assert.ok((await fake.done("odd", "text")).crash);
 });
 
+test("the log names what a process crashed in", options, async (t) => {
+  const said: string[] = [];
+  t.mock.method(logger, "error", (text: string) => void said.push(text));
+  class Shut extends Desk {
+    static override className = "shut";
+    override init() {
+      throw new Error("no paper");
+    }
+  }
+  await using fake = await Fake.start();
+  await using client = await fake.client();
+  await client.host([Shut]);
+  for (const [method, callback] of [["", "init"], ["crash", "call"]] as const) await fake.done(method, "oh", callback, { class: "shut" });
+  assert.deepEqual(said.map((text) => text.split("\n")[0]), ["shut/a crashed in init: Error: no paper", "shut/a crashed in call crash: Error: oh"]);
+});
+
 test("who is refused later hears the effect that was said, or the sidecar's", options, async () => {
   await using fake = await Fake.start();
   await using client = await fake.client();

@@ -78,6 +78,26 @@ test("a leader that loses its key, its process or its connection works no more, 
   }
 });
 
+test("a leader goes on where messages to it were dropped, and gives their credit back", options, async () => {
+  const registry = new Registry();
+  registry.holder = HOLDER;
+  await using fake = await Fake.start(registry.answer);
+  await using client = await fake.client();
+  const { signals } = working(client);
+  const dropped = (process: number) => Array.from({ length: 60 }, () => ({ type: "message", process, kind: "dropped", count: 7 }));
+  await until(() => registry.monitor);
+  fake.tell(...dropped(1)); // while another holds the key
+  await until(() => fake.of("credit").length === 1);
+  registry.holder = undefined;
+  fake.tell(registry.down("normal"));
+  await until(() => signals.length === 1);
+  fake.tell(...dropped(2));
+  await until(() => fake.of("credit").length === 2);
+  assert.deepEqual([signals[0]?.aborted, fake.of("claim").length], [false, 2]);
+  fake.tell(keyLost(2));
+  await until(() => signals[0]?.aborted);
+});
+
 test("what work returns after it was cut short is not the result", options, async () => {
   await using fake = await Fake.start(new Registry().answer);
   await using client = await fake.client();

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Backoff } from "../src/backoff.js";
 import { encode } from "../src/cbor.js";
+import { timerMs } from "../src/effects.js";
 import { endpointText, endpoints, parseEndpoint } from "../src/endpoints.js";
 import { OrreryError, Refused } from "../src/errors.js";
 import { Splitter, decodeFrame, encodeFrame } from "../src/frames.js";
@@ -67,11 +68,20 @@ test("addresses are Unix sockets or TCP, and come from the environment best firs
   for (const text of ["ws://127.0.0.1:3600", "ws://127.0.0.1:3600/", "WS://127.0.0.1:3600"]) assert.equal(endpointText(parseEndpoint(text)), "ws://127.0.0.1:3600/v1/sdk");
   assert.equal(endpointText(parseEndpoint("wss://shop.example/orrery/sdk")), "wss://shop.example/orrery/sdk");
   for (const text of ["ws://", "ws:/host", "wss:///path", "ws://user:secret@host", "ws://host:x", "ws://host/#part"]) assert.throws(() => parseEndpoint(text), /no address/, text);
-  for (const text of ["localhost", "host:", ":80", "host:0", "host:65536", "host:x", "unix:"]) assert.throws(() => parseEndpoint(text), /no address/);
+  for (const text of ["localhost", "host:", ":80", "host:0", "host:65536", "host:x", "unix:", "http://x:3600", "https://x:3600", "x/y:3600", "tcp:x/y:3600"]) assert.throws(() => parseEndpoint(text), /no address/);
   const both = { ORRERY_SOCKET: "/a.sock", ORRERY_TCP: "127.0.0.1:1" };
   assert.deepEqual(endpoints(undefined, both).map(endpointText), ["unix:/a.sock", "tcp:127.0.0.1:1"]);
   assert.deepEqual(endpoints("/b.sock", both).map(endpointText), ["unix:/b.sock"]);
   assert.deepEqual(endpoints(undefined, {}).map(endpointText), ["unix:/run/orrery/sdk.sock", "tcp:127.0.0.1:3603"]);
+});
+
+test("a timer takes whole milliseconds, at least one and at most 400 days", () => {
+  const longest = 400 * 24 * 3_600_000;
+  assert.deepEqual([0, 0.2, 1.5, 1000, longest].map(timerMs), [1, 1, 2, 1000, longest]);
+  for (const ms of [-1, -0.5, NaN, Infinity, longest + 1]) assert.throws(() => timerMs(ms), { name: "RangeError", message: `a timer is 0 to ${longest} ms (400 days) ahead, not ${ms}` });
+  for (const [ms, what] of [["5", "a string"], [5n, "a bigint"], [undefined, "undefined"], [null, "null"]]) {
+    assert.throws(() => timerMs(ms as never), { name: "TypeError", message: `a timer's time is a number of milliseconds, not ${what}` });
+  }
 });
 
 test("pauses double up to the most and are jittered", () => {

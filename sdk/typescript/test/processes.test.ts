@@ -11,6 +11,7 @@ const PID = "n@1.2.3";
 const pidOf = (process: number) => `n@1.0.${process}`;
 const plain = (process: number, word: string, argument: unknown = null) => ({ type: "message", process, kind: "plain", word, argument });
 const exit = (process: number, kind: string, text = "") => ({ type: "message", process, kind: "exit", from: PID, reason: { kind, text } });
+const dropped = (process: number, count: number) => ({ type: "message", process, kind: "dropped", count });
 const down = (process: number, monitor: number, kind: string) => ({ type: "message", process, kind: "down", monitor, from: PID, reason: { kind, text: "" } });
 
 /** Opens processes; `ok` are the results of other requests, by type, and `behind` what comes right behind one. */
@@ -116,6 +117,36 @@ test("messages of a kind that is not known are passed over, and their credit is 
   fake.tell(...Array.from({ length: 50 }, () => ({ type: "message", process: 1, kind: "postcard" })), plain(1, "w"));
   assert.deepEqual(await process.next(), { kind: "plain", word: "w", argument: null });
   await until(() => fake.of("credit").length === 1);
+});
+
+test("how many messages were dropped is told in their place, for one credit", options, async () => {
+  await using fake = await Fake.start(answers());
+  await using client = await fake.client();
+  const process = await client.process();
+  fake.tell(plain(1, "before"), dropped(1, 12), exit(1, "error"), ...Array.from({ length: 48 }, () => dropped(1, 1)));
+  const [before, told, end, ...others] = await read(process, 51);
+  assert.deepEqual([before?.kind, told, end?.kind, others.length], ["plain", { kind: "dropped", count: 12 }, "exit", 48]);
+  await until(() => fake.of("credit").length === 1);
+  assert.deepEqual(fake.of("credit"), [{ type: "credit", process: 1, add: 50 }]);
+});
+
+test("monitors and linked tasks go on over what was dropped, and give its credit back", options, async () => {
+  await using fake = await Fake.start(watching());
+  await using client = await fake.client();
+  const monitor = await client.monitor("cart/a");
+  const heard: { signal?: AbortSignal } = {};
+  const ended = client.link("cart/a", ({ signal }) => {
+    heard.signal = signal;
+    return new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+  });
+  ended.catch(() => {});
+  await until(() => heard.signal);
+  fake.tell(...[1, 2].flatMap((process) => Array.from({ length: 60 }, () => dropped(process, 1000))));
+  await until(() => fake.of("credit").length === 2);
+  assert.deepEqual([inspect(monitor), heard.signal?.aborted], ["Monitor <cart/a, watched>", false]);
+  fake.tell(down(1, 1, "error"), exit(2, "error"));
+  assert.equal((await monitor.down).reason.kind, "error");
+  await assert.rejects(ended, ProcessExit);
 });
 
 test("waiting for a message ends in time, or with a signal, and loses none", options, async () => {
@@ -323,6 +354,46 @@ test("a task whose link is refused does not begin", options, async () => {
   await using client = await fake.client();
   await assert.rejects(client.link("cart/a", () => assert.fail("it began")), has("overloaded", "not_executed"));
   assert.equal((await closedWith(fake)).kind, "error");
+});
+
+/** Answers links, and what is asked behind them: the exit of nobody comes late, as from another node. `code` is what that node says of the process. */
+function nobody(code: string): Parameters<typeof Fake.start>[0] {
+  return (frame, say) => {
+    if (frame.type !== "inspect") return answers({ link: {}, demonitor: {} }, ({ type, to }) => (type === "link" && to === PID ? [exit(1, "noproc")] : []))!(frame, say);
+    say({ type: "result", id: frame.id, error: { code, text: "no", effect: "not_executed" } });
+    if (code === "not_found") setTimeout(say, 50, exit(1, "noproc"));
+    return true;
+  };
+}
+
+test("a task whose process does not run does not begin, however late its exit comes", options, async () => {
+  for (const to of ["cart/a", PID]) {
+    await using fake = await Fake.start(nobody("not_found"));
+    await using client = await fake.client();
+    const begun = () => assert.fail("it began");
+    await assert.rejects(client.link(to, begun), (problem) => problem instanceof ProcessExit && problem.reason.kind === "noproc");
+    assert.deepEqual(fake.of("inspect").map(({ class: className, key }) => [className, key]), to === PID ? [] : [["cart", "a"]]);
+    assert.equal((await closedWith(fake)).kind, "error");
+  }
+});
+
+test("a task whose process cannot be looked at begins, and hears of its end", options, async () => {
+  await using fake = await Fake.start(nobody("unavailable"));
+  await using task = await linked(fake);
+  fake.tell(exit(1, "noproc"));
+  await assert.rejects(task.ended, (problem) => problem instanceof ProcessExit && problem.reason.kind === "noproc");
+});
+
+test("a task that is given up while its process is looked at does not begin", options, async () => {
+  await using fake = await Fake.start((frame, say) => frame.type === "inspect" || answers()!(frame, say));
+  await using client = await fake.client();
+  const mine = new Error("mine");
+  const abort = new AbortController();
+  const ended = client.link("cart/a", () => assert.fail("it began"), { signal: abort.signal });
+  await until(() => fake.of("inspect").length === 1);
+  abort.abort(mine);
+  await assert.rejects(ended, (problem) => problem === mine);
+  assert.equal((await closedWith(fake)).kind, "shutdown");
 });
 
 test("what is no function is no task, and nothing is sent for it", options, async () => {

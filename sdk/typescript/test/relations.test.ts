@@ -39,6 +39,9 @@ class Desk extends Process<unknown[]> {
   @call later(name: string | null) {
     this.after(10, name ?? "heard", "tick");
   }
+  @call rings(ms: any) {
+    this.after(ms, "heard");
+  }
   @call get() {
     return this.state;
   }
@@ -91,6 +94,15 @@ test("effects that cannot be are a crash that says so", options, async () => {
     ["asks", { name: "x".repeat(129), to: "cart/a" }, /a request's name/], ["asks", { name: "nobody", to: "cart/a" }, /Desk has no @info 'nobody' for this request to come to; it has: heard/],
     ["watches", { name: "nobody", to: "cart/a" }, /for this monitor/], ["later", "nobody", /for this timer/],
   ] as const) assert.match((await fake.done(method, argument)).crash.text, why);
+});
+
+test("a time that is none of a timer is an error where it is set, and nothing of it is sent", options, async () => {
+  await using fake = await Fake.start();
+  await using client = await fake.client();
+  await client.host([Desk]);
+  assert.equal((await fake.done("rings", 1.5)).effects[0].timer.afterMs, 2);
+  assert.match((await fake.done("rings", -1)).crash.text, /^RangeError: a timer is 0 to 34560000000 ms \(400 days\) ahead, not -1 \(relations\.test\.[jt]s:\d+\)/);
+  assert.match((await fake.done("rings", "5")).crash.text, /^TypeError: a timer's time is a number of milliseconds, not a string /);
 });
 
 test("an info tells what it is, and a reply is a value or an error", options, async () => {

@@ -65,7 +65,7 @@ export class Members {
     return { reason };
   }
 
-  /** A task that waits until it is told. Resolves when it runs. */
+  /** A task that waits until it is told. Resolves when it runs, or has ended before. */
   async link(client: Client, name: string, to: string): Promise<void> {
     const abort = new AbortController();
     let end!: Task["end"];
@@ -88,7 +88,10 @@ export class Members {
     };
     const linked = client.link(to, ({ signal }) => task(signal), { signal: abort.signal });
     this.tasks.set(name, { ended: linked.then(() => ({ outcome: "returned", reason: null }), (problem) => outcomeOf(problem, abort.signal)), end });
-    await Promise.race([running, linked]);
+    const over = linked.catch((problem: unknown) => {
+      if (!(problem instanceof ProcessExit)) throw problem;
+    });
+    await Promise.race([running, over]);
   }
 
   tell(name: string, command: { ends: string; text?: string }): void {

@@ -118,19 +118,45 @@ TEST_F(a_client, that_is_given_up_between_two_tries_asks_no_more) {
 }
 
 TEST_F(a_client, says_what_an_address_should_look_like) {
-  for (const auto* wrong : {"", "here", "127.0.0.1", "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:3603x", "127.0.0.1:0",
-                            "127.0.0.1:65536", "localhost:3603", ":3603"}) {
+  const auto heard = [&](const char* tcp) -> std::string {
     auto odd = options();
     odd.socket.clear();
-    odd.tcp = wrong;
+    odd.tcp = tcp;
     odd.connect_timeout = 50ms;
-    client one(odd);
+    std::string stage = "new: ";
     try {
+      client one(odd);
+      stage = "call: ";
       one.call("counter/a", "get");
-      ADD_FAILURE() << "'" << wrong << "' was taken";
+      return "nothing";
     } catch (const error& why) {
-      EXPECT_THAT(why.what(), ::testing::HasSubstr(*wrong == 0 ? "ORRERY_TCP" : "is not IP:PORT, as 127.0.0.1:3603"));
+      return stage + why.what();
     }
+  };
+  EXPECT_THAT(heard(""),
+              ::testing::AllOf(::testing::StartsWith("call: unavailable"), ::testing::HasSubstr("ORRERY_TCP")));
+  for (const std::string wrong : {"here", "127.0.0.1", "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:3603x", "127.0.0.1:0",
+                                  "127.0.0.1:65536", "localhost:3603", ":3603"}) {
+    EXPECT_EQ(heard(wrong.c_str()),
+              "new: invalid_argument: '" + wrong + "' is not IP:PORT, as 127.0.0.1:3603 [not_executed]");
+  }
+  for (const auto* url : {"http://127.0.0.1:3600", "ws://127.0.0.1:3600/v1/sdk", "wss://sidecar:3600"})
+    EXPECT_THAT(heard(url), ::testing::AllOf(::testing::StartsWith("new: invalid_argument"),
+                                             ::testing::HasSubstr("does not speak HTTP or WebSocket")));
+}
+
+TEST_F(a_client, hears_at_once_that_what_it_links_with_is_not_there) {
+  client one(options());
+  for (int i = 0; i < 20; ++i) {
+    std::atomic<bool> ran{false};
+    auto task = one.link("counter/nobody", [&](const std::stop_token&) { ran = true; });
+    try {
+      task.get();
+      ADD_FAILURE() << "it was linked with nobody";
+    } catch (const process_exit& why) {
+      EXPECT_EQ(why.reason().kind, "noproc");
+    }
+    EXPECT_FALSE(ran);
   }
 }
 

@@ -235,6 +235,7 @@ TEST_F(a_client_process, gets_each_message_as_what_it_is) {
   send({{"kind", "cast"}, {"method", "note"}, {"argument", 2}});
   send({{"kind", "down"}, {"monitor", 3}, {"from", "cart/nobody"}, {"reason", reason}});
   send({{"kind", "exit"}, {"from", "n@1.2.5"}, {"reason", reason}});
+  send({{"kind", "dropped"}, {"count", 12}});
   const auto said = std::get<plain_message>(*room.next());
   EXPECT_EQ(said.word, "said");
   EXPECT_EQ(said.argument, 1);
@@ -249,6 +250,22 @@ TEST_F(a_client_process, gets_each_message_as_what_it_is) {
   const auto signal = std::get<exit_message>(*room.next());
   EXPECT_EQ(signal.from, "n@1.2.5");
   EXPECT_EQ(signal.reason, (exit_reason{"error", "boom"}));
+  EXPECT_EQ(std::get<dropped_message>(*room.next()).count, 12U);
+}
+
+TEST_F(a_client_process, is_told_in_their_place_how_many_messages_were_dropped_for_one_credit) {
+  welcome();
+  auto room = open();
+  for (int i = 0; i < 49; ++i)
+    send_plain("n", i);
+  line_->send({{"type", "message"}, {"process", 1}, {"kind", "dropped"}, {"count", 7000}});
+  send_plain("n", "after");
+  for (int i = 0; i < 49; ++i)
+    static_cast<void>(room.next());
+  EXPECT_FALSE(line_->next(50ms));
+  EXPECT_EQ(std::get<dropped_message>(*room.next()).count, 7000U);
+  EXPECT_EQ(line_->expect("credit")["add"], 50);
+  EXPECT_EQ(std::get<plain_message>(*room.next()).argument, "after");
 }
 
 TEST_F(a_client_process, gives_credit_only_as_its_messages_are_taken) {
@@ -417,6 +434,17 @@ TEST_F(a_monitor, shares_a_process_with_others_and_hears_only_its_own) {
   send_down(1);
   EXPECT_TRUE(first.wait(10s));
   EXPECT_TRUE(first.wait()) << "again";
+}
+
+TEST_F(a_monitor, gives_credit_for_what_was_dropped_and_waits_on) {
+  welcome();
+  auto watched = watch(1);
+  for (int i = 0; i < 50; ++i)
+    line_->send({{"type", "message"}, {"process", opened_}, {"kind", "dropped"}, {"count", 1}});
+  EXPECT_EQ(line_->expect("credit")["add"], 50);
+  EXPECT_FALSE(watched.wait(20ms));
+  send_down(1);
+  EXPECT_TRUE(watched.wait(10s));
 }
 
 TEST_F(a_monitor, hears_a_down_that_comes_with_the_answer) {

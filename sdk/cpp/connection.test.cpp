@@ -286,6 +286,42 @@ TEST_F(a_connection, logs_the_crash_of_a_handler_with_its_process_and_message) {
   EXPECT_TRUE(has_logged("tally/a crashed in call add: no such sum"));
 }
 
+TEST_F(a_connection, logs_what_a_handler_refuses_and_nobody_waits_for) {
+  client at(options());
+  auto line = sidecar_.accept_and_welcome();
+  process_class tally("tally");
+  tally.on_cast("note", [](context&, const json&) { throw refusal("not now"); });
+  host(at, line, std::move(tally));
+  line.send(
+      {{"type", "work"}, {"work", 1}, {"class", "tally"}, {"key", "a"}, {"callback", "cast"}, {"method", "note"}});
+  EXPECT_FALSE(line.expect("done").contains("crash"));
+  EXPECT_TRUE(has_logged("tally/a refused cast note, which nobody waits for: handler_failed: not now"));
+}
+
+TEST_F(a_connection, logs_what_the_sidecar_refuses_with_its_process_and_message) {
+  client at(options());
+  auto line = sidecar_.accept_and_welcome();
+  host(at, line);
+  const auto refuses = [&](int work) {
+    line.send({{"type", "refused"},
+               {"work", work},
+               {"error", {{"code", "too_large"}, {"text", "the state has too much"}, {"effect", "not_executed"}}}});
+  };
+  for (int work = 1; work <= 2; ++work) {
+    line.send({{"type", "work"},
+               {"work", work},
+               {"class", "tally"},
+               {"key", std::to_string(work)},
+               {"callback", "call"},
+               {"method", "add"}});
+    line.expect("done");
+  }
+  refuses(1);
+  EXPECT_TRUE(has_logged("the sidecar refused what tally/1 did in call add: too_large: the state has too much"));
+  refuses(77);
+  EXPECT_TRUE(has_logged("the sidecar refused what a handler did: too_large: "));
+}
+
 TEST_F(a_connection, that_ends_with_work_at_hand_has_not_drained) {
   client one(options());
   std::promise<void> finish;

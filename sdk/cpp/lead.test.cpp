@@ -164,6 +164,22 @@ TEST_F(a_leader, is_stopped_when_the_key_is_lost_and_stands_again) {
   await_works(2);
 }
 
+TEST_F(a_leader, leads_on_and_gives_credit_when_messages_to_it_were_dropped) {
+  lead(until_stopped());
+  const auto process = leads();
+  await_works(1);
+  for (int i = 0; i < 50; ++i)
+    line_->send({{"type", "message"}, {"process", process}, {"kind", "dropped"}, {"count", 2}});
+  const auto credit = line_->expect("credit");
+  EXPECT_EQ(credit["process"], process);
+  EXPECT_EQ(credit["add"], 50);
+  EXPECT_FALSE(line_->next(50ms)) << "it leads on";
+  says(process, "key_lost", "leader");
+  closes();
+  leads();
+  await_works(2);
+}
+
 TEST_F(a_leader, whose_process_is_killed_stands_again) {
   lead(until_stopped());
   const auto first = leads();

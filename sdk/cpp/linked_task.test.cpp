@@ -24,12 +24,15 @@ class a_linked_task : public ::testing::Test {
     one_ = std::make_unique<client>(options);
     line_ = std::make_unique<fixtures::fake_connection>(sidecar_.accept_and_welcome());
   }
-  linked_task link(linked_task::function task) {
+  linked_task link(
+      linked_task::function task, const std::function<void()>& once_linked = [] {}) {
     auto linked = std::async(std::launch::async, [&] { return one_->link("cart/ada", std::move(task)); });
     line_->answer(line_->expect("open"), {{"pid", "n@1.2.3"}});
     const auto frame = line_->expect("link");
     EXPECT_EQ(frame["to"], "cart/ada");
     line_->answer(frame);
+    once_linked();
+    line_->answer(line_->expect("demonitor"));  // of nothing: what had come before has come
     return linked.get();
   }
   void send_exit(const std::string& kind) {
@@ -129,6 +132,22 @@ TEST_F(a_linked_task, goes_on_when_its_process_ends_normally) {
   send_exit("normal");
   EXPECT_FALSE(task.wait(50ms));
   task.cancel();
+  EXPECT_EQ(closes()["kind"], "shutdown");
+}
+
+TEST_F(a_linked_task, does_not_begin_where_its_process_is_not_there) {
+  std::atomic<bool> ran{false};
+  auto task = link([&](const std::stop_token&) { ran = true; }, [this] { send_exit("noproc"); });
+  EXPECT_EQ(closes()["kind"], "shutdown");
+  EXPECT_EQ(thrown_by(task), "process_exited: cart/ada exited, noproc: boom [unknown]");
+  EXPECT_FALSE(ran);
+}
+
+TEST_F(a_linked_task, goes_on_when_messages_were_dropped) {
+  auto task = link(until_stopped);
+  line_->send({{"type", "message"}, {"process", 1}, {"kind", "dropped"}, {"count", 3}});
+  EXPECT_FALSE(task.wait(50ms));
+  send_exit("error");
   EXPECT_EQ(closes()["kind"], "shutdown");
 }
 

@@ -36,6 +36,7 @@ process_class a_cart() {
                  self.go_on(1);
                  self.stop("shutdown", "enough");
                })
+      .on_info("remind", [](context&, const json&) {})
       .on_call("boom", [](context&, const json&) -> json { throw std::out_of_range("no such item"); })
       .on_code_change([](std::uint32_t from, json state) {
         return json{{"from", from}, {"was", std::move(state)}};
@@ -54,7 +55,7 @@ json work(const char* callback, json fields = json::object()) {
 
 TEST(a_process_class, registers_what_it_has) {
   EXPECT_EQ(a_cart().registration(4), json::parse(R"({"type": "register", "class": "cart", "stateVersion": 2,
-      "calls": ["add", "boom", "count", "wait"], "casts": ["release"], "callbacks": ["init", "code_change"],
+      "calls": ["add", "boom", "count", "wait"], "casts": ["release"], "callbacks": ["init", "info", "code_change"],
       "concurrency": 4})"));
 }
 
@@ -183,11 +184,52 @@ TEST(a_process_class, that_leaves_what_cannot_be_sent_crashes_and_says_where) {
                })
       .on_call("refusal", [](context&, const json&) -> json { throw refusal("no", "nope"); });
   EXPECT_EQ(odd.handle(work("call", {{"method", "state"}}))["crash"]["text"],
-            "invalid_argument: the state cannot be sent: state.notes[1]: a text is not UTF-8 [not_executed]");
+            "invalid_argument: the state cannot be sent: state.notes[1]: a text is not UTF-8");
   EXPECT_EQ(odd.handle(work("call", {{"method", "reply"}}))["crash"]["text"],
-            "invalid_argument: the reply cannot be sent: reply.share: a number is not finite [not_executed]");
-  EXPECT_NE(odd.handle(work("call", {{"method", "refusal"}}))["crash"]["text"].get<std::string>().find("nope"),
-            std::string::npos);
+            "invalid_argument: the reply cannot be sent: reply.share: a number is not finite");
+}
+
+TEST(a_process_class, that_refuses_with_a_code_of_its_own_crashes_and_says_which_there_are) {
+  process_class odd("odd");
+  odd.on_call("now", [](context&, const json&) -> json { throw refusal("no", "teapot"); })
+      .on_call("later", [](context& self, const json&) { return self.refuse(1, refusal("no", "teapot")), json(); });
+  for (const auto* method : {"now", "later"})
+    EXPECT_EQ(odd.handle(work("call", {{"method", method}}))["crash"]["text"],
+              "'teapot' is no code of a refusal; use one of already_exists, cancelled, conflict, deadline_exceeded, "
+              "draining, forbidden, given_up, gone, handler_failed, internal, invalid_argument, io, isolated, "
+              "limit_exceeded, not_found, overloaded, process_exited, protocol, too_large, unauthenticated, "
+              "unavailable");
+}
+
+TEST(a_process_class, that_lets_an_error_out_crashes_with_its_code_and_text_alone) {
+  process_class odd("odd");
+  odd.on_call("ask", [](context&, const json&) -> json { throw error("unavailable", "no app", effect::unknown); })
+      .on_call("hear", [](context&, const json&) -> json {
+        throw process_exit("cart/ada", {"error", "boom"});
+      });
+  EXPECT_EQ(odd.handle(work("call", {{"method", "ask"}}))["crash"]["text"], "unavailable: no app");
+  EXPECT_EQ(odd.handle(work("call", {{"method", "hear"}}))["crash"]["text"],
+            "process_exited: cart/ada exited, error: boom");
+}
+
+TEST(a_process_class, tells_the_log_of_what_it_refuses_and_nobody_waits_for) {
+  process_class shelf("cart");
+  shelf.on_call("add", [](context&, const json&) -> json { throw refusal("it is full", "overloaded"); })
+      .on_cast("note", [](context&, const json&) { throw refusal("it is full", "overloaded"); })
+      .on_info("ring", [](context&, const json&) { throw refusal("not now"); });
+  std::vector<std::string> lines;
+  const surroundings around{
+      .abandoned = {}, .call = {}, .log = [&](const std::string& line) { lines.push_back(line); }};
+  const auto done = [&](const char* callback, const char* method) {
+    return shelf.handle(work(callback, {{"method", method}}), around);
+  };
+  EXPECT_TRUE(done("call", "add").contains("error"));
+  EXPECT_EQ(lines, std::vector<std::string>{}) << "its caller hears it";
+  EXPECT_EQ(done("cast", "note"), json::parse(R"({"type": "done", "work": 7})"));
+  done("info", "ring");
+  EXPECT_EQ(lines,
+            (std::vector<std::string>{"cart/ada refused cast note, which nobody waits for: overloaded: it is full",
+                                      "cart/ada refused info ring, which nobody waits for: handler_failed: not now"}));
 }
 
 TEST(a_process_class, says_what_went_wrong_in_whole_letters_whatever_the_text) {
@@ -222,6 +264,9 @@ TEST(a_process_class, hears_a_timer_by_its_name_or_by_what_is_before_its_slash) 
 
 TEST(a_process_class, asks_things_of_others_when_it_returns) {
   process_class asking("asking");
+  asking.on_reply("stock", [](context&, const outcome&) {})
+      .on_reply("log", [](context&, const outcome&) {})
+      .on_down("ada", [](context&, const down&) {});
   asking.on_cast("go", [](context& self, const json&) {
     self.send("cart/ada", "said", 1);
     self.publish("chat", "said");
@@ -256,6 +301,40 @@ TEST(a_process_class, that_asks_what_cannot_be_crashes) {
   EXPECT_EQ(text_of([](context& self) { self.request("n", "cart/ada", "add", "\xff"); }).find(refused), 0U);
   EXPECT_EQ(text_of([](context& self) { self.request("n", "cart/ada", "add", 1, 2h); }).find(refused), 0U);
   EXPECT_EQ(text_of([](context& self) { self.monitor("n", ""); }).find(refused), 0U);
+  EXPECT_EQ(text_of([](context& self) { self.set_timer("", 1s); }).find(refused), 0U);
+  EXPECT_EQ(text_of([](context& self) { self.cancel_timer(std::string(129, 'x')); }).find(refused), 0U);
+  EXPECT_EQ(text_of([](context& self) { self.set_timer("t", -1s); }),
+            "invalid_argument: the timer 't' is set to -1000 ms; 1 ms to 400 days (34560000000 ms) are accepted");
+  EXPECT_EQ(text_of([](context& self) { self.set_timer("t", 0s); }).find(refused), 0U);
+  EXPECT_EQ(text_of([](context& self) { self.set_timer("t", std::chrono::days{400} + 1ms); }).find(refused), 0U);
+  EXPECT_EQ(text_of([](context& self) { self.stop("well"); }),
+            "a process stops with normal, shutdown or error, not 'well'");
+}
+
+TEST(a_process_class, that_asks_for_what_none_of_its_handlers_hears_crashes_and_says_which_it_has) {
+  process_class deaf("deaf");
+  deaf.on_info("x", [](context&, const json&) {}).on_info("y", [](context&, const json&) {});
+  deaf.on_reply("z", [](context&, const outcome&) {});
+  deaf.on_call("timer",
+               [](context& self, const json& name) { return self.set_timer(name.get<std::string>(), 1s), json(); })
+      .on_call("request",
+               [](context& self, const json& name) {
+                 return self.request(name.get<std::string>(), "cart/ada", "add"), json();
+               })
+      .on_call("monitor", [](context& self, const json& name) {
+        return self.monitor(name.get<std::string>(), "cart/ada"), json();
+      });
+  const auto done = [&](const char* method, const char* name) {
+    return deaf.handle(work("call", {{"method", method}, {"argument", name}}));
+  };
+  EXPECT_EQ(done("timer", "z")["crash"]["text"],
+            "class 'deaf' has no on_info 'z' for this timer to come to; it has: x, y");
+  EXPECT_EQ(done("request", "x")["crash"]["text"],
+            "class 'deaf' has no on_reply 'x' for this request to come to; it has: z");
+  EXPECT_EQ(done("monitor", "x/1")["crash"]["text"],
+            "class 'deaf' has no on_down 'x/1' for this monitor to come to; it has: none");
+  EXPECT_EQ(done("timer", "x/1")["effects"][0]["timer"]["name"], "x/1");
+  EXPECT_EQ(done("request", "z/1")["effects"][0]["call"]["name"], "z/1");
 }
 
 TEST(a_process_class, tells_timers_messages_replies_and_downs_apart) {

@@ -163,6 +163,24 @@ TEST(a_test_host, tells_of_the_end_of_what_is_monitored) {
   EXPECT_THROW(town.down("ada", "gone/it", {"normal", ""}), error) << "nothing is watched";
 }
 
+TEST(a_test_host, tells_a_handler_that_nothing_would_hear_what_it_asks_for) {
+  process_class deaf("deaf");
+  deaf.on_call("timer", [](context& self, const json&) { return self.set_timer("nosuch", 1s), json(); })
+      .on_call("request", [](context& self, const json&) { return self.request("nosuch", "a/b", "c"), json(); })
+      .on_call("monitor", [](context& self, const json&) { return self.monitor("nosuch", "a/b"), json(); });
+  host one(deaf);
+  for (const auto& [method, missing] :
+       {std::pair{"timer", "on_info"}, {"request", "on_reply"}, {"monitor", "on_down"}}) {
+    try {
+      one.call("p", method);
+      ADD_FAILURE() << method << " was taken";
+    } catch (const error& why) {
+      EXPECT_NE(why.text().find("class 'deaf' has no " + std::string(missing) + " 'nosuch'"), std::string::npos)
+          << why.text();
+    }
+  }
+}
+
 TEST(a_test_host, moves_a_process_which_hears_so_before_all_that_waits) {
   host town(a_gossip());
   const auto before = town.call("ada", "pid");

@@ -40,6 +40,7 @@ struct shown {
   json operator()(const exit_message& came) const {
     return with_sender({{"kind", "exit"}, {"reason", fields(came.reason)}}, came.from);
   }
+  json operator()(const dropped_message& came) const { return {{"kind", "dropped"}, {"count", came.count}}; }
 };
 
 [[noreturn]] void too_late(const char* what) {

@@ -17,6 +17,8 @@ void listen_once(client& sidecar, const std::stop_token& stop) {
     const auto* said = std::get_if<plain_message>(&*came);
     if (said != nullptr && said->word == "said" && said->argument.is_string())  // anybody may publish anything
       std::cout << said->argument.get<std::string>() << std::endl;
+    if (const auto* lost = std::get_if<dropped_message>(&*came))  // they came faster than they were read
+      std::cout << "(" << lost->count << " messages are missing)" << std::endl;
   }
 }
 

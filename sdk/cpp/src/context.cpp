@@ -1,6 +1,8 @@
 #include "orrery/app/context.hpp"
 
+#include "orrery/app/process_class.hpp"
 #include "values.hpp"
+#include <stdexcept>
 
 namespace orrery::app {
 namespace {
@@ -62,6 +64,10 @@ void context::add(json effect) {
   effects_.push_back(std::move(effect));
 }
 
+void context::check_heard(info_source as, std::string_view name) const {
+  if (handled_by_ != nullptr) handled_by_->check_heard(as, name);
+}
+
 json context::call(std::string_view name, std::string_view method, json argument, call_options how) {
   if (!around_.call) throw std::logic_error("there is nobody to call: `surroundings` has no `call`");
   if (how.trace.empty()) how.trace = trace_;
@@ -79,11 +85,16 @@ void context::cast(std::string_view name, std::string_view method, json argument
 }
 
 void context::set_timer(std::string_view name, std::chrono::milliseconds after, json argument) {
+  check_timer(name, after);
   check_value(argument, "argument");
+  check_heard(info_source::timer, name);
   add({{"timer", {{"name", name}, {"afterMs", after.count()}, {"argument", std::move(argument)}}}});
 }
 
-void context::cancel_timer(std::string_view name) { add({{"cancelTimer", name}}); }
+void context::cancel_timer(std::string_view name) {
+  check_timer_name(name);
+  add({{"cancelTimer", name}});
+}
 
 void context::send(std::string_view to, std::string_view word, json argument) {
   check_target(to);
@@ -111,17 +122,17 @@ void context::request(std::string_view name, std::string_view to, std::string_vi
   check_target(to);
   check_method(method);
   check_value(argument, "argument");
+  if (timeout.count() != 0) check_timeout(timeout);
+  check_heard(info_source::reply, name);
   json fields{{"name", name}, {"to", to}, {"method", method}, {"argument", std::move(argument)}};
-  if (timeout.count() != 0) {
-    check_timeout(timeout);
-    fields["timeoutMs"] = timeout.count();
-  }
+  if (timeout.count() != 0) fields["timeoutMs"] = timeout.count();
   add({{"call", std::move(fields)}});
 }
 
 void context::monitor(std::string_view name, std::string_view to) {
   check_text("name", name);
   check_target(to);
+  check_heard(info_source::down, name);
   add({{"monitor", {{"name", name}, {"to", to}}}});
 }
 
@@ -136,6 +147,8 @@ void context::go_on(json with) {
 }
 
 void context::stop(std::string_view kind, std::string_view text) {
+  if (kind != "normal" && kind != "shutdown" && kind != "error")
+    throw std::invalid_argument("a process stops with normal, shutdown or error, not '" + std::string(kind) + "'");
   stop_ = json{{"kind", kind}, {"text", readable(text)}};
 }
 
@@ -150,6 +163,7 @@ void context::reply(std::uint64_t caller, json answer) {
 }
 
 void context::refuse(std::uint64_t caller, const refusal& why) {
+  if (const auto problem = problem_of_code(why.code()); !problem.empty()) throw std::logic_error(problem);
   json error{{"code", why.code()}, {"text", readable(why.what())}};
   if (const auto took = why.took_effect()) error["effect"] = to_text(*took);
   add({{"reply", {{"to", caller}, {"error", error}}}});

@@ -1,18 +1,10 @@
 #include "host_pool.hpp"
 
+#include "values.hpp"
+#include <algorithm>
 #include <utility>
 
 namespace orrery::app {
-namespace {
-
-/// "cart/ada crashed in call add: WHAT".
-std::string crash_line(const json& work, const std::string& text) {
-  const auto method = work.value("method", "");
-  return work.value("class", "") + "/" + work.value("key", "") + " crashed in " + work.value("callback", "") +
-         (method.empty() ? "" : " " + method) + ": " + text;
-}
-
-}  // namespace
 
 void host_pool::submit(const process_class& what, json work, std::shared_ptr<wire> answer_to) {
   {
@@ -94,9 +86,11 @@ void host_pool::do_one(const job& next) {
   if (!next.abandoned.stop_requested()) {
     const surroundings around{
         .abandoned = next.abandoned.get_token(),
-        .call = [&](std::string_view name, std::string_view method, json argument, const call_options& how) {
-          return call_while_waiting(next.number, name, method, std::move(argument), how);
-        }};
+        .call =
+            [&](std::string_view name, std::string_view method, json argument, const call_options& how) {
+              return call_while_waiting(next.number, name, method, std::move(argument), how);
+            },
+        .log = [this](const std::string& line) { log_(line); }};
     done = next.what->handle(next.work, around);
   }
   auto frame = wire::encode(done);
@@ -106,11 +100,27 @@ void host_pool::do_one(const job& next) {
     done = {{"type", "done"}, {"work", next.number}, {"crash", {{"text", text}}}};
     frame = wire::encode(done);
   }
-  if (done.contains("crash")) log_(crash_line(next.work, done["crash"]["text"].get<std::string>()));
+  if (done.contains("crash"))
+    log_(process_in(next.work) + " crashed in " + callback_in(next.work) + ": " +
+         done["crash"]["text"].get<std::string>());
+  remember(next);
   if (const auto to = next.answer_to.lock()) {
     to->send(frame);
     to->wait_writable();
   }
+}
+
+void host_pool::remember(const job& done) {
+  auto text = process_in(done.work) + " did in " + callback_in(done.work);
+  const std::lock_guard lock(mutex_);
+  if (done_.size() >= done_kept) done_.pop_front();
+  done_.emplace_back(done.number, std::move(text));
+}
+
+std::string host_pool::what_did(std::uint64_t work) {
+  const std::lock_guard lock(mutex_);
+  const auto found = std::find_if(done_.rbegin(), done_.rend(), [&](const auto& each) { return each.first == work; });
+  return found == done_.rend() ? "a handler did" : found->second;
 }
 
 void host_pool::run() {

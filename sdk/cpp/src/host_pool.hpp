@@ -11,7 +11,9 @@
 #include <memory>
 #include <mutex>
 #include <stop_token>
+#include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace orrery::app {
@@ -39,6 +41,8 @@ class host_pool {
   void abandon_all();
   /// Work waits or is handled, if only for nobody any more.
   [[nodiscard]] bool is_busy();
+  /// Of work whose `done` was sent not long ago: "cart/ada did in call add".
+  [[nodiscard]] std::string what_did(std::uint64_t work);
   /// Abandons handlers that run, and waits for them.
   void stop();
 
@@ -52,6 +56,7 @@ class host_pool {
   };
   void run();
   void do_one(const job& next);
+  void remember(const job& done);
   json call_while_waiting(std::uint64_t work, std::string_view name, std::string_view method, json argument,
                           const call_options& how);
   void start_thread_if_wanted();
@@ -63,6 +68,8 @@ class host_pool {
   std::condition_variable changed_;
   std::deque<job> waiting_;
   std::map<std::uint64_t, std::stop_source> at_work_;
+  static constexpr std::size_t done_kept = 1024;
+  std::deque<std::pair<std::uint64_t, std::string>> done_;  ///< the last: the sidecar may refuse one
   std::size_t idle_ = 0;
   std::size_t asking_ = 0;
   bool stopping_ = false;

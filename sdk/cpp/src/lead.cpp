@@ -74,6 +74,7 @@ class candidate : public open_process {
     }
   }
 
+  /// Whatever else comes, or is dropped, says nothing of the key: `key_lost` is not dropped.
   void take(process_message message) override {
     taken();
     const auto* said = std::get_if<plain_message>(&message);

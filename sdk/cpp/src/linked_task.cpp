@@ -14,6 +14,7 @@ class linked_task::running : public open_process {
 
   void begin(function task) {
     act({{"type", "link"}, {"to", to_}}, {});
+    let_exit_come();
     thread_ = std::thread([this, task = std::move(task)] { run(task); });
   }
 
@@ -50,6 +51,18 @@ class linked_task::running : public open_process {
   }
 
  private:
+  /// One that was not there, on this node, has said so before the answer to what is asked next: here for no monitor.
+  void let_exit_come() {
+    try {
+      act({{"type", "demonitor"}, {"monitor", 1}}, {});
+    } catch (const error&) {  // the exit comes all the same, or has
+    }
+  }
+
+  bool has_exited() {
+    const std::lock_guard lock(mutex_);
+    return exited_.has_value();
+  }
   void ended(const exit_reason& why) override { exited("the process of this task", why); }
 
   void exited(const std::string& who, const exit_reason& why) {
@@ -66,7 +79,7 @@ class linked_task::running : public open_process {
     exit_reason why{.kind = "normal", .text = {}};
     bool gave_up = false;  // what it waited for ended with its token
     try {
-      task(stop_.get_token());
+      if (!has_exited()) task(stop_.get_token());
     } catch (const error& failure) {
       thrown = std::current_exception();
       why = {.kind = "error", .text = failure.what()};

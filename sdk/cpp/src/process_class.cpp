@@ -13,10 +13,15 @@ constexpr std::size_t crash_text_max = 1000;
 
 json crash(std::string_view text) { return {{"crash", {{"text", readable(text, crash_text_max)}}}}; }
 
-json refused(const std::string& callback, const refusal& no) {
-  if (!is_code(no.code())) return crash("a refusal has the code '" + no.code() + "', which docs/protocol.md does not");
-  if (callback == "init" || callback == "code_change") return crash(no.code() + ": " + no.what());
-  if (callback != "call") return json::object();  // nobody waits
+json refused(const json& work, const refusal& no, const std::function<void(const std::string&)>& log) {
+  if (const auto problem = problem_of_code(no.code()); !problem.empty()) return crash(problem);
+  const auto callback = text_in(work, "callback");
+  const auto text = no.code() + ": " + no.what();
+  if (callback == "init" || callback == "code_change") return crash(text);
+  if (callback != "call") {
+    if (log) log(process_in(work) + " refused " + callback_in(work) + ", which nobody waits for: " + text);
+    return json::object();
+  }
   return {{"error",
            {{"code", no.code()},
             {"text", readable(no.what())},
@@ -42,16 +47,21 @@ auto* of_word(const Handlers& all, std::string_view word) {
   return found == all.end() ? nullptr : &found->second;
 }
 
+template <typename Handlers>
+[[noreturn]] void throw_none(const Handlers& all, const std::string& class_name, const std::string& what) {
+  std::string known;
+  for (const auto& [each, handler] : all)
+    known += (known.empty() ? "" : ", ") + each;
+  throw std::out_of_range("class '" + class_name + "' has no " + what +
+                          "; it has: " + (known.empty() ? "none" : known));
+}
+
 /// A sidecar asks only for what was registered, so it is a test that hears what there is.
 template <typename Handlers>
 auto& named(const Handlers& all, const std::string& class_name, const char* kind, const std::string& method) {
   const auto found = all.find(method);
-  if (found != all.end()) return found->second;
-  std::string known;
-  for (const auto& [each, handler] : all)
-    known += (known.empty() ? "" : ", ") + each;
-  throw std::out_of_range("class '" + class_name + "' has no " + kind + " '" + method +
-                          "'; it has: " + (known.empty() ? "none" : known));
+  if (found == all.end()) throw_none(all, class_name, kind + (" '" + method + "'"));
+  return found->second;
 }
 
 }  // namespace
@@ -127,6 +137,16 @@ json process_class::registration(unsigned concurrency) const {
           {"concurrency", concurrency}};
 }
 
+void process_class::check_heard(info_source as, std::string_view name) const {
+  const auto check = [&](const auto& all, const char* handler, const char* what) {
+    if (of_word(all, name) == nullptr)
+      throw_none(all, name_, handler + (" '" + std::string(name) + "' for this ") + what + " to come to");
+  };
+  if (as == info_source::reply) return check(replies_, "on_reply", "request");
+  if (as == info_source::down) return check(downs_, "on_down", "monitor");
+  check(infos_, "on_info", "timer");
+}
+
 void process_class::inform(const json& argument, context& self) const {
   if (self.source() == info_source::reply) {
     if (const auto* handler = of_word(replies_, self.message())) (*handler)(self, outcome_of(argument));
@@ -184,11 +204,15 @@ json process_class::finish(const json& work, context& self) const {
 
 json process_class::handle(const json& work, surroundings around) const {
   json done;
+  const auto log = std::move(around.log);
   try {
     context self(work, std::move(around));
+    self.handled_by_ = this;
     done = finish(work, self);
   } catch (const refusal& no) {
-    done = refused(work.value("callback", ""), no);
+    done = refused(work, no, log);
+  } catch (const error& failed) {  // without its effect: what became of this message is another matter
+    done = crash(failed.code() + ": " + failed.text());
   } catch (const std::exception& thrown) {
     done = crash(thrown.what());
   } catch (...) {

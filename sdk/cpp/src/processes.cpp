@@ -24,6 +24,7 @@ std::optional<process_message> process_message_of(json& frame) {
     return down_message{.monitor = frame.value("monitor", std::uint64_t{0}),
                         .what = {.pid = from, .reason = exit_reason_in(frame)}};
   if (kind == "exit") return exit_message{.from = from, .reason = exit_reason_in(frame)};
+  if (kind == "dropped") return dropped_message{.count = frame.value("count", std::uint64_t{0})};
   return {};
 }
 
@@ -288,7 +289,7 @@ void monitors::forget(std::uint64_t number) {
 void monitors::take(process_message message) {
   taken();
   const auto* gone = std::get_if<down_message>(&message);
-  if (gone == nullptr) return;  // nobody knows its pid
+  if (gone == nullptr) return;  // nobody knows its pid, and downs are not dropped
   std::shared_ptr<process_monitor::watched> to;
   {
     const std::lock_guard lock(mutex_);

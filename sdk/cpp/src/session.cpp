@@ -68,6 +68,7 @@ session::session(client_options chosen)
       }) {
   options_.socket = from_environment(options_.socket, "ORRERY_SOCKET");
   options_.tcp = from_environment(options_.tcp, "ORRERY_TCP");
+  if (!options_.tcp.empty()) check_tcp(options_.tcp);
   if (!options_.log) options_.log = [](const std::string& text) { std::cerr << "orrery: " + text + "\n"; };
   options_.log = [log = std::move(options_.log)](const std::string& text) {
     try {
@@ -297,8 +298,11 @@ void session::take(wire& from, json& message) {
   if (type == "event" || type == "closed") return take_event(from, message);
   if (type == "class") return take_class(message);
   if (type == "ping") from.send(wire::encode({{"type", "pong"}, {"n", message.value("n", json())}}));
-  if (type == "refused")
-    return options_.log("the sidecar refused what a handler did: " + message.value("error", json()).dump());
+  if (type == "refused") {
+    const auto why = message.value("error", json::object());
+    return options_.log("the sidecar refused what " + pool_.what_did(message.value("work", std::uint64_t{0})) + ": " +
+                        text_in(why, "code") + ": " + text_in(why, "text"));
+  }
   if (type == "goodbye")
     throw std::runtime_error("the sidecar said goodbye: " + message.value("code", "") + ": " +
                              message.value("text", ""));

@@ -16,7 +16,9 @@ constexpr std::size_t method_bytes_max = 128;
 constexpr std::size_t pid_bytes_max = 1088;
 constexpr std::size_t word_bytes_max = 255;
 constexpr std::size_t group_bytes_max = 255;
+constexpr std::size_t timer_name_bytes_max = 128;
 constexpr std::chrono::milliseconds timeout_max = std::chrono::hours{1};
+constexpr std::chrono::milliseconds timer_max = std::chrono::days{400};
 constexpr std::array codes{"already_exists", "cancelled",      "conflict",         "deadline_exceeded",
                            "draining",       "forbidden",      "given_up",         "gone",
                            "handler_failed", "internal",       "invalid_argument", "io",
@@ -110,7 +112,13 @@ effect effect_of(std::string_view text) {
   return text == "executed" ? effect::executed : effect::unknown;
 }
 
-bool is_code(std::string_view code) { return std::find(codes.begin(), codes.end(), code) != codes.end(); }
+std::string problem_of_code(std::string_view code) {
+  if (std::find(codes.begin(), codes.end(), code) != codes.end()) return {};
+  std::string known;
+  for (const auto* each : codes)
+    known += (known.empty() ? "" : ", ") + std::string(each);
+  return "'" + std::string(code) + "' is no code of a refusal; use one of " + known;
+}
 
 void check_value(const json& value, std::string_view what, std::size_t bytes_max) {
   inspection look;
@@ -172,6 +180,15 @@ void check_timeout(std::chrono::milliseconds timeout) {
     refuse("a timeout is 1 ms to 1 h, not " + std::to_string(timeout.count()) + " ms");
 }
 
+void check_timer(std::string_view name, std::chrono::milliseconds after) {
+  check_timer_name(name);
+  if (after.count() >= 1 && after <= timer_max) return;
+  refuse("the timer '" + std::string(name) + "' is set to " + std::to_string(after.count()) +
+         " ms; 1 ms to 400 days (" + std::to_string(timer_max.count()) + " ms) are accepted");
+}
+
+void check_timer_name(std::string_view name) { check_name("name of a timer", name, timer_name_bytes_max); }
+
 bool is_traceparent(std::string_view text) {
   constexpr std::array<std::size_t, 4> parts{2, 32, 16, 2};
   if (text.starts_with("ff")) return false;
@@ -208,6 +225,13 @@ std::string text_in(const json& fields, const char* name) {
 std::string pid_in(const json& fields, const char* name) {
   auto text = text_in(fields, name);
   return text.find('/') == std::string::npos ? text : "";
+}
+
+std::string process_in(const json& work) { return text_in(work, "class") + "/" + text_in(work, "key"); }
+
+std::string callback_in(const json& work) {
+  const auto method = text_in(work, "method");
+  return text_in(work, "callback") + (method.empty() ? "" : " " + method);
 }
 
 exit_reason exit_reason_in(const json& fields) {

@@ -16,8 +16,8 @@ constexpr std::size_t value_depth_max = 64;
 
 /// Back from `to_text`; what is no effect is unknown.
 [[nodiscard]] effect effect_of(std::string_view text);
-/// Whether it is a code of docs/protocol.md.
-[[nodiscard]] bool is_code(std::string_view code);
+/// Why it is no code that a refusal may have, with those that it may; empty: it is one.
+[[nodiscard]] std::string problem_of_code(std::string_view code);
 
 /// Plain: no NaN, texts in UTF-8, at most 64 levels and `bytes_max` bytes. `what` names it: argument, state, reply.
 void check_value(const nlohmann::json& value, std::string_view what, std::size_t bytes_max = value_bytes_max);
@@ -35,6 +35,9 @@ void check_group(std::string_view group);
 /// A key of the registry, the name of a request or monitor, or the like; `what` says which.
 void check_text(const char* what, std::string_view text);
 void check_timeout(std::chrono::milliseconds timeout);
+/// Of a timer, which fires so much later.
+void check_timer(std::string_view name, std::chrono::milliseconds after);
+void check_timer_name(std::string_view name);
 [[nodiscard]] bool is_traceparent(std::string_view text);
 
 /// Why a result, {"ok"} or {"error": {"code", "text", "effect"}}, is none.
@@ -44,6 +47,9 @@ void check_timeout(std::chrono::milliseconds timeout);
 [[nodiscard]] std::string text_in(const nlohmann::json& fields, const char* name);
 /// The same, and empty where it is a name, of nobody.
 [[nodiscard]] std::string pid_in(const nlohmann::json& fields, const char* name);
+/// Of a `work`, for people: whose it is, as "cart/ada", and what, as "call add".
+[[nodiscard]] std::string process_in(const nlohmann::json& work);
+[[nodiscard]] std::string callback_in(const nlohmann::json& work);
 /// The field `reason`, {"kind", "text"}; and such a field's value, with a text for people.
 [[nodiscard]] exit_reason exit_reason_in(const nlohmann::json& fields);
 [[nodiscard]] nlohmann::json fields_of(const exit_reason& reason);

@@ -1,5 +1,6 @@
 #include "wire.hpp"
 
+#include "orrery/app/error.hpp"
 #include <algorithm>
 #include <arpa/inet.h>
 #include <array>
@@ -36,7 +37,8 @@ int dial_file(const std::string& path) {
   throw std::runtime_error("cannot connect to " + path + ": " + why);
 }
 
-int dial_tcp(const std::string& address) {
+/// Throws `error` for what is no IP:PORT.
+sockaddr_in tcp_address(const std::string& address) {
   const auto colon = std::min(address.rfind(':'), address.size());
   sockaddr_in at{};
   at.sin_family = AF_INET;
@@ -45,9 +47,19 @@ int dial_tcp(const std::string& address) {
   const auto read = std::from_chars(std::min(address.data() + colon + 1, end), end, port);
   if (::inet_pton(AF_INET, address.substr(0, colon).c_str(), &at.sin_addr) != 1 || read.ec != std::errc{} ||
       read.ptr != end || port == 0) {
-    throw std::runtime_error("'" + address + "' is not IP:PORT, as 127.0.0.1:3603");
+    const bool is_url = address.find("://") != std::string::npos;
+    throw error(
+        "invalid_argument",
+        "'" + address + "' is not IP:PORT, as 127.0.0.1:3603" +
+            (is_url ? "; this library does not speak HTTP or WebSocket, which the sidecar has at port 3600" : ""),
+        effect::not_executed);
   }
   at.sin_port = htons(port);
+  return at;
+}
+
+int dial_tcp(const std::string& address) {
+  const auto at = tcp_address(address);
   const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   const int on = 1;
   if (fd >= 0) ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -58,6 +70,8 @@ int dial_tcp(const std::string& address) {
 }
 
 }  // namespace
+
+void check_tcp(const std::string& address) { static_cast<void>(tcp_address(address)); }
 
 wire::wire(const std::string& socket, const std::string& tcp) {
   if (socket.empty() && tcp.empty()) {

@@ -19,6 +19,9 @@ class protocol_error : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+/// Throws `error`, `invalid_argument`, for what is no IP:PORT.
+void check_tcp(const std::string& address);
+
 class wire {
  public:
   /// Tries the socket's path, then IP:PORT, whichever is not empty. Throws std::runtime_error with what failed.

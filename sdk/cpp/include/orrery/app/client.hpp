@@ -25,7 +25,7 @@ struct retry_policy {
 
 struct client_options {
   std::string socket;  ///< path of the sidecar's Unix socket; empty: $ORRERY_SOCKET
-  std::string tcp;     ///< IP:PORT, where there is no socket; empty: $ORRERY_TCP
+  std::string tcp;     ///< IP:PORT, as 127.0.0.1:3603, where there is no socket; empty: $ORRERY_TCP
   std::string name = "orrery-cpp/0.1";
   /// At most so many threads run handlers of hosted classes; each starts when there is work and none is idle.
   unsigned workers = 64;
@@ -35,8 +35,8 @@ struct client_options {
   /// The client's thread looks for the next answer for so long before it sleeps, where answers come so soon: a call
   /// takes less than half as long, and about as much processor time. 0: it never does.
   std::chrono::microseconds spin{100};
-  /// Told of connections that come and go, of what the sidecar refused and of handlers that crashed, from any thread.
-  /// Default: stderr.
+  /// Told of connections that come and go, of what the sidecar refused, and of handlers that crashed or refused what
+  /// nobody waits for, from any thread. Default: stderr.
   std::function<void(const std::string&)> log;
 };
 
@@ -82,6 +82,7 @@ enum class class_state { ready, undeclared, other, waiting };
 /// right before it is sent.
 class client {
  public:
+  /// Throws `error`, `invalid_argument`, where `tcp` is no IP:PORT. Does not wait for a connection: `open` does.
   explicit client(client_options options = {});
   /// Ends the connection. Waits for handlers that run, which hear that they are abandoned, and until each call that was
   /// under way has ended, with `unavailable`: each `done` has run, on a thread of the client, so destroy it on none of
@@ -145,8 +146,10 @@ class client {
   [[nodiscard]] process_monitor monitor(std::string_view to);
   /// Runs `task` linked with a process, as above. The task is asked to stop, by its token, when the process ends for
   /// another reason than `normal`, and when the connection does: the token's callbacks run on the connection's thread
-  /// and must not wait for operations. When the task throws, the process gets an exit signal, reason `error` with the
-  /// text; when it returns, none. Do not destroy its handle within the task.
+  /// and must not wait for operations. It starts no process: where there is none, on this node, the task does not
+  /// begin, and its `get` throws `process_exit`, reason `noproc`. Of another node that is heard a moment later, as any
+  /// end; a task that has returned by then has returned. When the task throws, the process gets an exit signal, reason
+  /// `error` with the text; when it returns, none. Do not destroy its handle within the task.
   [[nodiscard]] linked_task link(std::string_view to, linked_task::function task);
   /// Leads while it holds the key (`mesh_unique`), and stands for it until then: claims it with a process of its own,
   /// waits for the end of who else holds it, and claims it again. `work(std::stop_token)` runs on this thread while it

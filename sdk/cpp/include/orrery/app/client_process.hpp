@@ -35,8 +35,9 @@ class client_process {
   [[nodiscard]] const std::string& pid() const;
 
   /// The next message, in the order in which each process sent its own. Nothing: it has ended, and all that had come
-  /// was taken; or `stop` was requested. At most 100 messages wait here; more wait on the node, which keeps 10,000 and
-  /// then drops plain ones and casts.
+  /// was taken; or `stop` was requested. At most 100 messages wait here, and 10,000 more on the node, of a share of
+  /// 128 MiB. Plain ones and casts beyond that are dropped, and a `dropped_message` in their place says how many. Ends
+  /// and the system's words wait longer; where even they find no room, it ends, reason `limit`.
   std::optional<process_message> next(const std::stop_token& stop = {});
   /// The same, but nothing after `timeout` too.
   std::optional<process_message> next(std::chrono::milliseconds timeout);

@@ -29,11 +29,14 @@ enum class info_source { timer, message, reply, down };
 struct surroundings {
   std::stop_token abandoned;
   std::function<json(std::string_view name, std::string_view method, json argument, const call_options&)> call;
+  std::function<void(const std::string& line)> log = {};  ///< told of a refusal that nobody waits for
 };
+
+class process_class;
 
 /// A callback's process and its hands: valid during the callback only, and used by its thread alone. What is done
 /// through it happens when the callback returns, all of it or, where that throws, nothing; except `call`, which happens
-/// at once.
+/// at once. What cannot be, as a timer that is due yesterday or that no handler of the class would hear of, throws.
 class context {
  public:
   /// `work` outlives it.
@@ -83,7 +86,8 @@ class context {
   /// Asks another process, and waits for its answer; asking oneself is refused. Throws `error`.
   json call(std::string_view name, std::string_view method, json argument = nullptr, call_options how = {});
   void cast(std::string_view name, std::string_view method, json argument = nullptr);
-  /// Fires as an info with this name; setting it again replaces it. At least 1 ms.
+  /// Fires as an info with this name, which the class has an `on_info` for; setting it again replaces it. 1 ms to 400
+  /// days.
   void set_timer(std::string_view name, std::chrono::milliseconds after, json argument = nullptr);
   void cancel_timer(std::string_view name);
   /// A plain message to a pid or "class/key", which may find nobody.
@@ -93,12 +97,12 @@ class context {
   /// What is published there comes as an info. It is a member until it has left as often as it joined, or has ended.
   void join_group(std::string_view group);
   void leave_group(std::string_view group);
-  /// Asks a pid or "class/key" without waiting: the answer comes to `on_reply` of this name. Another request of the
-  /// name takes its place. `timeout` is 1 ms to 1 h; 0: 5 s.
+  /// Asks a pid or "class/key" without waiting: the answer comes to `on_reply` of this name, which the class has.
+  /// Another request of the name takes its place. `timeout` is 1 ms to 1 h; 0: 5 s.
   void request(std::string_view name, std::string_view to, std::string_view method, json argument = nullptr,
                std::chrono::milliseconds timeout = {});
-  /// `on_down` of this name hears when a pid or "class/key" ends, at once where there is none. Another monitor of the
-  /// name takes its place. A process has at most 1000 requests and monitors.
+  /// `on_down` of this name, which the class has, hears when a pid or "class/key" ends, at once where there is none.
+  /// Another monitor of the name takes its place. A process has at most 1000 requests and monitors.
   void monitor(std::string_view name, std::string_view to);
   void demonitor(std::string_view name);
   /// The next message is a `continue` with this, before any that waits.
@@ -111,8 +115,10 @@ class context {
   void refuse(std::uint64_t caller, const refusal& why);
 
  private:
-  friend class process_class;
+  friend class orrery::app::process_class;
   void add(json effect);
+  /// Throws where the class has no handler for what comes of it.
+  void check_heard(info_source as, std::string_view name) const;
   [[nodiscard]] const json& field(std::string_view name, bool must_be) const;
   [[noreturn]] void refuse_argument(std::string_view name, const std::string& problem) const;
 
@@ -135,6 +141,7 @@ class context {
     }
   }
 
+  const orrery::app::process_class* handled_by_ = nullptr;  ///< null: in a test without a class
   std::string class_, key_, pid_, message_, trace_;
   std::optional<info_source> source_;
   std::uint64_t caller_;

@@ -34,9 +34,12 @@ class error : public std::runtime_error {
 };
 
 /// For handlers: answers the caller with an error, and the process lives on, as it was before this message. Any other
-/// exception is a crash of it. `code` is one of docs/protocol.md; another one is a crash too. `took` is what the caller
-/// is told of what it asked for; by default `not_executed`, or `executed` where a later callback refuses it, as the one
-/// that left it waiting may have changed the state.
+/// exception is a crash of it. `code` is one of the protocol's, and another one is a crash too: already_exists,
+/// cancelled, conflict, deadline_exceeded, draining, forbidden, given_up, gone, handler_failed, internal,
+/// invalid_argument, io, isolated, limit_exceeded, not_found, overloaded, process_exited, protocol, too_large,
+/// unauthenticated, unavailable. `took` is what the caller is told of what it asked for; by default `not_executed`, or
+/// `executed` where a later callback refuses it, as the one that left it waiting may have changed the state. A cast has
+/// no caller: what it refuses is logged.
 class refusal : public std::runtime_error {
  public:
   explicit refusal(const std::string& text, std::string code = "handler_failed",

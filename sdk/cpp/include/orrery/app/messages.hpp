@@ -58,8 +58,13 @@ struct exit_message {
   std::string from;  ///< a pid; empty: nobody was behind a name
   exit_reason reason;
 };
+/// In the place of messages that found no room, as they were not read: so many, plain ones and casts, are lost. What
+/// they would have told is to be looked at anew. Ends, and the system's words, are not among them.
+struct dropped_message {
+  std::uint64_t count;
+};
 /// What comes to a client process.
-using process_message = std::variant<plain_message, cast_message, down_message, exit_message>;
+using process_message = std::variant<plain_message, cast_message, down_message, exit_message, dropped_message>;
 
 /// Why a linked task was cancelled: the process that it is linked with has ended, or the connection (`noconnection`).
 /// Its code is `process_exited`.

@@ -51,6 +51,9 @@ class process_class {
   [[nodiscard]] json handle(const json& work, surroundings around = {}) const;
 
  private:
+  friend class context;
+  /// Throws std::out_of_range where nothing hears what would come as an info of this source and name.
+  void check_heard(info_source as, std::string_view name) const;
   json run(const json& work, context& self) const;
   void inform(const json& argument, context& self) const;
   json finish(const json& work, context& self) const;

@@ -12,6 +12,8 @@ def reason_of(fields: Dict[str, str]) -> orrery.Reason:
 
 
 def document_of(message: orrery.ProcessMessage) -> Dict[str, Any]:
+    if isinstance(message, orrery.Dropped):
+        return {"kind": "dropped", "count": message.count}
     if isinstance(message, orrery.PlainMessage):
         document: Dict[str, Any] = {"kind": "plain", "word": message.word, "argument": message.argument, "from": message.sender}
     elif isinstance(message, orrery.CastMessage):

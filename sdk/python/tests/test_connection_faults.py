@@ -186,6 +186,14 @@ class Events(SidecarCase):
         self.assertEqual(seen[1].data["reason"], "killed: killed")
         await until(lambda: self.sidecar.count("cancel"))
 
+    async def test_may_be_named_in_a_list_too(self):
+        client = await self.connect()
+        for types in (("node_up", "node_down"), (["node_up", "node_down"],)):
+            async with client.events(*types):
+                self.assertEqual(self.sidecar.seen[-1]["events"], ["node_up", "node_down"])
+        with self.assertRaisesRegex(TypeError, "a type of events is a text like 'process_restarted', not int"):
+            client.events(["node_up", 5])
+
     async def test_end_their_subscription_when_a_loop_is_left(self):
         client = await self.connect()
 

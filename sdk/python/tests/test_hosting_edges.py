@@ -88,6 +88,27 @@ class EdgeCase(SidecarCase):
         return any(work.message.method == method for work in self.sidecar.mesh.apps.works.values())
 
 
+class Broken(orrery.Process):
+    class_name = "desk"
+
+    async def init(self, key):
+        if key == "b":
+            raise ValueError("no")
+
+    @orrery.call
+    async def add(self):
+        raise ValueError("no")
+
+
+class Logs(EdgeCase):
+    async def test_name_what_crashed(self):
+        await self.host(Broken)
+        for key, what in [("a", "desk/a crashed in call add"), ("b", "desk/b crashed in init")]:
+            with self.assertLogs("orrery.host", "ERROR") as logs:
+                await self.error_of(self.call("add", key=key))
+            self.assertEqual(logs.records[0].getMessage(), what)
+
+
 class Work(EdgeCase):
     async def asyncSetUp(self):
         await super().asyncSetUp()

@@ -77,6 +77,17 @@ class ALeader(SidecarCase):
         await self.leading(2)
         self.assertNotIn(await self.holder(), (None, first))
 
+    async def test_leads_on_when_messages_were_dropped_and_still_hears_of_its_key(self):
+        self.lead()
+        await self.leading()
+        there = self.there(await self.holder())
+        for _ in range(250):
+            there.deliver({"kind": "dropped", "count": 3})
+        await asyncio.sleep(0.02)
+        self.assertEqual(self.work.cancelled, 0)
+        there.deliver({"kind": "plain", "word": "key_lost", "argument": {"key": KEY, "pid": "x@1.2.3"}})
+        await self.leading(2)
+
     async def test_whose_connection_is_lost_works_anew_after_the_next(self):
         self.lead()
         await self.leading()

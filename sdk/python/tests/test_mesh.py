@@ -180,6 +180,24 @@ class Looking(MeshCase):
         self.assertEqual([name for name, _ in self.mesh.query("cart", where=lambda state: state["items"], limit=1)], ["cart/a"])
         self.refusal(orrery.InvalidArgument, lambda: self.mesh.query("cart", limit=0))
 
+    def test_a_query_looks_no_further_than_to_its_limit(self):
+        self.assertEqual(len(self.mesh.query("cart", limit=2, where=lambda state: True)), 2)
+        self.assertEqual([path for _, path, *_ in self.sidecar.asked if path.endswith("/state")],
+                         ["/v1/processes/cart/a/state", "/v1/processes/cart/b%2Fc%20d/state"])
+
+    def test_a_query_shows_what_it_found(self):
+        found = self.mesh.query("cart")
+        lines = repr(found).splitlines()
+        self.assertEqual(lines[:2], ["NAME        STATE", 'cart/a      {"items": ["pen"]}'])
+        self.assertEqual(lines[-1], "(demo-3 did not answer)")
+        self.assertIn("<td style=\"text-align: left\">cart/b/c d</td>", found._repr_html_())
+        self.assertIn("(no processes)", repr(self.mesh.query("cart", where=lambda state: False)))
+
+    def test_top_of_nothing_says_where_to_look(self):
+        self.sidecar.documents["/v1/top"] = {"processes": []}
+        self.assertIn("(of mailbox no process has any now; top('memory') lists them all)", str(self.mesh.top()))
+        self.assertIn("(no processes)", str(self.mesh.top("memory")))
+
 
 class Acting(MeshCase):
     def test_calls_have_an_argument_a_reply_and_a_time(self):
@@ -257,11 +275,17 @@ class Events(MeshCase):
         events.close()
 
     def test_only_what_was_asked_for_and_what_was_missed(self):
-        for types in ("x", ["x"], {"x"}):
+        for types in (["x"], [["x"]], [{"x"}], ["x", "y"], [["x", "y"]]):
             self.sidecar.streams = [['event: node_up\ndata: {}\n\nevent: dropped\ndata: {"count": 3}\n\nevent: x\ndata: {}\n\n']]
-            events = self.mesh.events(types)
+            events = self.mesh.events(*types)
             self.assertEqual([next(events).type, next(events).type], ["dropped", "x"])
             events.close()
+
+    def test_a_type_is_a_text(self):
+        for types in ([5], [["x", 5]], [b"x"]):
+            with self.assertRaises(TypeError):
+                self.mesh.events(*types)
+        self.assertEqual(self.sidecar.asked, [])
 
     def test_a_closed_mesh_ends_them_with_an_error(self):
         self.sidecar.streams = [[]]

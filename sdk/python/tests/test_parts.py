@@ -1,6 +1,7 @@
 """The small pure parts: frames, patches, names, addresses, pauses, the gate, errors."""
 import asyncio
 import fcntl
+import pathlib
 import pickle
 import resource
 import socket
@@ -16,7 +17,7 @@ from orrery._http import is_readable
 from orrery._names import Name, check_method, parse_name
 from orrery._trace import is_traceparent
 from orrery._values import encode_value
-from orrery.errors import error_for
+from orrery.errors import CODES, error_for
 
 
 class Descriptors(unittest.TestCase):
@@ -115,6 +116,11 @@ class Addresses(unittest.TestCase):
             with self.assertRaisesRegex(ValueError, "no address|no path"):
                 parse_endpoint(text)
 
+    def test_of_websockets_and_of_http_are_none_of_this_sdk(self):
+        for text in ("ws://127.0.0.1:3600", "ws://127.0.0.1:3600/v1/sdk", "wss://x:3600", "http://127.0.0.1:3600", "tcp://127.0.0.1:3603"):
+            with self.assertRaisesRegex(ValueError, "accepted are /path, unix:/path, host:port and tcp:host:port; this SDK does not speak WebSocket or HTTP"):
+                parse_endpoint(text)
+
     def test_come_from_the_environment_best_first(self):
         both = {"ORRERY_SOCKET": "/a.sock", "ORRERY_TCP": "127.0.0.1:1"}
         self.assertEqual([str(e) for e in endpoints(None, both)], ["unix:/a.sock", "tcp:127.0.0.1:1"])
@@ -198,6 +204,11 @@ class Errors(unittest.TestCase):
     def test_of_handlers_have_codes_that_the_protocol_knows(self):
         with self.assertRaisesRegex(ValueError, "'nope' is no code; use one of already_exists"):
             orrery.Refused("nope", "x")
+        page = (pathlib.Path(__file__).resolve().parents[3] / "docs" / "sdk-python.md").read_text()
+        first, _, rest = page[page.index("orrery.Refused("):].partition("\n## ")
+        for code in CODES:
+            self.assertIn(f"``{code}``", orrery.Refused.__doc__)
+            self.assertIn(f"`{code}`", first)
         with self.assertRaisesRegex(ValueError, "effect is one of"):
             orrery.Refused("conflict", "x", effect="maybe")
 

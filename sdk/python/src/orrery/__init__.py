@@ -34,19 +34,19 @@ Looking into a live mesh from a notebook::
 :mod:`orrery.sync` has the client for code without asyncio, :mod:`orrery.testing` runs processes in unit tests.
 """
 from ._client import Client, connect
-from ._client_process import CastMessage, ClientProcess, ExitMessage, PlainMessage, ProcessMessage, Spawned
+from ._client_process import CastMessage, ClientProcess, Dropped, ExitMessage, PlainMessage, ProcessMessage, Spawned
 from ._connection import Welcome
 from ._ends import Answer, Down, ExitSignal, Reason
 from ._events import Event, Events
 from ._handlers import call, cast, info
 from ._host import Host
 from ._linked import Monitor
-from ._mesh import Found, Mesh, attach
+from ._mesh import Mesh, attach
 from ._names import Name
 from ._process import Process
 from ._retry import Retry
 from ._serve import run, serve
-from ._tables import Table
+from ._tables import Findings, Found, Table
 from ._trace import traceparent
 from ._values import Value
 from ._version import __version__
@@ -59,8 +59,8 @@ for _kind in [OrreryError, Refused, *OrreryError.__subclasses__()]:
     _kind.__module__ = "orrery"  # where programs have them from, and what tracebacks say
 
 __all__ = [
-    "AlreadyExists", "Answer", "Cancelled", "CastMessage", "Client", "ClientProcess", "Conflict", "DeadlineExceeded", "Down", "Draining",
-    "EXECUTED", "Event", "Events", "ExitMessage", "ExitSignal", "Forbidden", "Found", "GivenUp", "Gone", "HandlerFailed", "Host",
+    "AlreadyExists", "Answer", "Cancelled", "CastMessage", "Client", "ClientProcess", "Conflict", "DeadlineExceeded", "Down", "Draining", "Dropped",
+    "EXECUTED", "Event", "Events", "ExitMessage", "ExitSignal", "Findings", "Forbidden", "Found", "GivenUp", "Gone", "HandlerFailed", "Host",
     "InvalidArgument", "Isolated", "LimitExceeded", "Mesh", "Metrics", "Monitor", "NOT_EXECUTED", "Name", "NotFound", "OrreryError",
     "Overloaded", "PlainMessage", "Process", "ProcessExited", "ProcessMessage", "ProtocolError", "Reason", "Refused", "Retry", "Spawned",
     "Table", "TooLarge", "UNKNOWN", "Unauthenticated", "Unavailable", "Value", "Welcome", "__version__", "attach", "call", "cast", "connect", "info", "run", "serve",

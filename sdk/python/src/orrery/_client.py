@@ -9,7 +9,7 @@ from ._asking import PATIENCE, QUERY_TIMEOUT, Asking
 from ._client_process import FEATURE, ClientProcess, ClientProcesses
 from ._connection import Welcome
 from ._endpoints import endpoints
-from ._events import Events
+from ._events import Events, EventTypes, event_types
 from ._link import Link
 from ._leading import Leader
 from ._linked import Monitor, Monitors, Work, run_linked
@@ -187,7 +187,9 @@ class Client:
         When the process ends other than ``normal``, or the connection is lost, the task is cancelled and this raises :class:`ExitSignal`.
         When the task raises, that goes on here, and the process exits with the reason ``error`` and the text; when this is cancelled, so is
         the task, and the process exits with ``shutdown``. When it returns, nothing happens to the process.
-        A link does not start the process: :meth:`start` does. Where there can be no link, a coroutine is closed and a task cancelled.
+        A link does not start the process: :meth:`start` does. Where there can be no link, a coroutine is closed and a task cancelled; so it is
+        where no process of that name runs (``noproc``). Of a *pid* of another node that is heard a moment after the work began: a short one may
+        have returned by then.
         """
         return await run_linked(self.process(), to, work)
 
@@ -203,9 +205,9 @@ class Client:
 
     # ---- events ----
 
-    def events(self, *types: str) -> Events:
-        """What happens from now on; all types where none is named. See :class:`Events`."""
-        return Events(self._link, types, self._timeout)
+    def events(self, *types: EventTypes) -> Events:
+        """What happens from now on: ``events("process_restarted", "node_down")``; all types where none is named. See :class:`Events`."""
+        return Events(self._link, event_types(types), self._timeout)
 
     # ---- hosting ----
 

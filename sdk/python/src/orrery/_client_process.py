@@ -14,15 +14,17 @@ from ._connection import Connection
 from ._ends import NORMAL, Down, Reason, pid_or_none
 from ._frames import Frame
 from ._link import Link, Listener
-from ._names import NameLike, check_class, check_group, check_key, check_method, check_seconds, check_timeout, check_word, parse_address
+from ._names import (NameLike, check_class, check_group, check_key, check_method, check_seconds, check_timeout, check_word, is_pid, parse_address,
+                     parse_name)
 from ._retry import Retry
 from ._values import encode_value, well_formed
-from .errors import NOT_EXECUTED, UNKNOWN, DeadlineExceeded, InvalidArgument, OrreryError, Unavailable
+from .errors import NOT_EXECUTED, UNKNOWN, DeadlineExceeded, InvalidArgument, NotFound, OrreryError, Unavailable
 
 FEATURE = "processes"
 CREDIT = 100
-"""As many messages may be under way or wait here; what is beyond waits at the sidecar."""
+"""As many messages may be under way or wait here; what is beyond waits at the sidecar, as far as there is room."""
 CLAIM_TIMEOUT = 5.0
+LOOK_SECONDS = 5.0
 KEY_VALUE_BYTES_MAX = 4096
 CLOSE_KINDS = ("normal", "shutdown", "error")
 EXIT_KINDS = ("normal", "shutdown", "error", "kill")
@@ -55,7 +57,15 @@ class ExitMessage:
     reason: Reason
 
 
-ProcessMessage = Union[PlainMessage, CastMessage, Down, ExitMessage]
+@dataclass(frozen=True)
+class Dropped:
+    """In the place of ``count`` plain messages and casts that are lost: more came than were read, and they found no room at the sidecar. What
+    this process knows by messages may be out of date: look at the state anew. Ends, and notices of groups and keys, are not among them."""
+
+    count: int
+
+
+ProcessMessage = Union[PlainMessage, CastMessage, Down, ExitMessage, Dropped]
 
 
 class Spawned(NamedTuple):
@@ -97,7 +107,9 @@ class ClientProcess:
     connection, ``noconnection``; or when somebody kills it. :attr:`ended` says why, and the iteration ends after what had come before.
     What is asked of it then raises :class:`Unavailable`; nothing of it comes back with another connection.
 
-    Messages wait at the sidecar while as many as 100 are here and not read. Used by the tasks of one event loop; one at a time reads.
+    Messages wait at the sidecar while as many as 100 are here and not read: 10,000 of them, or a share of 128 MiB. Plain ones and casts beyond
+    that are lost, which a :class:`Dropped` in their place tells; a process that cannot even be told of ends, or of groups and keys, ends with
+    ``limit``. Used by the tasks of one event loop; one at a time reads.
     Its methods raise an :class:`OrreryError` where the sidecar refuses, :class:`InvalidArgument` before anything is sent where it can be seen
     here. ``to`` is a pid's text, or ``class/key``: only :meth:`call` and :meth:`cast` start a process of that name.
     """
@@ -267,6 +279,22 @@ class ClientProcess:
         """The end of the other comes as an :class:`ExitMessage`; the end of this one is an exit of the other, unless it is ``normal``."""
         await self._ask("link", {"to": parse_address(to)})
 
+    async def _look_at(self, to: str) -> bool:
+        """Asks the node where a name belongs, which says what it has to say of a link before it answers; of a pid this node only. False: nobody
+        runs there. Where nobody can tell, somebody may."""
+        try:
+            if is_pid(to):
+                await self._ask("demonitor", {"monitor": 1})  # which there is none of
+            else:
+                class_name, key = parse_name(to)
+                fields = {"class": class_name, "key": key}
+                await self._processes.asking.ask("inspect", fields, LOOK_SECONDS, NOT_EXECUTED, ONCE, on=self._connection)
+        except NotFound:
+            return False
+        except OrreryError:
+            pass
+        return True
+
     async def unlink(self, to: NameLike) -> None:
         await self._ask("unlink", {"to": parse_address(to)})
 
@@ -358,4 +386,6 @@ def _message(frame: Frame) -> Optional[ProcessMessage]:
         return CastMessage(frame["method"], argument, sender)
     if kind == "down":
         return Down(pid_or_none(sender), Reason.of(frame.get("reason")), frame["monitor"])
-    return ExitMessage(pid_or_none(sender) or "", Reason.of(frame.get("reason"))) if kind == "exit" else None
+    if kind == "exit":
+        return ExitMessage(pid_or_none(sender) or "", Reason.of(frame.get("reason")))
+    return Dropped(frame["count"]) if kind == "dropped" else None

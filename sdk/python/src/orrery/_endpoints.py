@@ -31,7 +31,8 @@ def parse_endpoint(text: str) -> Endpoint:
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
     if not colon or not host or "/" in host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
-        raise ValueError(f"{text!r} is no address of a sidecar; accepted are /path, unix:/path, host:port and tcp:host:port")
+        other = "; this SDK does not speak WebSocket or HTTP here" if "://" in text else ""
+        raise ValueError(f"{text!r} is no address of a sidecar; accepted are /path, unix:/path, host:port and tcp:host:port{other}")
     return Endpoint(host=host, port=int(port))
 
 

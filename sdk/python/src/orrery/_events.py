@@ -5,7 +5,7 @@ import asyncio
 from collections import deque
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, AsyncIterator, Deque, Dict, Optional, Tuple, Type
+from typing import Any, AsyncIterator, Deque, Dict, Iterable, Optional, Tuple, Type, Union
 
 from ._connection import Connection
 from ._frames import Frame
@@ -26,6 +26,18 @@ class Event:
 
     type: str
     data: Dict[str, Any] = field(default_factory=dict)
+
+
+EventTypes = Union[str, Iterable[str]]
+
+
+def event_types(types: Iterable[EventTypes]) -> Tuple[str, ...]:
+    """Of ``events("node_up", "node_down")``, and of ``events(["node_up", "node_down"])`` too."""
+    names = [name for each in types for name in ([each] if isinstance(each, str) else each)]
+    for name in names:
+        if not isinstance(name, str):
+            raise TypeError(f"a type of events is a text like 'process_restarted', not {type(name).__name__}")
+    return tuple(names)
 
 
 class Events(Listener):

@@ -255,7 +255,7 @@ class Host(Listener, Runtime):
 
     def _cancel(self, connection: Connection, number: int, text: str) -> None:
         work, task = self._at_work[connection, number]
-        log.warning("%s/%s: nobody waits for %s %s any more: %s", work.class_name, work.key, work.callback, work.method, text)
+        log.warning("%s/%s: nobody waits for %s any more: %s", work.class_name, work.key, work.what, text)
         work.cancelled = True
         task.cancel()
 

@@ -13,6 +13,9 @@ from .errors import UNKNOWN, Unavailable
 
 T = TypeVar("T")
 
+EXIT_SECONDS = 1.0
+"""So long the exit of nobody may be on its way when its node has said that nothing runs there."""
+
 
 class Monitors:
     """Those of one client: they share a client process for each connection."""
@@ -213,8 +216,9 @@ async def run_linked(process: ClientProcess, to: NameLike, work: "Work[T]") -> T
         await process.open()
         try:
             await process.link(to)
-        except BaseException:
-            await process._leave_quietly(NORMAL)
+            exits = await _stands(process, to)
+        except BaseException as problem:
+            await process._leave_quietly(_passed_on(problem.reason) if isinstance(problem, ExitSignal) else NORMAL)
             raise
     except BaseException:
         _drop(work)
@@ -222,9 +226,9 @@ async def run_linked(process: ClientProcess, to: NameLike, work: "Work[T]") -> T
     try:
         task: "asyncio.Future[T]" = _task_of(work)
     except BaseException as problem:
+        exits.cancel()
         await process._leave_quietly(reason_of(problem))
         raise
-    exits = asyncio.ensure_future(_exit_of(process))
     why = NORMAL
     try:
         either: "set[asyncio.Future[Any]]" = {task, exits}
@@ -245,13 +249,35 @@ async def run_linked(process: ClientProcess, to: NameLike, work: "Work[T]") -> T
         await process._leave_quietly(end_of(task, why))
 
 
+async def _stands(process: ClientProcess, to: str) -> "asyncio.Future[Tuple[str, Reason]]":
+    """The exit that is still to come. Raises :class:`ExitSignal` for one that came with the link: nobody runs there."""
+    exits = asyncio.ensure_future(_exit_of(process))
+    looking = asyncio.ensure_future(process._look_at(to))
+    try:
+        await asyncio.wait({exits, looking}, return_when=asyncio.FIRST_COMPLETED)
+        if not exits.done() and not looking.result():
+            await asyncio.wait({exits}, timeout=EXIT_SECONDS)
+    except BaseException:
+        exits.cancel()
+        raise
+    finally:
+        looking.cancel()
+    if exits.done():
+        raise ExitSignal(*exits.result(), to)
+    return exits
+
+
 def end_of(task: "asyncio.Future[Any]", why: Reason = NORMAL) -> Reason:
     """Why the client process of a task ends: for what ended the task, be it an exit signal."""
     if why.kind != "normal":
-        return why if why.kind in CLOSE_KINDS else Reason("error", str(why))
+        return _passed_on(why)
     if not task.done() or task.cancelled():
         return Reason("shutdown")
     return reason_of(task.exception())
+
+
+def _passed_on(why: Reason) -> Reason:
+    return why if why.kind in CLOSE_KINDS else Reason("error", str(why))
 
 
 async def _exit_of(process: ClientProcess) -> Tuple[str, Reason]:

@@ -5,14 +5,14 @@ import os
 import time
 import urllib.parse
 from types import TracebackType
-from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Type, TypeVar, Union, cast
+from typing import Any, Callable, Dict, FrozenSet, Iterable, Iterator, List, Optional, Type, TypeVar, cast
 
 from . import _tables
 from ._attached import Attached
-from ._events import Event
+from ._events import Event, EventTypes, event_types
 from ._http import Http, Stream, encode
 from ._names import NameLike, check_method, parse_name
-from ._tables import Table
+from ._tables import Findings, Found, Table
 from .documents import ProcessDocument
 from .errors import NOT_EXECUTED, InvalidArgument, NotFound, OrreryError, Unavailable
 
@@ -24,13 +24,6 @@ LIST_MAX = 10000
 RETRY_SECONDS = (0.25, 5.0)
 
 T = TypeVar("T")
-
-
-class Found(NamedTuple):
-    """A process that :meth:`Mesh.query` found."""
-
-    name: str
-    state: Any
 
 
 def attach(mesh: Optional[str] = None, namespace: Optional[str] = None, sidecar: Optional[str] = None, kubeconfig: Optional[str] = None, *,
@@ -114,7 +107,8 @@ class Mesh:
 
     def top(self, by: str = "mailbox", *, limit: int = 20) -> Table:
         """The greatest processes by ``mailbox``, ``age``, ``memory``, ``reductions`` or ``messages``."""
-        return self._table(_path("/v1/top", {"by": by, "limit": limit}), "processes", _tables.TOP)
+        nothing = "" if by == "memory" else f"(of {by} no process has any now; top('memory') lists them all)"
+        return self._table(_path("/v1/top", {"by": by, "limit": limit}), "processes", _tables.TOP, nothing)
 
     def crashes(self, class_: Optional[str] = None, *, name: Optional[NameLike] = None, limit: int = 20) -> Table:
         """The latest crashes that the nodes remember, of all processes, a class, or one."""
@@ -130,17 +124,18 @@ class Mesh:
         """The state of a process that runs, as it would be handed over to another node."""
         return self._ask("GET", _of(name) + "/state")
 
-    def query(self, class_: str, where: Optional[Callable[[Any], object]] = None, limit: int = 1000) -> Iterator[Found]:
-        """Processes of a class that run, each with its state: those whose state ``where`` is true for, and at most ``limit``.
+    def query(self, class_: str, where: Optional[Callable[[Any], object]] = None, limit: int = 1000) -> Findings:
+        """Processes of a class that run, each with its state: those whose state ``where`` is true for, and at most ``limit``. A list.
 
-        Each state is as of the moment when it is read, one after the other; at most 10000 processes are looked at. ::
+        Each state is as of the moment when it is read, one after the other; at most 10000 processes are looked at, until ``limit`` are found. ::
 
             for name, state in mesh.query("cart", where=lambda state: len(state["items"]) > 10): ...
         """
         if limit < 1:
             raise InvalidArgument(f"limit is at least 1, not {limit}", effect=NOT_EXECUTED)
         running = self.processes(class_, limit=LIST_MAX if where else min(limit, LIST_MAX))
-        return self._find([f"{row['class']}/{row['key']}" for row in running if row.get("state") != "given up"], where, limit)
+        names = [f"{row['class']}/{row['key']}" for row in running if row.get("state") != "given up"]
+        return Findings(self._find(names, where, limit), _tables.FINDINGS, "processes", unreachable=running.unreachable)
 
     def _find(self, names: List[str], where: Optional[Callable[[Any], object]], limit: int) -> Iterator[Found]:
         for name in names:
@@ -154,13 +149,13 @@ class Mesh:
                 if limit == 0:
                     return
 
-    def events(self, types: Union[str, Iterable[str], None] = None) -> Iterator[Event]:
-        """What the node of this sidecar sees and does, as it happens: of these types, or of all.
+    def events(self, *types: EventTypes) -> Iterator[Event]:
+        """What the node of this sidecar sees and does, as it happens: ``events("process_restarted", "node_down")``; all types where none is named.
 
         The subscription stands when this returns, and ends when the iterator is closed or dropped. Where the connection is lost it is made
         anew, and an event ``resubscribed`` says that some may be missing.
         """
-        wanted = None if types is None else {types} if isinstance(types, str) else set(types)
+        wanted = frozenset(event_types(types))
         following = self._follow(self._subscribe(), wanted)
         next(following)  # from here on it ends the subscription however it ends itself
         return following
@@ -168,12 +163,12 @@ class Mesh:
     def _subscribe(self) -> Stream:
         return self._explained(self._http.events, "/v1/events")
 
-    def _follow(self, stream: Stream, wanted: Optional[Iterable[str]]) -> Iterator[Event]:
+    def _follow(self, stream: Stream, wanted: FrozenSet[str]) -> Iterator[Event]:
         try:
             yield Event("subscribed")
             while True:
                 for kind, data in stream:
-                    if wanted is None or kind in wanted or kind == "dropped":
+                    if not wanted or kind in wanted or kind == "dropped":
                         yield Event(kind, data if isinstance(data, dict) else {})
                 stream.close()
                 stream = self._subscribe_again()
@@ -217,9 +212,10 @@ class Mesh:
 
     # ---- asking ----
 
-    def _table(self, path: str, what: str, columns: Iterable[_tables.Column]) -> Table:
+    def _table(self, path: str, what: str, columns: Iterable[_tables.Column], nothing: str = "") -> Table:
         document = self._ask("GET", path)
-        return Table(document.get(what, []), tuple(columns), what, unreachable=document.get("unreachable"), truncated=document.get("truncated", False))
+        return Table(document.get(what, []), tuple(columns), what, unreachable=document.get("unreachable"),
+                     truncated=document.get("truncated", False), nothing=nothing)
 
     def _ask(self, method: str, path: str, body: Optional[bytes] = None, headers: Optional[Dict[str, str]] = None, timeout: float = 15.0) -> Any:
         return self._explained(self._http.ask, method, path, body, headers, timeout)

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import html
 import json
-from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence
+from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, TypeVar
 
 ROWS_SHOWN = 200
 CELL_CHARACTERS = 80
@@ -11,25 +11,29 @@ CELL_CHARACTERS = 80
 Row = Dict[str, Any]
 
 
+R = TypeVar("R")
+
+
 class Column(NamedTuple):
     title: str
-    of: Callable[[Mapping[str, Any]], str]
+    of: Callable[[Any], str]  #: a row of the list
     number: bool = False  #: aligned to the right
 
 
-class Table(List[Row]):
-    """A list of plain dicts, as the sidecar sent them; only how it looks is its own.
+class Shown(List[R]):
+    """A list; only how it looks is its own.
 
     ``unreachable`` names nodes that did not answer; ``truncated`` says that there are more than were asked for.
     """
 
-    def __init__(self, rows: Iterable[Row], columns: Sequence[Column], what: str, *, unreachable: Optional[Iterable[str]] = None,
-                 truncated: bool = False) -> None:
+    def __init__(self, rows: Iterable[R], columns: Sequence[Column], what: str, *, unreachable: Optional[Iterable[str]] = None,
+                 truncated: bool = False, nothing: str = "") -> None:
         super().__init__(rows)
         self.unreachable: List[str] = list(unreachable or [])
         self.truncated = bool(truncated)
         self._columns = tuple(columns)
         self._what = what
+        self._nothing = nothing or f"(no {what})"
 
     def __repr__(self) -> str:
         cells = [[column.title for column in self._columns], *self._cells()]
@@ -56,13 +60,28 @@ class Table(List[Row]):
     def _remarks(self) -> List[str]:
         remarks = []
         if not self:
-            remarks.append(f"(no {self._what})")
+            remarks.append(self._nothing)
         if len(self) > ROWS_SHOWN:
             remarks.append(f"({len(self) - ROWS_SHOWN} more {self._what} are not shown)")
         if self.truncated:
             remarks.append("(there are more; ask with a greater limit)")
         remarks.extend(f"({node} did not answer)" for node in self.unreachable)
         return remarks
+
+
+class Table(Shown[Row]):
+    """A list of plain dicts, as the sidecar sent them, that shows itself as a table. See ``unreachable`` and ``truncated``."""
+
+
+class Found(NamedTuple):
+    """A process that :meth:`Mesh.query` found."""
+
+    name: str
+    state: Any
+
+
+class Findings(Shown[Found]):
+    """What :meth:`Mesh.query` found, a list that shows itself as a table."""
 
 
 def _cut(cell: str) -> str:
@@ -129,3 +148,4 @@ TOP = (Column("NAME", _name), Column("NODE", _field("node")), Column("STATE", _f
        Column("HANDLED", _field("handled"), True))
 CRASHES = (Column("AGO", _age("agoSeconds"), True), Column("NAME", _name), Column("NODE", _field("node")), Column("DECISION", _field("decision")),
            Column("MESSAGE", _message), Column("REASON", _field("reason")))
+FINDINGS = (Column("NAME", lambda found: str(found.name)), Column("STATE", lambda found: _text(found.state)))

@@ -54,6 +54,11 @@ class Work:
     cancelled: bool = False  #: nobody waits any more, but the sidecar is to hear when it ends
     abandoned: bool = False  #: nobody is to hear what comes of it
 
+    @property
+    def what(self) -> str:
+        """For people: ``call add``, or ``init``."""
+        return f"{self.callback} {self.method}" if self.method else self.callback
+
     @classmethod
     def of_frame(cls, frame: Mapping[str, Any], state_bytes: bytes, connection: Any = None) -> "Work":
         get = frame.get
@@ -85,7 +90,7 @@ async def handle(definition: Definition, work: Work, runtime: Runtime) -> Done:
     except Refused as refused:
         return _refused(work, refused)
     except Exception as problem:
-        log.exception("%s/%s crashed in %s %s", work.class_name, work.key, work.callback, work.method)
+        log.exception("%s/%s crashed in %s", work.class_name, work.key, work.what)
         return crash(_crash_text(problem))
     finally:
         context.close()
@@ -109,7 +114,7 @@ def given_up(work: Work) -> Done:
 
 def _without_handler(work: Work) -> Done:
     if work.callback in ("info", "continue", "terminate", "init", "code_change", "handoff"):
-        log.debug("%s/%s has nothing for %s %s; dropped", work.class_name, work.key, work.callback, work.method)
+        log.debug("%s/%s has nothing for %s; dropped", work.class_name, work.key, work.what)
         return Done({}, "ok")
     return crash(f"this app has no {work.callback} {work.method!r} for class {work.class_name!r}")
 
@@ -194,7 +199,7 @@ def _refused(work: Work, refused: Refused) -> Done:
         return Done({"error": {"code": refused.code, "text": well_formed(refused.text), "effect": refused.effect}}, "refused")
     if work.callback in ("init", "code_change"):
         return crash(str(refused))
-    log.warning("%s/%s refused %s %s, which nobody waits for: %s", work.class_name, work.key, work.callback, work.method, refused)
+    log.warning("%s/%s refused %s, which nobody waits for: %s", work.class_name, work.key, work.what, refused)
     return Done({}, "refused")
 
 

@@ -138,15 +138,19 @@ class ProtocolError(OrreryError):
 class Refused(Exception):
     """Raised by a handler: its caller gets this error, and the process lives on as it was before the message.
 
-    Changes to ``self.state`` and effects of that message are dropped. ``code`` is one of the protocol's codes
-    (``invalid_argument``, ``not_found``, ``conflict``, ``forbidden``, ...); the default is ``handler_failed``. ``effect`` need only
-    be given where the handler had done something elsewhere that cannot be taken back; without it, it is ``not_executed`` where it is
-    raised, and ``executed`` where a later message refuses: what the earlier one did to the state stays.
+    Changes to ``self.state`` and effects of that message are dropped. ``effect`` need only be given where the handler had done something
+    elsewhere that cannot be taken back; without it, it is ``not_executed`` where it is raised, and ``executed`` where a later message
+    refuses: what the earlier one did to the state stays.
+
+    ``code`` is one of the protocol's, by default ``handler_failed``. Another is a :class:`ValueError` here, which crashes the process as any
+    exception does; what is your own to say is for the text. The codes: ``already_exists``, ``cancelled``, ``conflict``, ``deadline_exceeded``,
+    ``draining``, ``forbidden``, ``given_up``, ``gone``, ``handler_failed``, ``internal``, ``invalid_argument``, ``io``, ``isolated``,
+    ``limit_exceeded``, ``not_found``, ``overloaded``, ``process_exited``, ``protocol``, ``too_large``, ``unauthenticated``, ``unavailable``.
     """
 
     def __init__(self, code: str = "handler_failed", text: str = "", *, effect: Optional[str] = None) -> None:
         if code not in CODES:
-            raise ValueError(f"{code!r} is no code; use one of {', '.join(sorted(CODES))}")
+            raise ValueError(f"{code!r} is no code; use one of {', '.join(sorted(CODES))}, and say in the text what is your own")
         if effect is not None and effect not in EFFECTS:
             raise ValueError(f"effect is one of {', '.join(EFFECTS)}, not {effect!r}")
         super().__init__(code, text)

@@ -21,7 +21,7 @@ from typing import Any, Callable, Coroutine, Iterator, List, Optional, Tuple, Ty
 from . import _client, _client_process, _linked
 from ._asking import PATIENCE
 from ._connection import Welcome
-from ._events import Event, Events
+from ._events import Event, Events, EventTypes
 from ._names import NameLike
 from ._retry import Retry
 from ._serve import run as serve
@@ -152,11 +152,11 @@ class Client:
     async def _begin_monitor(self, to: NameLike) -> _linked.Monitor:
         return await self._inner.monitor(to).__aenter__()
 
-    def events(self, *types: str) -> Iterator[Event]:
+    def events(self, *types: EventTypes) -> Iterator[Event]:
         """Subscribes at once, so that nothing after this line is missed; ends when the iterator is closed or dropped."""
         return _Following(self, self._wait(self._subscribe(types)))
 
-    async def _subscribe(self, types: Tuple[str, ...]) -> Events:
+    async def _subscribe(self, types: Tuple[EventTypes, ...]) -> Events:
         return await self._inner.events(*types).__aenter__()
 
     def _wait(self, doing: "Coroutine[Any, Any, T]") -> T:

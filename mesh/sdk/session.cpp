@@ -10,11 +10,6 @@
 namespace orrery::sdk {
 namespace {
 
-value nothing() {
-  const std::uint8_t empty_map = 0xa0;
-  return value::adopt({&empty_map, 1});
-}
-
 error refusal(errc code, std::string why) { return {code, std::move(why), took_effect::not_executed}; }
 
 std::size_t length_of(byte_view head) {
@@ -261,7 +256,7 @@ void session::take(subscribe& said, outputs& out) {
     return;
   }
   if (!open(said.id, open_kind::asked, out)) return;
-  finish(said.id, nothing(), out);
+  finish(said.id, cbor::empty_map(), out);
   subscriptions_.emplace(said.id, subscription{{said.events.begin(), said.events.end()}, said.credit, 0});
 }
 
@@ -395,7 +390,7 @@ void session::told(const process::app_effect& what, outputs& out) {
                    drains_.erase(found);
                    for (const auto& klass : done.classes)
                      registered_.erase(klass);
-                   finish(done.id, nothing(), out);
+                   finish(done.id, cbor::empty_map(), out);
                  }},
       what);
 }

@@ -189,6 +189,11 @@ class reader {
   const std::uint8_t encoded = flag ? 0xf5 : 0xf4;
   return value::adopt({&encoded, 1});
 }
+/// What there is to say where nothing is but that it was done.
+[[nodiscard]] inline value empty_map() {
+  const std::uint8_t encoded = 0xa0;
+  return value::adopt({&encoded, 1});
+}
 [[nodiscard]] inline value text_value(std::string_view text) {
   const head made(major::text, text.size());
   const auto start = made.view();

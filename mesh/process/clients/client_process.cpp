@@ -1,18 +1,11 @@
 #include "mesh/process/clients/client_process.hpp"
 
 #include "mesh/kernel/core.hpp"
+#include "mesh/wire/cbor.hpp"
 
 #include <algorithm>
 
 namespace orrery::process {
-namespace {
-
-value nothing_to_tell() {
-  const std::uint8_t empty_map = 0xa0;
-  return value::adopt({&empty_map, 1});
-}
-
-}  // namespace
 
 client_process::~client_process() {
   for (const auto& [ref, each] : asked_) {
@@ -68,7 +61,7 @@ void client_process::answered(const kernel::message& reply) {
   const auto found = asked_.find(kernel::packed(reply.ref));
   if (found == asked_.end()) return;
   auto came = kernel::outcome_of(reply);
-  if (came && found->second.claims) came = nothing_to_tell();
+  if (came && found->second.claims) came = cbor::empty_map();
   shared_.outbox.emplace_back(client_answer{client_, found->second.by, std::move(came)});
   asked_.erase(found);
 }

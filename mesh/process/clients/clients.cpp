@@ -12,11 +12,6 @@ namespace {
 
 constexpr std::size_t list_overhead = 64;  ///< bytes of a list beside its items
 
-value nothing() {
-  bytes encoded;
-  cbor::put_head(encoded, cbor::major::map, 0);
-  return value::adopt(encoded);
-}
 value text_map(std::string_view key, std::string_view text) {
   bytes encoded;
   cbor::put_head(encoded, cbor::major::map, 1);
@@ -133,7 +128,7 @@ struct runtime::impl::client_acts {
     const auto to = of.find(what.to);
     if (!to) return fail(to.error());
     self.cast(*to, *method, std::move(what.argument));
-    return nothing();
+    return cbor::empty_map();
   }
   answer operator()(client_sends& what) const {
     const auto as_word = word(what.word, "a word");
@@ -141,7 +136,7 @@ struct runtime::impl::client_acts {
     const auto to = of.find(what.to);
     if (!to) return fail(to.error());
     self.send(*to, *as_word, std::move(what.argument));
-    return nothing();
+    return cbor::empty_map();
   }
   answer operator()(client_spawns& what) const {
     if (what.monitor && !as.may_watch()) return too_many_ties("monitors");
@@ -164,30 +159,30 @@ struct runtime::impl::client_acts {
     } else {
       as.forget_down(what.monitor);
     }
-    return nothing();
+    return cbor::empty_map();
   }
   answer operator()(client_links& what) const {
     const auto to = of.find(what.to);
     if (!to && is_of_a_lost_node(what.to)) {
       if (what.on && !as.link_in_vain(what.to)) return fail(errc::overloaded, "too much waits for this client to read");
-      return nothing();
+      return cbor::empty_map();
     }
     if (!to) return fail(to.error());
     if (what.on && !as.add_link(self)) return too_many_ties("links");
     what.on ? self.link(*to) : self.unlink(*to);
-    return nothing();
+    return cbor::empty_map();
   }
   answer operator()(client_exits& what) const {
     const auto to = of.find(what.to);
     if (!to) return fail(to.error());
     self.exit(*to, std::move(what.why));
-    return nothing();
+    return cbor::empty_map();
   }
   answer operator()(client_groups& what) const {
     switch (what.what) {
       case client_groups::kind::join: {
         auto done = of.join(what.group, self.self());
-        return done ? result<value>{nothing()} : fail(std::move(done.error()));
+        return done ? result<value>{cbor::empty_map()} : fail(std::move(done.error()));
       }
       case client_groups::kind::leave:
         return flag_map("member", of.leave(what.group, self.self()));
@@ -199,9 +194,9 @@ struct runtime::impl::client_acts {
       }
       case client_groups::kind::unwatch:
         of.demonitor_group(what.group, self.self());
-        return nothing();
+        return cbor::empty_map();
     }
-    return nothing();
+    return cbor::empty_map();
   }
   answer operator()(client_publishes& what) const {
     if (auto fine = check_group_name(what.group); !fine) return fail(std::move(fine.error()));
@@ -214,11 +209,11 @@ struct runtime::impl::client_acts {
       return open(of.claim_key(self, what.key, std::move(what.held), what.timeout), true);
     }
     auto done = of.register_key(what.in, what.key, self.self(), std::move(what.held));
-    return done ? result<value>{nothing()} : fail(std::move(done.error()));
+    return done ? result<value>{cbor::empty_map()} : fail(std::move(done.error()));
   }
   answer operator()(client_updates& what) const {
     auto done = of.update_value(what.in, what.key, self.self(), std::move(what.held));
-    return done ? result<value>{nothing()} : fail(std::move(done.error()));
+    return done ? result<value>{cbor::empty_map()} : fail(std::move(done.error()));
   }
   answer operator()(client_releases& what) const {
     return flag_map("held", of.unregister_key(what.in, what.key, self.self()));
@@ -243,7 +238,7 @@ void runtime::impl::take(client_act& said) {
   const auto who = found->second;
   if (const auto* close = std::get_if<client_close>(&said.what)) {
     end_client(who, close->why);
-    return answer(nothing());
+    return answer(cbor::empty_map());
   }
   client_acts::answer came;
   core.enter(now, who, [&](kernel::body& body, kernel::context& self) {

@@ -1,5 +1,6 @@
 #include "sidecar/memory.hpp"
 
+#include "shell/log.hpp"
 #include <algorithm>
 #include <charconv>
 #include <fstream>
@@ -42,6 +43,21 @@ void memory_watch::given_back(std::size_t resident, std::size_t held) noexcept {
   rest_ = highest_ = resident;
   held_peak_ = held;
   quiet_ = 0;
+}
+
+void memory_watch::look(const node::status& now) {
+  constexpr int settled_after = 5;
+  if (++looks_ == settled_after) drop_startup_pages();
+  constexpr std::size_t about_a_process = 300;
+  const auto held = now.processes * about_a_process + now.clients.unwritten_bytes + now.clients.waiting_bytes +
+                    now.clients.waiting_ends_bytes;
+  const auto resident = resident_bytes();
+  if (!due(resident, held)) return;
+  give_memory_back();
+  const auto left = resident_bytes();
+  given_back(left, held);
+  shell::log::info("gave freed memory back",
+                   {{"bytesBefore", static_cast<std::int64_t>(resident)}, {"bytes", static_cast<std::int64_t>(left)}});
 }
 
 void drop_startup_pages() {

@@ -1,4 +1,6 @@
 #pragma once
+#include "mesh/node/node.hpp"
+
 #include <cstddef>
 #include <cstdint>
 
@@ -15,7 +17,7 @@ void drop_startup_pages();
 /// Freed memory that lies between what is used: to the system. Takes as long as there is much of it: 50 ms for 400 MB.
 void give_memory_back();
 
-/// When that is worth its while: after a peak, once nothing grows. Pure.
+/// When that is worth its while: after a peak, once nothing grows.
 class memory_watch {
  public:
   static constexpr std::size_t worth{64U << 20U};
@@ -24,12 +26,15 @@ class memory_watch {
   /// Once a second, say: `held` is about what is used. True: now.
   [[nodiscard]] bool due(std::size_t resident, std::size_t held) noexcept;
   void given_back(std::size_t resident, std::size_t held) noexcept;
+  /// Does so for this process, once a second; and `drop_startup_pages`, some seconds after the start.
+  void look(const node::status& now);
 
  private:
   std::size_t rest_ = 0;       ///< resident after the last time
   std::size_t highest_ = 0;    ///< resident since then
   std::size_t held_peak_ = 0;  ///< since then
   int quiet_ = 0;              ///< looks since `highest_` rose
+  int looks_ = 0;
 };
 
 }  // namespace orrery::sidecar

@@ -40,7 +40,6 @@ constexpr auto escalation_drain_max = 5s;      ///< a node that is to be restart
 /// The greatest value, and what JSON may need beyond its CBOR.
 constexpr std::size_t sdk_body_bytes_max = value_bytes_max + (256U << 10U);
 constexpr duration wall_step_told = 5ms;    ///< less is not worth a word to the node
-constexpr auto settled_after = 5;           ///< ticks until what only the start needed is given back
 constexpr auto control_plane_patience = 5;  ///< ticks without a connection before it is said to be lost
 
 /// Which events an operator of the mesh reads at which level.
@@ -91,7 +90,6 @@ class service {
   void reload_certificates();
   void watch_control_plane();
   void watch_clock();
-  void watch_memory();
   void wait_for_signal();
   void on_signal(int number);
   void drain(duration at_most);
@@ -107,7 +105,6 @@ class service {
   log_budget lines_{event_lines_max};
   bool signalled_ = false;
   bool finishing_ = false;
-  int ticks_ = 0;
   memory_watch memory_;
   int out_of_contact_ = 0;
   bool control_plane_lost_ = false;
@@ -320,27 +317,11 @@ void service::tick() {
     shell::log::warn("more events of a kind in a second than are logged; the stream of events has all",
                      {{"event", kind}, {"count", static_cast<std::int64_t>(count)}});
   });
-  if (++ticks_ == settled_after) drop_startup_pages();
   if (config_files_.changed()) reload_config();
   if (tls_files_.changed()) reload_certificates();
   if (discovery_) watch_control_plane();
   watch_clock();
-  watch_memory();
-}
-
-/// A peak is no reason to keep what it took.
-void service::watch_memory() {
-  constexpr std::size_t about_a_process = 300;
-  const auto now = node_->current();
-  const auto held = now.processes * about_a_process + now.clients.unwritten_bytes + now.clients.waiting_bytes +
-                    now.clients.waiting_ends_bytes;
-  const auto resident = resident_bytes();
-  if (!memory_.due(resident, held)) return;
-  give_memory_back();
-  const auto left = resident_bytes();
-  memory_.given_back(left, held);
-  shell::log::info("gave freed memory back",
-                   {{"bytesBefore", static_cast<std::int64_t>(resident)}, {"bytes", static_cast<std::int64_t>(left)}});
+  memory_.look(node_->current());
 }
 
 /// The clock of the world is set now and then, by NTP or by hand; the node's never is.

@@ -53,7 +53,7 @@ pending* pending_table::find(reply_token token) {
 
 void pending_table::unindex(reply_token token, const pending& entry) {
   if (entry.where == pending::place::here) return;
-  deadlines_.erase({entry.due(), token});
+  deadlines_.erase({entry.deadline, token});
   if (entry.where == pending::place::forwarded) {
     const auto found = forwarded_.find(entry.peer);
     found->second.erase(token);
@@ -93,7 +93,7 @@ bool pending_table::set_forwarded(reply_token token, link_id peer) {
   forwarded_[peer].insert(token);
   entry.where = pending::place::forwarded;
   entry.peer = peer;
-  deadlines_.emplace(entry.due(), token);
+  deadlines_.emplace(entry.deadline, token);
   return true;
 }
 
@@ -104,7 +104,7 @@ bool pending_table::set_parked(reply_token token, time_point retry_at) {
   entry.where = pending::place::parked;
   parked_.insert(token);
   parked_names_[entry.name].insert(token);
-  deadlines_.emplace(entry.due(), token);
+  deadlines_.emplace(entry.deadline, token);
   entry.retry_at = retry_at;
   if (retry_at != never) retries_.emplace(retry_at, token);
   return true;

@@ -7,6 +7,8 @@
 #include "mesh/process/runtime.hpp"
 #include "mesh/wire/messages.hpp"
 
+#include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -30,8 +32,11 @@ inline constexpr std::size_t pending_bytes_max = 128U << 20U;
 inline constexpr std::uint64_t hops_max = 3;  ///< nodes that may forward one request
 /// A refusal without effect is tried elsewhere after this, within the caller's deadline.
 inline constexpr duration retry_delay = std::chrono::milliseconds{25};
-/// The node that has it answers at the deadline what became of it, and knows more of that: its answer takes no longer.
-inline constexpr duration answer_delay_max = std::chrono::milliseconds{100};
+/// The node of a process has so much less time than its caller leaves: at the deadline its answer is here, and says
+/// what became of the call, of which this node would know nothing. A fiftieth, and 50 ms at most.
+[[nodiscard]] constexpr duration time_there(duration here) noexcept {
+  return here - std::min<duration>(here / 50, std::chrono::milliseconds{50});
+}
 /// A cast has no caller who could try again: beyond hops_max it goes on, after a pause at each node.
 inline constexpr std::uint64_t cast_hops_max = 40;
 
@@ -85,11 +90,6 @@ struct pending {
   std::string refused{};        ///< why it was not taken the last time, where it was tried
   kernel::reference asked{};    ///< a call, if here: what the runtime knows it by
   bool cancelled = false;       ///< a call, if forwarded: its peer has been told
-
-  /// When it is answered here, whatever others may say of it.
-  [[nodiscard]] time_point due() const noexcept {
-    return where == place::forwarded ? after(deadline, answer_delay_max) : deadline;
-  }
 };
 
 struct hash_of_peer {
@@ -123,7 +123,7 @@ class pending_table {
   [[nodiscard]] std::vector<reply_token> parked() const;
   [[nodiscard]] std::vector<reply_token> parked_for(const process_name& name) const;
   [[nodiscard]] std::vector<reply_token> due_retries(time_point now);
-  /// Forwarded or parked, and due. (The runtime watches those that are here.)
+  /// Forwarded or parked, past their deadline. (The runtime watches those that are here.)
   [[nodiscard]] std::vector<reply_token> expired(time_point now) const;
   [[nodiscard]] time_point next_deadline() const;
   [[nodiscard]] std::vector<reply_token> everything() const;

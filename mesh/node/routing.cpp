@@ -134,7 +134,7 @@ void core::impl::send_there(reply_token token, const membership::live_peer& peer
     return complete(token, fail(errc::overloaded, std::to_string(forwarded_max) + " requests wait for " +
                                                       peer.node.name.value + "; retry later"));
   }
-  const auto remaining = duration_cast<microseconds>(entry.deadline - now_);
+  const auto remaining = duration_cast<microseconds>(time_there(entry.deadline - now_));
   const auto* seeks = std::get_if<ask_control>(&entry.what);
   if (seeks != nullptr && seeks->asked == wire::verb::whereis && !speaks(peer)) {
     return complete(token, fail(errc::unavailable, peer.node.name.value + " has a version that knows no signals"));

@@ -7,9 +7,9 @@
 #include <arpa/inet.h>
 #include <filesystem>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <thread>
 #include <unistd.h>
 
 namespace orrery::sidecar {
@@ -138,20 +138,21 @@ TEST_F(sdk_protocol, says_goodbye_over_tcp_though_much_waits_for_the_client_and_
                               static_cast<char>(payload.size() & 0xffU) + payload;
     ASSERT_EQ(::send(fd, frame.data(), frame.size(), MSG_NOSIGNAL), static_cast<ssize_t>(frame.size()));
   };
+  std::string came(1U << 20U, '\0');
   say(R"({"type":"hello","version":1})");
+  ASSERT_GT(::recv(fd, came.data(), 4096, 0), 0) << "the welcome";
   auto big = a_call("sleeper/s", "big", 100'000);
   big["id"] = 1;
   say(big.dump());
-  std::this_thread::sleep_for(300ms);  // the answer is on its way
+  pollfd readable{fd, POLLIN, 0};
+  ASSERT_EQ(::poll(&readable, 1, 5000), 1) << "the answer is on its way";
   say("nonsense");
-  std::this_thread::sleep_for(100ms);
+  ASSERT_TRUE(
+      local_mesh::eventually(5s, [&] { return metric(0, "orrery_sdk_stream_connections_ended_total") == "1"; }));
   say("of which nobody reads a word");
-  std::string came(1U << 20U, '\0');
   std::size_t size = 0;
-  for (ssize_t got = 1; got > 0; size += static_cast<std::size_t>(std::max<ssize_t>(got, 0))) {
+  for (ssize_t got = 1; got > 0; size += static_cast<std::size_t>(std::max<ssize_t>(got, 0)))
     got = ::recv(fd, came.data() + size, 4096, 0);
-    std::this_thread::sleep_for(1ms);
-  }
   ::close(fd);
   came.resize(size);
   EXPECT_GT(size, 100'000U);

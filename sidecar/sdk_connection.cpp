@@ -198,14 +198,14 @@ void sdk_connection::perform(sdk::abandon& todo) {
 /// For who looks into the log of a pod whose app comes and goes.
 void sdk_connection::log_apps(const process::app_event& what) {
   if (const auto* offered = std::get_if<process::app_registered>(&what)) {
-    ++registered_;
+    if (++registered_ > sdk::session::registrations_max) return;  // who registers again and again is not to fill it
     shell::log::info("an app registers a class",
                      {{"class", offered->offer.klass.value}, {"client", session_.client()}, {"connection", number()}});
   }
   const auto* gone = std::get_if<process::app_gone>(&what);
   if (gone == nullptr || registered_ == 0) return;
   shell::log::info("an app has gone", {{"reason", gone->why},
-                                       {"classes", static_cast<std::int64_t>(std::exchange(registered_, 0))},
+                                       {"registrations", static_cast<std::int64_t>(std::exchange(registered_, 0))},
                                        {"client", session_.client()},
                                        {"connection", number()}});
 }

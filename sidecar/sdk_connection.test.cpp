@@ -134,7 +134,7 @@ class sdk_connection_of : public ::testing::Test, protected sdk_owner {
   std::chrono::steady_clock::time_point now{std::chrono::hours{1}};
   process::app_id me{7};
   boost::asio::io_context io;
-  std::shared_ptr<sdk_turns> line = std::make_shared<sdk_turns>(io);
+  std::shared_ptr<sdk_turns> line = std::make_shared<sdk_turns>(io, [this] { return now; });
   fake_node node;
   metrics counted;
   std::shared_ptr<fake_carrier> of =

@@ -217,6 +217,7 @@ struct sdk_server::impl : sdk_owner, std::enable_shared_from_this<impl> {
   static_assert(process::client_window_bytes_in_all <= sdk_server::unwritten_in_all_max / 2);
   static_assert(connections_max * sdk_connection::reported_at < process::client_window_bytes_in_all / 2);
   static_assert(connections_max * sdk_connection::watched_from <= sdk_server::unwritten_in_all_max);
+  static_assert(sdk_connection::reported_at <= process::client_floor_bytes / 2);
 
   void bound_unwritten() override {
     while (true) {

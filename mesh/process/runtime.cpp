@@ -179,7 +179,8 @@ std::uint64_t runtime::spent() const noexcept { return impl_->core.spent(); }
 
 time_point runtime::next_deadline() const {
   const auto pause = impl_->paused.empty() ? never : impl_->paused.front().until;
-  return std::min({impl_->core.next_deadline(), impl_->apps.next_deadline(), pause, impl_->given_up.next(), impl_->flow.next_look()});
+  return std::min({impl_->core.next_deadline(), impl_->apps.next_deadline(), pause, impl_->given_up.next(),
+                   impl_->flow.next_look()});
 }
 
 std::optional<process_info> runtime::find(const process_name& name) const {

@@ -248,6 +248,7 @@ class runtime {
     duration (*stopwatch)() = nullptr;
     /// Of this thread: see make_type.
     duration (*processor_time)() = nullptr;
+    client_bounds clients{};
   };
   explicit runtime(options chosen);
   ~runtime();

@@ -331,6 +331,7 @@ struct runtime::impl final : kernel::surroundings, directory {
   void tell_client(app_id client, client_window& window);
   void tell_all_clients();
   void end_slow_clients();
+  [[nodiscard]] client_process* find_client(app_id client, client_process_id process);
   [[nodiscard]] result<value> open_client(const client_act& said, std::uint32_t credit, bool as_json);
   void end_client(kernel::handle who, const exit_reason& why);
   void client_gone(app_id client, const std::string& why);
@@ -392,7 +393,7 @@ struct runtime::impl final : kernel::surroundings, directory {
 
   options settings;
   app_desk apps;  // behaviours refer to its pools: declared before them
-  client_flow flow{apps.outbox, now};
+  client_flow flow{apps.outbox, now, settings.clients};
   client_surroundings client_shared{*this, apps.outbox, flow};
   std::map<std::pair<app_id, client_process_id>, kernel::handle> clients;
   std::map<kernel::handle, std::pair<app_id, client_process_id>> client_of;

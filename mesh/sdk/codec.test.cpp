@@ -318,8 +318,8 @@ TEST(encoding, of_messages_is_no_longer_than_they_count_for_where_bytes_are_boun
         message.why.detail = std::string(300, '\x02');
         message.argument = value::from_document({hard, json::binary({1, 2, 255}), -1.5e-300}).value();
       }
-      EXPECT_LE(encode_message(encoding::cbor, message).size(), process::frame_bytes_max(message, false));
-      EXPECT_LE(encode_message(encoding::json, message).size(), process::frame_bytes_max(message, true));
+      EXPECT_LE(encode_message(encoding::cbor, message).size(), process::weight_of(message, false));
+      EXPECT_LE(encode_message(encoding::json, message).size(), process::weight_of(message, true));
     }
   }
 }

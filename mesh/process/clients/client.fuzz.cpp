@@ -22,6 +22,9 @@ using namespace orrery::process;
 using namespace std::chrono_literals;
 
 constexpr int turns_max = 400;
+/// So that a few clients come to all of them.
+constexpr client_bounds small{
+    .window = 12'000, .window_in_all = 20'000, .floor = 1'000, .waiting = 40'000, .waiting_ends = 4'000, .watches = 30};
 constexpr const char* last_pid = "gone-2@1.2.3";  ///< of nobody: who monitors it hears so at once
 constexpr const char* script = R"(
 local c = {call = {}, cast = {}, info = {}}
@@ -92,6 +95,7 @@ class world {
     for (const auto& each : std::set{open_}) {
       say(client_credit{each.first, each.second, client_credit_max});
       waiting_.insert(++asked_);
+      last_.emplace(asked_, each);
       say(client_act{each.first, client_request{asked_}, each.second, client_monitors{last_pid}});
     }
     for (bool more = true; more;) {
@@ -102,8 +106,8 @@ class world {
         say(client_written{app_id{client}, bytes});
       }
     }
-    for (const auto& each : open_)
-      ORRERY_ASSERT(heard_last_.contains(each));
+    for (const auto& [request, each] : last_)
+      ORRERY_ASSERT(!open_.contains(each) || heard_last_.contains(each));
     ORRERY_ASSERT(rt_.clients().unwritten_bytes == 0);
   }
   [[nodiscard]] std::string target(std::uint8_t to) const {
@@ -125,7 +129,7 @@ class world {
     }
   }
   [[nodiscard]] static const value& much() {
-    static const value bulk = cbor::text_value(std::string(client_window_bytes / 6, 'x'));
+    static const value bulk = cbor::text_value(std::string(small.window / 6, 'x'));
     return bulk;
   }
   [[nodiscard]] client_deed deed(std::uint8_t what, std::uint8_t more, std::uint8_t to) const {
@@ -184,6 +188,8 @@ class world {
     for (int turn = 0; turn < turns; ++turn) {
       const bool more = rt_.run(now_, 100, out_);
       collect();
+      for (const auto each : std::exchange(slow_, {}))
+        leave(each);
       const auto next = rt_.next_deadline();
       if (!more && next == never) return;
       now_ = std::max(now_ + 1ms, more ? now_ : std::min(next, now_ + 1h));
@@ -219,10 +225,13 @@ class world {
         heard_last_.insert({message->app, message->process});
       }
       auto& unwritten = unwritten_[message->app];
-      ORRERY_ASSERT(unwritten < client_window_bytes);
+      ORRERY_ASSERT(unwritten < small.window);
       ORRERY_ASSERT(message->weight >= message->argument.cbor().size());
       ORRERY_ASSERT((message->what == client_message::kind::dropped) == (message->count > 0));
       unwritten += message->weight;
+    } else if (const auto* slow = std::get_if<client_too_slow>(&told.what)) {
+      ORRERY_ASSERT(unwritten_[slow->app] > small.floor);
+      slow_.push_back(slow->app);
     } else if (const auto* ended = std::get_if<client_ended>(&told.what)) {
       ORRERY_ASSERT(open_.erase({ended->app, ended->process}) == 1);
     }
@@ -231,7 +240,7 @@ class world {
   void take(Other&) {}
   void answered(const client_answer& answer) {
     ORRERY_ASSERT(waiting_.erase(answer.request.value) == 1);
-    if (!answer.answer) return;
+    if (!answer.answer) return static_cast<void>(last_.erase(answer.request.value));
     if (const auto opened = opening_.extract(answer.request.value)) open_.insert(opened.mapped());
     ORRERY_ASSERT(value::from_cbor(answer.answer->cbor()));
     const auto text = answer.answer->json_text();
@@ -240,7 +249,7 @@ class world {
     }
   }
 
-  runtime rt_{{.node = {node_name{"fuzz-0"}, boot_number{1}}}};
+  runtime rt_{{.node = {node_name{"fuzz-0"}, boot_number{1}}, .clients = small}};
   time_point now_{1s};
   effects out_;
   std::uint64_t asked_ = 0;
@@ -250,8 +259,10 @@ class world {
   using whose = std::pair<app_id, client_process_id>;
   std::map<std::uint64_t, whose> opening_;  ///< by request
   std::set<whose> open_;
+  std::map<std::uint64_t, whose> last_;  ///< by request: who is to hear of last_pid
   std::set<whose> heard_last_;
   std::map<app_id, std::size_t> unwritten_;
+  std::vector<app_id> slow_;  ///< to be ended
   std::vector<std::string> pids_;
 };
 

@@ -37,7 +37,7 @@ inline constexpr std::size_t client_window_bytes = 2U << 20U;
 inline constexpr std::size_t client_window_bytes_in_all = 64U << 20U;
 /// Of that each connection may be told so much, however much is on its way to others.
 inline constexpr std::size_t client_floor_bytes = 128U << 10U;
-/// Where others wait because one does not read, its connection ends after so long.
+/// Where others wait because one does not read, its connection ends when it has taken nothing for so long.
 inline constexpr duration client_patience = std::chrono::seconds{5};
 inline constexpr std::size_t client_watches_max = 250'000;     ///< monitors that all hold, and downs that wait
 inline constexpr std::uint32_t client_credit_max = 1'000'000;  ///< in hand, of one process
@@ -187,6 +187,16 @@ struct client_ended {
 struct client_too_slow {
   app_id app;
   std::string why;
+};
+
+/// The bounds that all processes of all clients share; tests have smaller ones.
+struct client_bounds {
+  std::size_t window = client_window_bytes;
+  std::size_t window_in_all = client_window_bytes_in_all;
+  std::size_t floor = client_floor_bytes;
+  std::size_t waiting = client_waiting_bytes;
+  std::size_t waiting_ends = client_waiting_ends_bytes;
+  std::size_t watches = client_watches_max;
 };
 
 /// What the processes of clients take of a node, for metrics.

@@ -17,6 +17,7 @@ client_process::~client_process() {
   for (const auto& each : waiting_)
     shared_.flow.wait_no_more(*of, each.in, each.bytes);
   shared_.flow.unwatch(*of, monitors_.size() + downs_waiting_);
+  of->ready.erase(id_);
 }
 
 void client_process::received(kernel::context& self, kernel::message& arrived) {
@@ -67,14 +68,36 @@ void client_process::answered(const kernel::message& reply) {
 }
 
 void client_process::take(kernel::context& self, client_message what) {
+  weigh(what);
   if (waiting_.empty() && may_tell(what)) return tell(std::move(what));
-  if (keep(what)) return;
-  what.why.detail = {};  // the text, with its memory
-  if (keep(what)) return;
+  if (!keep(what)) {
+    what.why.detail = {};  // the text, with its memory
+    weigh(what);
+    if (!keep(what)) lose(self, what);
+  }
+  tell_waiting();
+}
+
+void client_process::lose(kernel::context& self, const client_message& what) {
   shared_.flow.drop();
   if (account_of(what) == client_account::messages) return tell_of_drop();
   // What it believes of who is alive, in a group, or has a key, would not be true any more.
   self.stop({kernel::exit_reason::kind::limit, "its client does not read what it is to be told"});
+}
+
+void client_process::weigh(client_message& what) const {
+  const auto* const of = window();
+  what.weight = weight_of(what, of != nullptr && of->as_json);
+}
+
+void client_process::show_ready() {
+  auto* const of = window();
+  if (of == nullptr) return;
+  if (credit_ > 0 && !waiting_.empty()) {
+    of->ready.insert(id_);
+  } else {
+    of->ready.erase(id_);
+  }
 }
 
 /// In the place of the message.
@@ -82,6 +105,7 @@ void client_process::tell_of_drop() {
   using kind = client_message::kind;
   if (waiting_.empty() || waiting_.back().what.what != kind::dropped) {
     client_message told{.app = client_, .process = id_, .what = kind::dropped};
+    weigh(told);
     if (!keep(told)) return;  // the connection is gone
   }
   ++waiting_.back().what.count;
@@ -101,6 +125,7 @@ bool client_process::keep(client_message& what) {
     shared_.flow.watch(*of);
   }
   waiting_.push_back({std::move(what), in, bytes});
+  show_ready();
   return true;
 }
 
@@ -112,6 +137,7 @@ client_message client_process::let_go(std::deque<waiting>::iterator of) {
     shared_.flow.wait_no_more(*in, gone.in, gone.bytes);
     if (gone.what.what == client_message::kind::down) shared_.flow.unwatch(*in);
   }
+  show_ready();
   return std::move(gone.what);
 }
 
@@ -127,11 +153,13 @@ bool client_process::is_held_up() const noexcept {
 
 void client_process::tell(client_message what) {
   --credit_;
+  show_ready();
   shared_.flow.tell(*window(), std::move(what));
 }
 
 void client_process::add_credit(std::uint32_t more) {
   credit_ = static_cast<std::uint32_t>(std::min<std::uint64_t>(client_credit_max, std::uint64_t{credit_} + more));
+  show_ready();
   tell_waiting();
 }
 
@@ -169,6 +197,7 @@ bool client_process::link_in_vain(std::string_view pid) {
 client_message client_process::lost_sight_of(client_message::kind what, std::string_view pid) const {
   client_message told{.app = client_, .process = id_, .what = what, .from = std::string{pid}};
   told.why = {kernel::exit_reason::kind::noconnection, {}};
+  weigh(told);
   return told;
 }
 
@@ -186,7 +215,15 @@ void client_process::forget_down(std::uint64_t number) {
   const auto found = std::find_if(waiting_.begin(), waiting_.end(), [&](const waiting& each) {
     return each.what.what == client_message::kind::down && each.what.monitor == number;
   });
-  if (found != waiting_.end()) static_cast<void>(let_go(found));
+  if (found == waiting_.end()) return;
+  const auto at = found - waiting_.begin();
+  static_cast<void>(let_go(found));
+  // What it stood between is one gap now.
+  const auto next = waiting_.begin() + at;
+  if (next == waiting_.begin() || next == waiting_.end()) return;
+  auto& before = (next - 1)->what;
+  if (before.what != client_message::kind::dropped || next->what.what != client_message::kind::dropped) return;
+  before.count += let_go(next).count;
 }
 
 bool client_process::cancel(kernel::context& self, client_request which) {

@@ -72,9 +72,14 @@ class client_process final : public kernel::body {
   };
   void answered(const kernel::message& reply);
   void take(kernel::context& self, client_message what);
+  void lose(kernel::context& self, const client_message& what);
   void tell_of_drop();
   /// False where it has no room.
   [[nodiscard]] bool keep(client_message& what);
+  /// Counts it as what it would be told as now.
+  void weigh(client_message& what) const;
+  /// Shows the connection whether it has credit for what waits.
+  void show_ready();
   client_message let_go(std::deque<waiting>::iterator of);
   [[nodiscard]] client_message lost_sight_of(client_message::kind what, std::string_view pid) const;
   [[nodiscard]] bool may_tell(const client_message& what) const noexcept;

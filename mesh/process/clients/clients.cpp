@@ -72,9 +72,12 @@ value list_map(std::string_view key, const Items& items, const Put& put) {
   return value::adopt(encoded);
 }
 
-auto too_many_ties(std::string_view what) {
-  return fail(errc::overloaded, std::to_string(client_ties_max) + " " + std::string{what} +
-                                    " are as many as a client's process may hold, and a part of " +
+auto too_many_links() {
+  return fail(errc::overloaded, std::to_string(client_ties_max) + " links are as many as a client's process may hold");
+}
+auto too_many_monitors() {
+  return fail(errc::overloaded, std::to_string(client_ties_max) +
+                                    " monitors are as many as a client's process may hold, and a part of " +
                                     std::to_string(client_watches_max) + " all processes of all clients");
 }
 
@@ -139,15 +142,15 @@ struct runtime::impl::client_acts {
     return cbor::empty_map();
   }
   answer operator()(client_spawns& what) const {
-    if (what.monitor && !as.may_watch()) return too_many_ties("monitors");
-    if (what.link && !as.add_link(self)) return too_many_ties("links");
+    if (what.monitor && !as.may_watch()) return too_many_monitors();
+    if (what.link && !as.add_link(self)) return too_many_links();
     const auto made = of.spawn(self, {what.klass.value, std::move(what.argument), what.link, what.monitor});
     if (!made) return fail(made.error());
     return spawned_map(of.text_of(made->who),
                        what.monitor ? std::optional{as.watch(made->monitor)} : std::optional<std::uint64_t>{});
   }
   answer operator()(client_monitors& what) const {
-    if (!as.may_watch()) return too_many_ties("monitors");
+    if (!as.may_watch()) return too_many_monitors();
     const auto to = of.find(what.to);
     if (!to && is_of_a_lost_node(what.to)) return number_map("monitor", as.watch_in_vain(what.to));
     if (!to) return fail(to.error());
@@ -168,7 +171,7 @@ struct runtime::impl::client_acts {
       return cbor::empty_map();
     }
     if (!to) return fail(to.error());
-    if (what.on && !as.add_link(self)) return too_many_ties("links");
+    if (what.on && !as.add_link(self)) return too_many_links();
     what.on ? self.link(*to) : self.unlink(*to);
     return cbor::empty_map();
   }
@@ -246,9 +249,7 @@ void runtime::impl::take(client_act& said) {
     came = std::visit([&](auto& what) { return acts(what); }, said.what);
   });
   if (came) answer(std::move(*came));
-  if (const auto still = clients.find({said.client, said.process}); still != clients.end()) {
-    static_cast<client_process*>(core.body_of(still->second))->tell_waiting();
-  }
+  if (auto* const still = find_client(said.client, said.process)) still->tell_waiting();
 }
 
 result<value> runtime::impl::open_client(const client_act& said, std::uint32_t credit, bool as_json) {
@@ -273,8 +274,7 @@ result<value> runtime::impl::open_client(const client_act& said, std::uint32_t c
 }
 
 void runtime::impl::take(client_credit& said) {
-  const auto found = clients.find({said.client, said.process});
-  if (found != clients.end()) static_cast<client_process*>(core.body_of(found->second))->add_credit(said.add);
+  if (auto* const process = find_client(said.client, said.process)) process->add_credit(said.add);
 }
 
 void runtime::impl::take(client_written& said) {
@@ -282,36 +282,35 @@ void runtime::impl::take(client_written& said) {
   if (window == nullptr) return;
   const bool was_full = flow.is_full();
   flow.written(*window, said.bytes);
-  tell_client(said.client, *window);
-  if (was_full && !flow.is_full()) tell_all_clients();
+  // Where there is room again for all, it has its turn among them: it would take that room else, again and again.
+  was_full && !flow.is_full() ? tell_all_clients() : tell_client(said.client, *window);
 }
 
 /// What waits for its processes, one after the other.
 void runtime::impl::tell_client(app_id client, client_window& window) {
-  if (!window.has_waiting()) return;
-  const auto first = clients.lower_bound({client, client_process_id{0}});
-  const auto turn = clients.lower_bound({client, window.next});
-  const auto serve = [&](auto from, auto to) {
-    for (; from != to && from->first.first == client; ++from) {
-      if (!flow.is_open(window)) return;
-      static_cast<client_process*>(core.body_of(from->second))->tell_waiting();
-      window.next = client_process_id{from->first.second.value + 1};
+  for (auto left = window.ready.size(); left > 0 && !window.ready.empty() && flow.is_open(window); --left) {
+    auto turn = window.ready.lower_bound(window.next);
+    if (turn == window.ready.end()) turn = window.ready.begin();
+    window.next = client_process_id{turn->value + 1};
+    if (auto* const process = find_client(client, *turn)) {
+      process->tell_waiting();
+    } else {
+      window.ready.erase(turn);  // it is just ending
     }
-  };
-  serve(turn, clients.end());
-  serve(first, turn);
+  }
 }
 
 /// There is room again for all together.
 void runtime::impl::tell_all_clients() {
-  auto& windows = flow.all();
-  auto at = windows.lower_bound(flow.next);
-  for (std::size_t left = windows.size(); left > 0 && !flow.is_full(); --left) {
-    if (at == windows.end()) at = windows.begin();
-    tell_client(at->first, at->second);
-    flow.next = app_id{at->first.value + 1};
-    ++at;
+  for (auto left = flow.all().size(); left > 0 && !flow.is_full(); --left) {
+    const auto turn = flow.take_turn();
+    tell_client(turn->first, turn->second);
   }
+}
+
+client_process* runtime::impl::find_client(app_id client, client_process_id process) {
+  const auto found = clients.find({client, process});
+  return found == clients.end() ? nullptr : static_cast<client_process*>(core.body_of(found->second));
 }
 
 void runtime::impl::take(client_cancels& said) {
@@ -360,11 +359,14 @@ void runtime::impl::client_gone(app_id client, const std::string& why) {
   if (was_full && !flow.is_full()) tell_all_clients();
 }
 
-/// Where nothing has left of what is on its way to all for a while, and somebody waits for that alone.
+/// Where as much is on its way to all as may be, and has been for a while, and somebody waits for that alone.
 void runtime::impl::end_slow_clients() {
   if (flow.next_look() > now) return;
-  const bool held_up = std::any_of(clients.begin(), clients.end(), [&](const auto& each) {
-    return static_cast<const client_process*>(core.body_of(each.second))->is_held_up();
+  const bool held_up = std::any_of(flow.all().begin(), flow.all().end(), [&](const auto& each) {
+    return std::any_of(each.second.ready.begin(), each.second.ready.end(), [&](client_process_id number) {
+      const auto* const process = find_client(each.first, number);
+      return process != nullptr && process->is_held_up();
+    });
   });
   held_up ? flow.end_the_slowest() : flow.look_later();
 }

@@ -8,12 +8,6 @@
 #include <string>
 
 namespace orrery::process {
-namespace {
-
-constexpr std::size_t slowest_from = client_floor_bytes;
-
-}  // namespace
-
 client_account account_of(const client_message& what) noexcept {
   using kind = client_message::kind;
   const bool is_small = what.what == kind::dropped || (what.what == kind::down && what.why.detail.empty());
@@ -23,7 +17,7 @@ client_account account_of(const client_message& what) noexcept {
   return is_end ? client_account::ends : client_account::messages;
 }
 
-std::size_t frame_bytes_max(const client_message& what, bool as_json) {
+std::size_t weight_of(const client_message& what, bool as_json) {
   constexpr std::size_t names_of_fields = 192;  // and what is of one length
   if (!as_json) return bytes_of(what);
   return names_of_fields + json_bytes_max(what.argument.cbor()) + json_bytes_max(what.why.detail) +
@@ -52,19 +46,21 @@ void client_flow::close(app_id client) {
   windows_.erase(gone);
 }
 
+client_flow::windows::iterator client_flow::take_turn() {
+  auto at = windows_.lower_bound(next_);
+  if (at == windows_.end()) at = windows_.begin();
+  next_ = app_id{at->first.value + 1};
+  return at;
+}
+
 // ---- on their way ----
 
 std::size_t client_flow::share() const noexcept {
-  return std::min(client_window_bytes, client_window_bytes_in_all / std::max<std::size_t>(windows_.size(), 1));
-}
-
-bool client_flow::may_tell(const client_window& to, const client_message& what) const {
-  return is_open(to) && (!is_full() || to.unwritten + frame_bytes_max(what, to.as_json) <= client_floor_bytes);
+  return std::min(bounds_.window, bounds_.window_in_all / std::max<std::size_t>(windows_.size(), 1));
 }
 
 void client_flow::tell(client_window& to, client_message what) {
-  what.weight = frame_bytes_max(what, to.as_json);
-  if (to.unwritten < slowest_from) to.moved = now_;
+  if (to.unwritten < bounds_.floor) to.moved = now_;
   to.unwritten += what.weight;
   take(what.weight);
   outbox_.emplace_back(std::move(what));
@@ -89,19 +85,20 @@ void client_flow::give_back(std::size_t bytes) noexcept {
 }
 
 void client_flow::end_the_slowest() {
-  const auto slower = [](const auto& a, const auto& b) {
-    const bool much = a.second.unwritten > slowest_from;
-    if (much != (b.second.unwritten > slowest_from)) return much;
-    if (a.second.moved != b.second.moved) return a.second.moved < b.second.moved;
-    return a.second.unwritten > b.second.unwritten;
-  };
-  const auto slowest = std::min_element(windows_.begin(), windows_.end(), slower);
+  look_later();
+  auto slowest = windows_.end();
+  for (auto at = windows_.begin(); at != windows_.end(); ++at) {
+    const auto& [client, window] = *at;
+    if (window.unwritten <= bounds_.floor || now_ - window.moved < client_patience) continue;
+    const bool slower = slowest == windows_.end() || window.moved < slowest->second.moved ||
+                        (window.moved == slowest->second.moved && window.unwritten > slowest->second.unwritten);
+    if (slower) slowest = at;
+  }
   if (slowest == windows_.end()) return;
   outbox_.emplace_back(client_too_slow{
       slowest->first, std::to_string(slowest->second.unwritten) +
                           " bytes of messages wait for it to read, and others wait for that: " +
-                          std::to_string(client_window_bytes_in_all) + " may be on their way to all clients together"});
-  look_later();
+                          std::to_string(bounds_.window_in_all) + " may be on their way to all clients together"});
 }
 
 // ---- what waits ----

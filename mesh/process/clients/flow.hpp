@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <vector>
 
 namespace orrery::process {
@@ -31,8 +32,8 @@ struct client_room {
 enum class client_account : std::uint8_t { messages, ends, small };
 [[nodiscard]] client_account account_of(const client_message& what) noexcept;
 
-/// No frame of it is longer; few are much shorter.
-[[nodiscard]] std::size_t frame_bytes_max(const client_message& what, bool as_json);
+/// `client_message::weight`: no frame of it is longer, few are much shorter. As JSON it takes as long as to read it.
+[[nodiscard]] std::size_t weight_of(const client_message& what, bool as_json);
 
 /// Of one connection that has, or had, processes.
 struct client_window {
@@ -41,9 +42,8 @@ struct client_window {
   time_point moved{};                    ///< when some of those left last, or they began to be many
   std::array<std::size_t, 3> waiting{};  ///< bytes that wait for credit or for those to leave, by client_account
   std::size_t watching = 0;              ///< monitors, and downs that wait
-  client_process_id next{};              ///< the process whose messages have their turn when there is room again
-
-  [[nodiscard]] bool has_waiting() const noexcept { return waiting[0] + waiting[1] + waiting[2] > 0; }
+  std::set<client_process_id> ready{};   ///< processes that have credit for what waits
+  client_process_id next{};              ///< that of them, or one after it, that has its turn when there is room again
 };
 
 /// The client processes of one node share it.
@@ -53,22 +53,27 @@ class client_flow {
   using account = client_account;
 
   /// Effects go to `outbox`; `now` is read whenever it is used.
-  client_flow(std::vector<app_effect>& outbox, const time_point& now) : outbox_(outbox), now_(now) {}
+  client_flow(std::vector<app_effect>& outbox, const time_point& now, const client_bounds& bounds)
+      : outbox_(outbox), now_(now), bounds_(bounds) {}
 
   /// The one that it has, if it has one.
   client_window& open(app_id client, bool as_json);
   [[nodiscard]] client_window* find(app_id client) noexcept;
   [[nodiscard]] windows& all() noexcept { return windows_; }
+  /// Of all, the one that has its turn now. REQUIRES: there is one.
+  [[nodiscard]] windows::iterator take_turn();
   /// The connection has gone, with all that waited for it.
   void close(app_id client);
 
   /// As much is on its way to all together as may be.
-  [[nodiscard]] bool is_full() const noexcept { return unwritten_ >= client_window_bytes_in_all; }
+  [[nodiscard]] bool is_full() const noexcept { return unwritten_ >= bounds_.window_in_all; }
   /// Where it is not, nothing may be told to it.
   [[nodiscard]] bool is_open(const client_window& of) const noexcept {
-    return of.unwritten < (is_full() ? client_floor_bytes : share());
+    return of.unwritten < (is_full() ? bounds_.floor : share());
   }
-  [[nodiscard]] bool may_tell(const client_window& to, const client_message& what) const;
+  [[nodiscard]] bool may_tell(const client_window& to, const client_message& what) const noexcept {
+    return is_open(to) && (!is_full() || to.unwritten + what.weight <= bounds_.floor);
+  }
   void tell(client_window& to, client_message what);
   /// REQUIRES: it was told as much, and this was not said of it before.
   void written(client_window& of, std::size_t bytes);
@@ -84,19 +89,15 @@ class client_flow {
 
   /// When it is to be seen whether who does not read is in the way of others.
   [[nodiscard]] time_point next_look() const noexcept { return full_since_ ? *full_since_ + client_patience : never; }
-  /// It was full since then, and somebody waits for that alone: the connection that has taken nothing for longest is to
-  /// be ended.
+  /// Where somebody waits for others: ends the connection that has taken nothing for longest, if for client_patience.
   void end_the_slowest();
-  /// ... or nobody does: the next look is so much later.
   void look_later() noexcept { full_since_ = now_; }
-  /// Where this waits for others alone: nothing to speak of is on its way to that connection itself.
-  [[nodiscard]] bool is_held_up(const client_window& of, const client_message& first) const {
-    return of.unwritten < client_floor_bytes && !may_tell(of, first);
+  /// Nothing to speak of is on its way to this one itself: what is less than half may have left without being told.
+  [[nodiscard]] bool is_held_up(const client_window& of, const client_message& first) const noexcept {
+    return of.unwritten < bounds_.floor / 2 && !may_tell(of, first);
   }
 
   [[nodiscard]] client_load load() const noexcept;
-  /// The connection whose messages have their turn when all have room again.
-  app_id next{};
 
  private:
   [[nodiscard]] std::size_t share() const noexcept;
@@ -106,12 +107,14 @@ class client_flow {
 
   std::vector<app_effect>& outbox_;
   const time_point& now_;
+  const client_bounds bounds_;
   windows windows_;
+  app_id next_{};              ///< whose turn it is, or of one after it
   std::size_t unwritten_ = 0;  ///< of all windows
   std::optional<time_point> full_since_;
-  client_room messages_{.most = client_waiting_bytes};
-  client_room ends_{.most = client_waiting_ends_bytes};
-  client_room watching_{.most = client_watches_max};
+  client_room messages_{.most = bounds_.waiting};
+  client_room ends_{.most = bounds_.waiting_ends};
+  client_room watching_{.most = bounds_.watches};
   std::size_t small_ = 0;
   std::uint64_t dropped_ = 0;
 };

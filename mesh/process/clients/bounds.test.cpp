@@ -182,14 +182,14 @@ TEST(client_process, is_told_less_at_once_where_that_is_written_as_json) {
   EXPECT_THAT(w.act(1, client_open{100, true}), StartsWith(R"({"pid":")"));
   w.act(1, client_groups{client_groups::kind::join, "room"});
   bytes encoded;
-  constexpr std::size_t empty_strings = 20'000;  // one byte each, and 28 as JSON
+  constexpr std::size_t empty_strings = 5'000;  // one byte each, and 28 as JSON
   cbor::put_head(encoded, cbor::major::array, empty_strings);
   encoded.resize(encoded.size() + empty_strings, 0x40);
   const auto many = value::from_cbor(encoded);
   ASSERT_TRUE(many);
   for (int i = 0; i < 10; ++i)
     w.act(1, client_publishes{"room", "said", *many});
-  EXPECT_EQ(w.heard().size(), client_window_bytes / (28 * empty_strings) + 1);
+  EXPECT_EQ(w.heard().size(), client_window_bytes / (28 * client_json_cost * empty_strings) + 1);
 }
 
 /// Connections that do not read, each with process 1 in the group, until as much is on its way to all as may be.
@@ -286,6 +286,26 @@ TEST(client_process, that_was_told_lately_is_not_the_slowest) {
     if (w.rt.clients().unwritten_bytes < client_window_bytes_in_all) break;
   }
   EXPECT_THAT(ended_as_too_slow(w), IsEmpty());
+}
+
+TEST(client_process, that_reads_has_the_room_that_is_made_before_those_who_do_not) {
+  client_world w;
+  constexpr std::uint64_t others = 40;
+  for (std::uint64_t each = 1; each <= others + 1; ++each)
+    w.open(1, 1000, each);
+  const value big = cbor::text_value(std::string(700'000, 'x'));
+  for (int i = 0; i < 5; ++i) {  // more than there will be room for
+    for (std::uint64_t each = 1; each <= others; ++each)
+      w.act(1, client_sends{w.open(2 + static_cast<std::uint64_t>(i), 1000, each), "said", big}, each);
+  }
+  w.to_apps.clear();
+  const auto pid = w.open(99, 1000, others + 1);
+  for (int i = 0; i < 5; ++i) {
+    w.act(99, client_sends{pid, "said", cbor::text_value(std::string(400'000, 'y'))}, others + 1);
+    EXPECT_TRUE(w.heard(99).empty()) << i;
+    w.leave(static_cast<std::uint64_t>(i) + 1);  // one that did not read
+    EXPECT_EQ(w.read(99, others + 1).size(), 1U) << i;
+  }
 }
 
 TEST(client_process, has_its_turn_where_others_would_take_all_room_that_there_is_again) {

@@ -35,10 +35,12 @@ inline constexpr std::size_t client_waiting_ends_bytes = 64U << 20U;
 inline constexpr std::size_t client_window_bytes = 2U << 20U;
 /// The same for all connections together: each has its share of this, where that is less.
 inline constexpr std::size_t client_window_bytes_in_all = 64U << 20U;
+/// A byte of JSON takes as much time to write as so many of CBOR: what is told in one turn is to be written in it.
+inline constexpr std::size_t client_json_cost = 4;
 /// Of that each connection may be told so much, however much is on its way to others.
 inline constexpr std::size_t client_floor_bytes = 128U << 10U;
 /// Where others wait because one does not read, its connection ends when it has taken nothing for so long.
-inline constexpr duration client_patience = std::chrono::seconds{5};
+inline constexpr duration client_patience = std::chrono::seconds{10};
 inline constexpr std::size_t client_watches_max = 250'000;     ///< monitors that all hold, and downs that wait
 inline constexpr std::uint32_t client_credit_max = 1'000'000;  ///< in hand, of one process
 inline constexpr duration client_call_timeout = std::chrono::seconds{5};  ///< where none is given
@@ -170,7 +172,7 @@ struct client_message {
   std::uint64_t monitor = 0;  ///< of a down
   kernel::exit_reason why{};  ///< of a down or an exit
   std::uint64_t count = 0;    ///< that came here and found no room, where they are dropped
-  std::size_t weight = 0;     ///< bytes of its frame, or a few more: to be told with `client_written`
+  std::size_t weight = 0;  ///< bytes of its frame, or a few more, of JSON client_json_cost times: for `client_written`
 };
 /// What it counts for where it waits: its size as a frame in CBOR, or a few more.
 [[nodiscard]] inline std::size_t bytes_of(const client_message& what) noexcept {

@@ -300,11 +300,14 @@ void runtime::impl::tell_client(app_id client, client_window& window) {
   }
 }
 
-/// There is room again for all together.
+/// There is room again for all together: first for those to whom nothing much is on its way, as they read, and what
+/// others do not read would soon be all again.
 void runtime::impl::tell_all_clients() {
-  for (auto left = flow.all().size(); left > 0 && !flow.is_full(); --left) {
-    const auto turn = flow.take_turn();
-    tell_client(turn->first, turn->second);
+  for (const bool others : {false, true}) {
+    for (auto left = flow.all().size(); left > 0 && !flow.is_full(); --left) {
+      const auto turn = flow.take_turn();
+      if (others || flow.has_read(turn->second)) tell_client(turn->first, turn->second);
+    }
   }
 }
 

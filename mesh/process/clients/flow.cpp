@@ -20,8 +20,9 @@ client_account account_of(const client_message& what) noexcept {
 std::size_t weight_of(const client_message& what, bool as_json) {
   constexpr std::size_t names_of_fields = 192;  // and what is of one length
   if (!as_json) return bytes_of(what);
-  return names_of_fields + json_bytes_max(what.argument.cbor()) + json_bytes_max(what.why.detail) +
-         json_bytes_max(what.word) + json_bytes_max(what.from);
+  const auto bytes = names_of_fields + json_bytes_max(what.argument.cbor()) + json_bytes_max(what.why.detail) +
+                     json_bytes_max(what.word) + json_bytes_max(what.from);
+  return bytes * client_json_cost;
 }
 
 // ---- connections ----

@@ -32,7 +32,7 @@ struct client_room {
 enum class client_account : std::uint8_t { messages, ends, small };
 [[nodiscard]] client_account account_of(const client_message& what) noexcept;
 
-/// `client_message::weight`: no frame of it is longer, few are much shorter. As JSON it takes as long as to read it.
+/// `client_message::weight`: no frame of it is longer. To reckon it as JSON takes as long as to read it.
 [[nodiscard]] std::size_t weight_of(const client_message& what, bool as_json);
 
 /// Of one connection that has, or had, processes.
@@ -92,9 +92,11 @@ class client_flow {
   /// Where somebody waits for others: ends the connection that has taken nothing for longest, if for client_patience.
   void end_the_slowest();
   void look_later() noexcept { full_since_ = now_; }
-  /// Nothing to speak of is on its way to this one itself: what is less than half may have left without being told.
+  /// Nothing to speak of is on its way to it: what is less than half may have left without being told.
+  [[nodiscard]] bool has_read(const client_window& of) const noexcept { return of.unwritten < bounds_.floor / 2; }
+  /// It waits for others.
   [[nodiscard]] bool is_held_up(const client_window& of, const client_message& first) const noexcept {
-    return of.unwritten < bounds_.floor / 2 && !may_tell(of, first);
+    return has_read(of) && !may_tell(of, first);
   }
 
   [[nodiscard]] client_load load() const noexcept;

@@ -76,6 +76,22 @@ TEST(client_process, is_told_no_more_than_its_connection_has_room_for) {
   }
 }
 
+TEST(client_process, that_takes_nothing_for_a_second_is_told_no_more_until_it_does) {
+  client_world w;
+  const auto pid = w.open(1, 1000);
+  const value some = cbor::text_value(std::string(200'000, 'x'));
+  const auto tell = [&] { w.act(1, client_sends{pid, "said", some}); };
+  tell();
+  tell();
+  EXPECT_EQ(w.heard().size(), 2U);
+  w.now += client_stuck_after;
+  tell();
+  EXPECT_THAT(w.heard(), IsEmpty());
+  w.rt.from_app(w.now, client_written{app_id{1}, 1}, w.out);
+  w.run();
+  EXPECT_EQ(w.heard().size(), 1U);
+}
+
 TEST(client_process, waits_for_its_own_connection_alone) {
   client_world w;
   const auto slow = w.open(1, 1000, 1);

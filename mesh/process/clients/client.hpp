@@ -39,6 +39,8 @@ inline constexpr std::size_t client_window_bytes_in_all = 64U << 20U;
 inline constexpr std::size_t client_json_cost = 4;
 /// Of that each connection may be told so much, however much is on its way to others.
 inline constexpr std::size_t client_floor_bytes = 128U << 10U;
+/// Whose connection has taken nothing for so long is told no more than that floor.
+inline constexpr duration client_stuck_after = std::chrono::seconds{1};
 /// Where others wait because one does not read, its connection ends when it has taken nothing for so long.
 inline constexpr duration client_patience = std::chrono::seconds{10};
 inline constexpr std::size_t client_watches_max = 250'000;     ///< monitors that all hold, and downs that wait

@@ -69,7 +69,7 @@ class client_flow {
   [[nodiscard]] bool is_full() const noexcept { return unwritten_ >= bounds_.window_in_all; }
   /// Where it is not, nothing may be told to it.
   [[nodiscard]] bool is_open(const client_window& of) const noexcept {
-    return of.unwritten < (is_full() ? bounds_.floor : share());
+    return of.unwritten < (is_full() || is_stuck(of) ? bounds_.floor : share());
   }
   [[nodiscard]] bool may_tell(const client_window& to, const client_message& what) const noexcept {
     return is_open(to) && (!is_full() || to.unwritten + what.weight <= bounds_.floor);
@@ -103,6 +103,10 @@ class client_flow {
 
  private:
   [[nodiscard]] std::size_t share() const noexcept;
+  /// It takes nothing of much: more would be of no use to it, and in the way of others. When it does, that is told.
+  [[nodiscard]] bool is_stuck(const client_window& of) const noexcept {
+    return of.unwritten >= bounds_.floor && now_ - of.moved >= client_stuck_after;
+  }
   void take(std::size_t bytes) noexcept;
   void give_back(std::size_t bytes) noexcept;
   [[nodiscard]] client_room* room_of(account in) noexcept;

@@ -8,6 +8,7 @@
 #include <string>
 
 namespace orrery::process {
+
 client_account account_of(const client_message& what) noexcept {
   using kind = client_message::kind;
   const bool is_small = what.what == kind::dropped || (what.what == kind::down && what.why.detail.empty());

@@ -86,11 +86,6 @@ class Crowd(Load):
         goal = self.answered + more
         self.place.eventually(lambda: self.failed or self.answered >= goal, 30, f"{more} more requests are answered", every=0.05)
 
-    @property
-    def noticed(self):
-        """Somebody was asked again, or waited for longer than a process that runs takes."""
-        return self.again > 0 or self.longest > 0.25
-
     def account(self):
         """For people. Raises AssertionError where somebody was refused for good."""
         if self.failed:

@@ -103,11 +103,14 @@ def kill(place):
     """The room's app is killed while twelve play: everybody is where the answers said"""
     with Players(place, "arena") as players:
         looker = Looker(players.urls[0], "arena")
-        killed = place.kill_app(place.owner("room/arena"))
-        players.wait_for(100)
-        place.whole()
+        for _ in range(3):  # it may be that no player's request is in hand just then
+            killed = place.kill_app(place.owner("room/arena"))
+            players.wait_for(100)
+            place.whole()
+            if not killed or players.again:
+                break
         players.wait_for(50)
-    if killed and not players.noticed:
+    if killed and not players.again:
         raise AssertionError("the app was killed, and no player noticed: the load did not reach it")
     place.eventually(lambda: {name: player["x"] for name, player in looker.latest().get("players", {}).items()} == players.x, 20,
                      "who looks on sees them where they are")

@@ -306,7 +306,7 @@ void runtime::impl::tell_all_clients() {
   for (const bool others : {false, true}) {
     for (auto left = flow.all().size(); left > 0 && !flow.is_full(); --left) {
       const auto turn = flow.take_turn();
-      if (others || flow.has_read(turn->second)) tell_client(turn->first, turn->second);
+      if (others || flow.keeps_up(turn->second)) tell_client(turn->first, turn->second);
     }
   }
 }

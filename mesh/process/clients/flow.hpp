@@ -93,10 +93,10 @@ class client_flow {
   void end_the_slowest();
   void look_later() noexcept { full_since_ = now_; }
   /// Nothing to speak of is on its way to it: what is less than half may have left without being told.
-  [[nodiscard]] bool has_read(const client_window& of) const noexcept { return of.unwritten < bounds_.floor / 2; }
+  [[nodiscard]] bool keeps_up(const client_window& of) const noexcept { return of.unwritten < bounds_.floor / 2; }
   /// It waits for others.
   [[nodiscard]] bool is_held_up(const client_window& of, const client_message& first) const noexcept {
-    return has_read(of) && !may_tell(of, first);
+    return keeps_up(of) && !may_tell(of, first);
   }
 
   [[nodiscard]] client_load load() const noexcept;

@@ -82,6 +82,7 @@ struct pods_state {
   std::int64_t joined = 0;       ///< of these
   std::int64_t updated = 0;      ///< of these
   std::int64_t terminating = 0;  ///< being deleted
+  std::int64_t leaving = 0;      ///< of these, whose containers may still run
   std::int64_t crash_looping = 0;
   std::int64_t unreachable = 0;  ///< on hosts that do not answer
   std::int64_t escalated = 0;    ///< a supervisor asked for their replacement

@@ -156,6 +156,42 @@ TEST(escalation, pods_go_one_at_a_time_and_not_in_a_storm) {
   EXPECT_EQ(w.status()["lastReplacement"]["reason"], "a supervisor escalated to the pod: it did not say why");
 }
 
+// A kubelet may keep the object of a pod of which nothing runs for a minute.
+TEST(healing, a_pod_whose_containers_have_all_ended_holds_up_no_update) {
+  const json running = {{"name", "app"}, {"state", {{"running", {{"startedAt", "2026-01-01T00:00:00Z"}}}}}};
+  const json ended = {{"name", "orrery"}, {"state", {{"terminated", {{"exitCode", 0}}}}}};
+  const json not_found = {{"name", "app"},  // what a kubelet says that lost sight of it
+                          {"state", {{"waiting", {{"reason", "ContainerCreating"}}}}},
+                          {"lastState", {{"terminated", {{"reason", "ContainerStatusUnknown"}}}}}};
+  const json restarted = {{"name", "app"},
+                          {"state", {{"running", {{"startedAt", "2026-01-01T00:00:00Z"}}}}},
+                          {"lastState", {{"terminated", {{"exitCode", 1}}}}}};
+  const json not_started = {{"name", "app"}, {"state", {{"waiting", {{"reason", "ContainerCreating"}}}}}};
+  struct sample {
+    const char* what;
+    json containers;
+    bool next_goes;
+  };
+  for (const auto& one : {sample{"one runs", json::array({running, ended}), false},
+                          sample{"all have ended", json::array({ended, ended}), true},
+                          sample{"one is not found any more", json::array({not_found, ended}), true},
+                          sample{"one was started again", json::array({restarted, ended}), false},
+                          sample{"one may yet start", json::array({not_started, ended}), false},
+                          sample{"nothing is known", json::array(), false}}) {
+    world w;
+    w.form();
+    w.set_spec("/sidecar/image", "orrery-sidecar:next");
+    w.settle();
+    w.say_of_deleted(one.containers);
+    w.settle();
+    EXPECT_EQ(w.status()["updatedReplicas"], 1) << one.what << ": the successor has yet to join";
+    w.join_all();
+    w.settle();
+    EXPECT_EQ(w.status()["updatedReplicas"], one.next_goes ? 2 : 1) << one.what;
+    EXPECT_EQ(w.status()["terminatingReplicas"], one.next_goes ? 2 : 1) << one.what << ": objects are counted";
+  }
+}
+
 TEST(escalation, until_the_successor_has_joined_the_conditions_tell_why_a_pod_is_missing) {
   world w;
   w.form();

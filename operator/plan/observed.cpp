@@ -101,6 +101,24 @@ std::optional<std::string> read_escalation(const json& sidecar, wall_time create
   return std::nullopt;
 }
 
+/// A kubelet that lost sight of a container while the pod was deleted says so as "waiting", with how it ended last.
+bool has_ended(const json& container) {
+  return kube::find(container, {"state", "terminated"}) != nullptr ||
+         (kube::find(container, {"state", "waiting"}) != nullptr &&
+          kube::find(container, {"lastState", "terminated"}) != nullptr);
+}
+
+bool all_have_ended(const json& pod) {
+  bool any = false;
+  for (const std::string_view list : {"containerStatuses", "initContainerStatuses"}) {
+    const auto* found = kube::find(pod, {"status", list});
+    if (found == nullptr || !found->is_array()) continue;
+    any = any || !found->empty();
+    if (!std::all_of(found->begin(), found->end(), has_ended)) return false;
+  }
+  return any;
+}
+
 void read_ends(const json& pod, pod_view& out) {
   const auto* statuses = kube::find(pod, {"status", "containerStatuses"});
   out.containers_ready = statuses != nullptr && statuses->is_array() && !statuses->empty();
@@ -134,6 +152,7 @@ pod_view read_pod(const json& pod) {
   }
   read_waiting(pod, out);
   read_ends(pod, out);
+  out.containers_ended = all_have_ended(pod);
   // When a host is lost, Kubernetes takes back the pod's Ready, and leaves what its kubelet said of the containers.
   const auto* ready = condition(pod, "Ready");
   const auto* containers = condition(pod, "ContainersReady");

@@ -34,6 +34,7 @@ struct pod_view {
   bool sidecar_ready = false;          ///< the sidecar says that it has joined
   bool crash_looping = false;
   bool containers_ready = false;  ///< all of them, the user's too
+  bool containers_ended = false;  ///< all of them, by their kubelet's word: until they start again, nothing runs
   wall_time last_end{};           ///< of any container that has ended, most recently
   std::int64_t restarts = 0;      ///< of the sidecar
   std::string trouble;            ///< why a container waits: "ErrImagePull: ..."; empty if none does

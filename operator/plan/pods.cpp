@@ -126,7 +126,8 @@ class pods_planner {
     std::erase(present_, pod);
   }
 
-  /// One pod at a time (maxUnavailable): the next goes when the last one's successor has joined and it is gone itself.
+  /// One pod at a time (maxUnavailable): the next goes when the last one's successor has joined and its own containers
+  /// have ended. Its object may stay for longer: some kubelets see only after a minute that nothing is left of it.
   void replace_outdated() {
     if (!state_.rolling || now_.spec.update_paused) return;
     std::vector<const pod_view*> outdated;
@@ -184,7 +185,7 @@ class pods_planner {
   const situation& now_;
   decision& out_;
   pods_state state_;
-  std::int64_t leaving_ = state_.terminating;  ///< with what this decision deletes; the same for
+  std::int64_t leaving_ = state_.leaving;  ///< with what this decision deletes; the same for
   std::int64_t serving_ = state_.joined;
   std::vector<const pod_view*> present_;
 };
@@ -237,6 +238,7 @@ pods_state count_pods(const situation& now) {
   pods_state out;
   for (const auto& pod : now.pods) {
     if (pod.delete_by) ++out.terminating;
+    if (pod.delete_by && !pod.containers_ended) ++out.leaving;
     if (pod.delete_by && *pod.delete_by + overdue_after < now.now && out.overdue.empty()) {
       out.overdue = fmt::format("pod {} should have ended {}s ago (its kubelet, or a finalizer, keeps it)", pod.name,
                                 duration_cast<seconds>(now.now - *pod.delete_by).count());

@@ -66,6 +66,12 @@ class world {
       if (!kube::is_deleting(pod)) join(name);
     }
   }
+  /// What a kubelet says of a pod that is being deleted, as the states of its containers.
+  void say_of_deleted(const json& containers) {
+    for (auto& [name, pod] : pods) {
+      if (kube::is_deleting(pod)) pod["status"]["containerStatuses"] = containers;
+    }
+  }
   void finish_deletions() {
     std::erase_if(pods, [](const auto& one) { return kube::is_deleting(one.second); });
   }

@@ -20,6 +20,15 @@ def class_document(name, mesh, **spec):
             "spec": {"meshRef": {"name": mesh}, **spec}}
 
 
+# A pod's programs end within its grace period. When its kubelet says so by removing the object is its own affair: those of 1.20
+# look for what has ended once a minute where they have missed the end itself ("ContainerStatusUnknown").
+OBJECT_GONE_WITHIN = 150
+
+
+def runs(pod):
+    return any("running" in each["state"] for each in pod["status"].get("containerStatuses", []))
+
+
 def joined(pod):
     return not pod["metadata"].get("deletionTimestamp") and any(
         c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions", []))
@@ -97,3 +106,12 @@ class Mesh:
 
     def delete(self, within=60):
         self.cluster.kubectl("-n", self.namespace, "delete", "processmesh", self.name, "--ignore-not-found", f"--timeout={within}s", timeout=within + 10)
+
+    def wait_nothing_left(self, within=60):
+        """Nothing with its label is there; within `within` no more than objects of pods of which nothing runs."""
+        def left(but_ended=False):
+            names = [f"{i['kind']}/{i['metadata']['name']}" for i in self.everything() if not but_ended or i["kind"] != "Pod" or runs(i)]
+            assert names == []
+            return True
+        eventually(lambda: left(but_ended=True), within, f"nothing of mesh {self.name} is left that does anything")
+        eventually(left, OBJECT_GONE_WITHIN, f"nothing of mesh {self.name} is left")

@@ -5,7 +5,7 @@ import time
 import urllib.request
 
 from clusters import ROOT
-from mesh import Mesh
+from mesh import Mesh, runs
 from waiting import eventually
 
 PORT = 8080
@@ -71,7 +71,7 @@ class Place:
         since = time.monotonic()
         old = {pod["metadata"]["name"] for pod in self.mesh.pods()}
         self.mesh.patch({"template": {"metadata": {"annotations": {RELEASE: str(time.time_ns())}}}})
-        eventually(lambda: not old & {pod["metadata"]["name"] for pod in self.mesh.pods(terminating=True)}, within, "every pod is of the new release")
+        eventually(lambda: not old & {pod["metadata"]["name"] for pod in self.mesh.pods(terminating=True) if runs(pod)}, within, "every pod that runs is of the new release")
         self.whole(within)
         return time.monotonic() - since
 

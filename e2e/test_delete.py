@@ -1,6 +1,5 @@
 """Deleting the ProcessMesh leaves nothing behind."""
 from conftest import NAMESPACE
-from waiting import eventually
 
 
 def test_nothing_is_left(cluster, own_mesh):
@@ -8,10 +7,7 @@ def test_nothing_is_left(cluster, own_mesh):
     assert mesh.everything()
     others = {m["metadata"]["name"] for m in cluster.items("processmeshes", NAMESPACE)} - {"leaving"}
     mesh.delete(within=60)
-
-    def left():
-        return [f"{i['kind']}/{i['metadata']['name']}" for i in mesh.everything()]
-    eventually(lambda: left() == [], 150, "everything with the mesh's label is gone")
+    mesh.wait_nothing_left()
     by_name = [i["metadata"]["name"] for i in cluster.items("pods,secrets,configmaps,services,roles,rolebindings,serviceaccounts,endpoints", NAMESPACE)
                if i["metadata"]["name"].startswith("leaving-") and not i["metadata"]["name"].startswith("leaving-counter")]
     assert by_name == [], "neither anything without the label"

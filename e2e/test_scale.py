@@ -1,4 +1,5 @@
 """kubectl scale, up and down, with no state lost on the way."""
+from mesh import OBJECT_GONE_WITHIN, runs
 from waiting import eventually
 
 NAMES = [f"counter/scaled{n}" for n in range(24)]
@@ -7,10 +8,6 @@ NAMES = [f"counter/scaled{n}" for n in range(24)]
 def read(mesh):
     sidecar = mesh.sidecar(mesh.pods()[0])
     return {name: sidecar.call(name, "get") for name in NAMES}
-
-
-def runs(pod):
-    return any("running" in each["state"] for each in pod["status"].get("containerStatuses", []))
 
 
 def test_up_to_six_and_down_to_two_keeping_state(mesh):
@@ -28,10 +25,8 @@ def test_up_to_six_and_down_to_two_keeping_state(mesh):
     mesh.scale(2)
     mesh.wait_meshed(2, within=90)
     assert read(mesh) == expected
-    # Their programs end within the grace period. When their kubelet says so by removing the pods is its own affair: it looks
-    # for what has ended once a minute where it has missed the end itself.
     eventually(lambda: not [pod for pod in mesh.pods(terminating=True) if runs(pod) and pod["metadata"].get("deletionTimestamp")], 40, "the programs of the other pods have ended")
-    eventually(lambda: len(mesh.pods(terminating=True)) == 2, 150, "the other pods are gone")
+    eventually(lambda: len(mesh.pods(terminating=True)) == 2, OBJECT_GONE_WITHIN, "the other pods are gone")
 
     status = mesh.status()
     assert status["joined"] == "2/2" and status["phase"] == "Ready"

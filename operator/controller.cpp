@@ -5,6 +5,7 @@
 #include "kube/pause.hpp"
 #include "operator/admin_server.hpp"
 #include "operator/cluster_view.hpp"
+#include "operator/contact.hpp"
 #include "operator/reconciler.hpp"
 
 #include <fmt/format.h>
@@ -76,6 +77,7 @@ struct controller::state {
   std::unique_ptr<kube::leader_elector> elector;
   std::unique_ptr<admin_server> admin;
   std::atomic<bool> watching{false};  ///< view is made, and will not change
+  contact heard;                      ///< outlives who looks at it
   std::array<worker_clock, workers> clocks;
   std::jthread starter;
   std::vector<std::jthread> threads;
@@ -133,7 +135,8 @@ struct controller::state {
                                                                .events = *events,
                                                                .numbers = numbers,
                                                                .settings = {.sidecar_image = chosen.sidecar_image},
-                                                               .may_act = [this] { return may_act(); }});
+                                                               .may_act = [this] { return may_act(); },
+                                                               .heard = heard});
     watching = true;
     view->start();
     while (!view->has_synced() && !stop.stop_requested())
@@ -193,7 +196,7 @@ struct controller::state {
   }
 
   /// Says once that the API server cannot be followed, and once that it can be again.
-  void watch_the_watches(const std::stop_token& stop) const {
+  void watch_the_watches(const std::stop_token& stop) {
     bool lost = false;
     while (kube::pause_for(1s, stop)) {
       if (!watching) continue;
@@ -203,6 +206,7 @@ struct controller::state {
           broken = fmt::format("the watch of {}: {}", plural, health.last_error);
         }
       }
+      if (!broken.empty()) heard.breaks(std::chrono::system_clock::now());
       if (broken.empty() == lost) {
         lost = !lost;
         if (lost) shell::log::warn("the API server does not answer", {{"error", broken}});
@@ -261,13 +265,17 @@ result<void> controller::start() {
         kube::lease_handlers{.on_acquired =
                                  [&s](std::uint64_t term) {
                                    shell::log::info("leading", {{"term", std::to_string(term)}});
+                                   s.heard.begins(std::chrono::system_clock::now());
                                    s.add_all();
                                  },
                              .on_lost =
-                                 [](const std::string& why) {
+                                 [&s](const std::string& why) {
+                                   s.heard.ends();
                                    shell::log::warn("not leading any more: standing by", {{"why", why}});
                                  }});
     s.elector->start();
+  } else {
+    s.heard.begins(std::chrono::system_clock::now());
   }
   s.starter = std::jthread([&s](const std::stop_token& stop) { s.begin(stop); });
   shell::log::info("started", {{"version", ORRERY_VERSION},

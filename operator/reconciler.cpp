@@ -161,6 +161,7 @@ plan::observed reconciler::with_memory(plan::observed seen) {
 }
 
 result<plan::decision> reconciler::decide(const kube::object_key& key, bool afresh) {
+  const auto in_contact_since = parts_.heard.since();  // before it looks
   plan::observed seen;
   if (afresh) {
     auto now = parts_.view.read_now(key);
@@ -176,6 +177,7 @@ result<plan::decision> reconciler::decide(const kube::object_key& key, bool afre
   }
   forget_classes_that_are_gone(key, seen);
   const auto now = std::chrono::system_clock::now();
+  seen.in_contact_since = in_contact_since;
   if (!seen.mesh || kube::is_deleting(*seen.mesh)) {
     auto out = seen.mesh ? plan::decision{} : plan::judge_orphan_classes(seen.classes, now);
     const std::lock_guard lock(mutex_);

@@ -2,6 +2,7 @@
 #include "kube/client.hpp"
 #include "kube/events.hpp"
 #include "operator/cluster_view.hpp"
+#include "operator/contact.hpp"
 #include "operator/executor.hpp"
 #include "operator/metrics.hpp"
 #include "operator/plan/plan.hpp"
@@ -26,6 +27,7 @@ class reconciler {
     metrics& numbers;
     plan::settings settings;
     std::function<bool()> may_act;
+    const contact& heard;
   };
   explicit reconciler(parts given);
 

@@ -43,7 +43,8 @@ class reconciler_test : public ::testing::Test {
                       .events = events,
                       .numbers = numbers,
                       .settings = {.sidecar_image = "orrery-sidecar:test"},
-                      .may_act = [] { return true; }}};
+                      .may_act = [] { return true; },
+                      .heard = heard}};
     return fresh.reconcile(demo);
   }
   std::string condition(std::string_view type, std::string_view field) const {
@@ -64,6 +65,7 @@ class reconciler_test : public ::testing::Test {
   testing::fake_api server;
   kube::client api{server.carrier()};
   metrics numbers;
+  contact heard;
   kube::event_recorder events{api, {.component = "test"}};
   cluster_view view{api, {}, {}, false, [](const auto&) {}};
   reconciler head{{.api = api,
@@ -71,7 +73,8 @@ class reconciler_test : public ::testing::Test {
                    .events = events,
                    .numbers = numbers,
                    .settings = {.sidecar_image = "orrery-sidecar:test"},
-                   .may_act = [] { return true; }}};
+                   .may_act = [] { return true; },
+                   .heard = heard}};
 };
 
 TEST_F(reconciler_test, makes_a_mesh) {
@@ -155,7 +158,8 @@ TEST_F(reconciler_test, nothing_is_written_that_was_not_asked_for_since_the_writ
                       .events = events,
                       .numbers = numbers,
                       .settings = {.sidecar_image = "orrery-sidecar:test"},
-                      .may_act = [&] { return asked = true; }}};
+                      .may_act = [&] { return asked = true; },
+                      .heard = heard}};
   ASSERT_TRUE(careful.reconcile(demo));
   EXPECT_EQ(pods(), 2U);
   EXPECT_GT(writes, 10);

@@ -303,6 +303,46 @@ TEST(plan, when_no_host_answers_it_is_the_control_plane_that_is_blind) {
   EXPECT_TRUE(only<delete_pod>(w.think()).empty());
 }
 
+// The API server hung for a minute, and the controller manager's judgement of that time is written before any kubelet's
+// word: of some hosts at first, with a time that is long past.
+TEST(plan, what_was_written_of_a_host_before_the_operator_listened_gives_up_no_pod) {
+  world w;
+  w.form();
+  const auto victim = w.pod_names()[0];
+  w.put_on_host(victim, "node2");
+  w.hosts["node2"] = {false, w.now - 50s};
+  w.in_contact_since.reset();
+  EXPECT_TRUE(only<delete_pod>(w.think()).empty()) << "it does not lead";
+  w.in_contact_since = w.now;
+  auto what = w.think();
+  EXPECT_TRUE(only<delete_pod>(what).empty());
+  ASSERT_TRUE(what.again_at);
+  EXPECT_GE(*what.again_at, w.now + 20s);
+  EXPECT_LE(*what.again_at, w.now + 22s);
+  w.now += 19s;
+  EXPECT_TRUE(only<delete_pod>(w.think()).empty()) << "its kubelet may be about to report";
+  w.now += 1s;
+  EXPECT_EQ(only<delete_pod>(w.think()).size(), 1U) << "it was silent while the operator listened";
+  w.set_spec("/disruption/nodeLostAfter", "5s");
+  w.in_contact_since = w.now - 5s;
+  EXPECT_EQ(only<delete_pod>(w.think()).size(), 1U) << "who asks for haste has it";
+}
+
+TEST(plan, where_hosts_may_not_be_read_and_no_pod_is_heard_of_it_is_the_control_plane_that_is_blind) {
+  world w;
+  w.form();
+  w.hosts_known = false;
+  w.hosts.clear();
+  for (auto& [name, pod] : w.pods) {
+    pod["status"]["conditions"] =
+        json::array({{{"type", "Ready"}, {"status", "False"}, {"lastTransitionTime", pki::to_text(w.now - 1min)}},
+                     {{"type", "ContainersReady"}, {"status", "True"}}});
+  }
+  EXPECT_TRUE(only<delete_pod>(w.think()).empty());
+  w.pods.begin()->second["status"]["conditions"][0]["status"] = "True";
+  EXPECT_EQ(only<delete_pod>(w.think()).size(), 2U) << "one host is heard of";
+}
+
 TEST(plan, a_pod_stuck_in_deletion_on_a_lost_host_is_removed_by_force_once_its_grace_is_over) {
   world w;
   w.form();

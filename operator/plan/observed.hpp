@@ -84,6 +84,9 @@ struct observed {
   /// Hosts that pods run on and that are not in the API server's own list, since when. A host that is in neither map
   /// is one that the copy may just not have heard of.
   std::map<std::string, wall_time> hosts_missing;
+  /// Since when this operator has led, and has been answered, without a break; nothing: it does not. Where the API server
+  /// hung for a minute, the first thing to be heard is that hosts have not reported for a minute.
+  std::optional<wall_time> in_contact_since;
   server_features server;
   std::optional<template_check> check;
   std::optional<obstacle> blocked;

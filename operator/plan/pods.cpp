@@ -18,15 +18,31 @@ constexpr seconds overdue_after{30};  ///< a kubelet may take that long to say t
 
 bool has_ended(const pod_view& pod) { return pod.phase == "Failed" || pod.phase == "Succeeded"; }
 
-/// If not one host is ready, it is the control plane that cannot see, not the hosts that are gone.
+/// If not one host is ready, it is the control plane that cannot see, not the hosts that are gone. Where hosts may not
+/// be read, pods speak for theirs.
 bool hosts_can_be_judged(const situation& now) {
-  if (!now.seen.hosts_known) return true;
+  if (!now.seen.hosts_known) {
+    return std::any_of(now.pods.begin(), now.pods.end(),
+                       [](const auto& pod) { return pod.sidecar_ready && !pod.status_is_stale; });
+  }
   return std::any_of(now.seen.hosts.begin(), now.seen.hosts.end(), [](const auto& one) { return one.second.ready; });
+}
+
+/// Kubelets report every 10 s: a host that has not been heard for so long by an operator that listened is silent.
+constexpr seconds listened_min{20};
+
+/// When a pod is given up whose host has not answered since then. Never by hearsay alone: the operator must have
+/// listened itself, as what was written of hosts while the API server hung comes before what they say when it goes on.
+wall_time given_up_at(const situation& now, wall_time unreachable) {
+  if (!now.seen.in_contact_since) return far_away;
+  const auto patience = std::chrono::milliseconds{now.spec.node_lost_after};
+  return std::max<wall_time>(unreachable + patience,
+                             *now.seen.in_contact_since + std::min<std::chrono::milliseconds>(patience, listened_min));
 }
 
 bool is_lost(const situation& now, const pod_view& pod) {
   const auto since = unreachable_since(now, pod);
-  return since && hosts_can_be_judged(now) && *since + now.spec.node_lost_after <= now.now;
+  return since && hosts_can_be_judged(now) && given_up_at(now, *since) <= now.now;
 }
 
 bool is_joined(const situation& now, const pod_view& pod) {
@@ -73,7 +89,7 @@ class pods_planner {
           out_.look_again(*pod.delete_by + seconds{2});
         }
       } else if (since) {
-        out_.look_again(*since + now_.spec.node_lost_after + seconds{1});
+        out_.look_again(given_up_at(now_, *since) + seconds{1});
       }
       if (has_ended(pod) && !pod.delete_by && !is_lost(now_, pod)) {
         remove(pod, false, "PodEnded", fmt::format("its phase is {}", pod.phase));

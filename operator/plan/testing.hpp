@@ -96,6 +96,7 @@ class world {
       out.others[kind] = all(from);
     out.hosts = hosts;
     out.hosts_known = hosts_known;
+    out.in_contact_since = in_contact_since;
     out.server = server;
     out.check = check;
     out.hosts_missing = hosts_missing;
@@ -169,6 +170,7 @@ class world {
   std::map<std::string, wall_time> hosts_missing;
   std::optional<obstacle> blocked;
   bool hosts_known = true;
+  std::optional<wall_time> in_contact_since = now - std::chrono::hours{1};
   server_features server;
   std::optional<template_check> check;
   std::string refuse_template;  ///< what the API server says of new pods; empty: it accepts them

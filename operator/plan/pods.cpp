@@ -32,7 +32,8 @@ bool hosts_can_be_judged(const situation& now) {
 constexpr seconds listened_min{20};
 
 /// When a pod is given up whose host has not answered since then. Never by hearsay alone: the operator must have
-/// listened itself, as what was written of hosts while the API server hung comes before what they say when it goes on.
+/// listened itself, as what was written of hosts while the API server hung comes before what they say when it goes on
+/// (decision 0021).
 wall_time given_up_at(const situation& now, wall_time unreachable) {
   if (!now.seen.in_contact_since) return far_away;
   const auto patience = std::chrono::milliseconds{now.spec.node_lost_after};

@@ -170,6 +170,7 @@ void http_connection::dispatch() {
                              .body = message.body(),
                              .orrery_timeout = text(message["Orrery-Timeout"]),
                              .if_match = text(message["If-Match"]),
+                             .traceparent = text(message["traceparent"]),
                              .host = text(message[http::field::host]),
                              .origin = text(message[http::field::origin]),
                              .protocols = text(message[http::field::sec_websocket_protocol]),

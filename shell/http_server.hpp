@@ -24,6 +24,7 @@ struct http_request {
   std::string_view body;
   std::string_view orrery_timeout;  ///< the header Orrery-Timeout; empty if there is none
   std::string_view if_match{};      ///< the header If-Match, likewise
+  std::string_view traceparent{};   ///< likewise (W3C Trace Context)
   std::string_view host{};          ///< likewise, as all that follow
   std::string_view origin{};
   std::string_view protocols{};  ///< Sec-WebSocket-Protocol

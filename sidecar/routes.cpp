@@ -2,6 +2,7 @@
 
 #include "mesh/base/duration_text.hpp"
 #include "mesh/base/ids.hpp"
+#include "mesh/wire/trace_context.hpp"
 #include "sidecar/group_routes.hpp"
 #include "sidecar/introspect_routes.hpp"
 #include "sidecar/query.hpp"
@@ -72,6 +73,7 @@ route message_route(const shell::http_request& request, process_name name, bool 
   if (!method) return refuse(method.error());
   auto argument = read_json(request.body);
   if (!argument) return refuse(argument.error());
+  argument = with_trace(*argument, request.traceparent);
   if (!is_call) return node_route{node::cast_op{std::move(name), *std::move(method), *std::move(argument)}, 202};
   const auto timeout = read_timeout(request.orrery_timeout);
   if (!timeout) return refuse(timeout.error());

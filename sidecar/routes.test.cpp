@@ -1,5 +1,7 @@
 #include "sidecar/routes.hpp"
 
+#include "mesh/wire/trace_context.hpp"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -38,6 +40,20 @@ TEST(routes, a_call_carries_its_name_method_argument_and_timeout) {
   EXPECT_EQ(call.method, "add");
   EXPECT_EQ(call.argument.json_text(), "[1,2]");
   EXPECT_EQ(call.timeout, 500ms);
+}
+
+TEST(routes, a_message_carries_the_trace_of_who_sends_it) {
+  constexpr std::string_view trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+  const auto send = [](std::string_view what, std::string_view traceparent) {
+    return find_route(
+        {.method = "POST", .target = what, .body = "[1]", .orrery_timeout = {}, .traceparent = traceparent});
+  };
+  const auto called = split_trace(op<node::call_op>(send("/v1/processes/kv/x/call/get", trace)).argument);
+  EXPECT_EQ(called.first, trace);
+  EXPECT_EQ(called.second.json_text(), "[1]");
+  EXPECT_EQ(split_trace(op<node::cast_op>(send("/v1/processes/kv/x/cast/put", trace)).argument).first, trace);
+  EXPECT_EQ(op<node::call_op>(send("/v1/processes/kv/x/call/get", "00-1-2-01")).argument.json_text(), "[1]")
+      << "what is no traceparent is ignored, as the standard has it";
 }
 
 TEST(routes, an_empty_body_is_null_and_no_header_is_no_timeout) {

@@ -195,21 +195,24 @@ struct controller::state {
     return {};
   }
 
-  /// Says once that the API server cannot be followed, and once that it can be again.
+  /// Says once that the API server cannot be followed, and once that it can be again. Contact is broken where no watch
+  /// works: a single one may be refused.
   void watch_the_watches(const std::stop_token& stop) {
     bool lost = false;
     while (kube::pause_for(1s, stop)) {
       if (!watching) continue;
       std::string broken;
+      bool all_broken = true;
       for (const auto& [plural, health] : view->health()) {
-        if (!health.connected && steady::now() - health.last_contact > quiet_after) {
-          broken = fmt::format("the watch of {}: {}", plural, health.last_error);
-        }
+        const bool works = health.connected || steady::now() - health.last_contact <= quiet_after;
+        all_broken = all_broken && !works;
+        if (!works) broken = fmt::format("the watch of {}: {}", plural, health.last_error);
       }
-      if (!broken.empty()) heard.breaks(std::chrono::system_clock::now());
+      if (all_broken) heard.breaks(std::chrono::system_clock::now());
       if (broken.empty() == lost) {
         lost = !lost;
-        if (lost) shell::log::warn("the API server does not answer", {{"error", broken}});
+        const auto* what = all_broken ? "the API server does not answer" : "a part of the API server does not answer";
+        if (lost) shell::log::warn(what, {{"error", broken}});
         if (!lost) shell::log::info("the API server answers again");
       }
     }

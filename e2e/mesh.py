@@ -26,7 +26,8 @@ OBJECT_GONE_WITHIN = 150
 
 
 def runs(pod):
-    return any("running" in each["state"] for each in pod["status"].get("containerStatuses", []))
+    statuses = pod["status"].get("containerStatuses", []) + pod["status"].get("initContainerStatuses", [])  # native sidecars
+    return any("running" in each["state"] for each in statuses)
 
 
 def joined(pod):

@@ -1,6 +1,7 @@
 /** What carries the frames of one connection: a stream of bytes, or a WebSocket (websocket.ts). */
 import { once } from "node:events";
 import { type NetConnectOpts, type Socket, connect } from "node:net";
+import { dialProblem } from "./denied.js";
 import { type Endpoint, endpointText } from "./endpoints.js";
 import { Splitter } from "./frames.js";
 import { WebSocketCarrier } from "./websocket.js";
@@ -36,7 +37,11 @@ export interface Carrier {
 export async function dial(endpoint: Endpoint, receiver: Receiver): Promise<Carrier> {
   if ("url" in endpoint) return WebSocketCarrier.open(endpoint.url, endpointText(endpoint), receiver);
   const carrier = new StreamCarrier(endpoint, receiver);
-  await once(carrier.socket, "connect");
+  try {
+    await once(carrier.socket, "connect");
+  } catch (problem) {
+    throw "path" in endpoint ? dialProblem(endpoint.path, problem as Error) : problem;
+  }
   return carrier;
 }
 

@@ -41,7 +41,10 @@ export interface CallOptions extends CastOptions {
   readonly timeoutMs?: number | undefined;
 }
 
-/** Connects to the sidecar. Rejects with `unavailable` where none answers in time. The client dials again by itself after a loss. */
+/**
+ * Connects to the sidecar. Rejects with `unavailable` where none answers in time, and at once with `forbidden` where its
+ * Unix socket may not be opened. The client dials again by itself after a loss.
+ */
 export async function connect(options: ConnectOptions = {}): Promise<Client> {
   const client = new Client(options);
   await client.open();

@@ -1,6 +1,7 @@
 /** A connection to the sidecar that is there again after it was lost. */
 import { Backoff, pause } from "./backoff.js";
 import { Connection } from "./connection.js";
+import { SocketDenied } from "./denied.js";
 import { type Endpoint, endpointText } from "./endpoints.js";
 import { OrreryError, problemText, unavailable } from "./errors.js";
 import type { Frame } from "./frames.js";
@@ -30,6 +31,9 @@ export class Link {
   private running: Promise<void> | undefined;
   private readonly waiters = new Waiters();
   private problem: Error = unavailable("not connected yet");
+  private everConnected = false;
+  private denials = 0; // rounds of dialling, one after the other, in which a socket was denied
+  private denied: SocketDenied | undefined;
 
   constructor(
     private readonly endpoints: readonly Endpoint[],
@@ -56,13 +60,17 @@ export class Link {
     if (index >= 0) this.listeners.splice(index, 1);
   }
 
-  /** The connection, or the next one. Rejects with `unavailable` after a time (undefined: never) without, or the signal's reason. */
+  /**
+   * The connection, or the next one. Rejects with `unavailable` after a time (undefined: never) without, or the
+   * signal's reason; with `forbidden` at once where none ever stood and the socket may not be opened.
+   */
   async connection(patienceMs?: number, signal?: AbortSignal): Promise<Connection> {
     const end = patienceMs === undefined ? undefined : performance.now() + patienceMs;
     for (;;) {
       signal?.throwIfAborted();
       if (this.current?.isOpen) return this.current;
       if (this.closing.signal.aborted || !this.running) throw unavailable(`no connection to the sidecar: ${problemText(this.problem)}`);
+      if (this.denied && !this.everConnected) throw this.denied;
       const left = end === undefined ? undefined : end - performance.now();
       if (left !== undefined && left <= 0) throw this.inVain(patienceMs ?? 0);
       await this.waiters.change(left, signal);
@@ -88,16 +96,22 @@ export class Link {
     }
   }
 
+  /** A sidecar opens its socket to all just after it has made it: so a denial counts when the next round has it too. */
   private async dial(): Promise<Connection | undefined> {
+    let denied: SocketDenied | undefined;
     for (const endpoint of this.endpoints) {
       try {
         const connection = await Connection.open(endpoint, (...frame) => this.received(...frame), this.logger);
         this.logger.info(`connected to the sidecar of ${connection.welcome.node} at ${endpointText(endpoint)}`);
         return connection;
       } catch (problem) {
+        if (problem instanceof SocketDenied) denied = problem;
         this.failed(endpoint, problem as Error);
       }
     }
+    this.denials = denied ? this.denials + 1 : 0;
+    this.denied = this.denials >= 2 ? denied : undefined;
+    if (this.denied) this.waiters.wake();
     return undefined;
   }
 
@@ -120,6 +134,9 @@ export class Link {
   private async untilLost(connection: Connection): Promise<void> {
     if (this.closing.signal.aborted) connection.close();
     this.current = connection;
+    this.everConnected = true;
+    this.denials = 0;
+    this.denied = undefined;
     this.metrics.connected(connection.welcome.node);
     for (const listener of [...this.listeners]) listener.opened?.(connection);
     this.waiters.wake();

@@ -13,7 +13,8 @@ export interface ServeOptions extends HostOptions, Omit<ConnectOptions, "timeout
 
 /**
  * Hosts process classes until SIGTERM, SIGINT, or the signal; then drains and resolves. Waits for a sidecar that is not there yet, for ever,
- * and for classes that are not declared yet. Rejects with an {@link OrreryError} where the sidecar refuses a class.
+ * and for classes that are not declared yet. Rejects with an {@link OrreryError} where the sidecar refuses a class,
+ * and where its Unix socket may not be opened.
  */
 export async function serve(classes: readonly ProcessClass[], options: ServeOptions = {}): Promise<void> {
   const stopping = new AbortController();

@@ -33,8 +33,9 @@ def connect(address: Optional[str] = None, *, timeout: Optional[float] = PATIENC
     """A client of the sidecar at ``address``, to be opened with ``async with``.
 
     Without an address it is where ``ORRERY_SOCKET`` says (a Unix socket), else ``ORRERY_TCP``; else the sidecar's defaults are
-    tried. ``timeout`` is how long opening waits for a sidecar that is not there yet (None: for ever). ``retry`` is the policy for
-    all requests that name none. The client dials again by itself after a connection was lost.
+    tried. ``timeout`` is how long opening waits for a sidecar that is not there yet (None: for ever); for a socket that this user may not
+    connect to it does not wait. ``retry`` is the policy for all requests that name none. The client dials again by itself after a connection
+    was lost.
     """
     return Client(address, timeout=timeout, retry=retry, metrics=metrics)
 
@@ -58,7 +59,8 @@ class Client:
         await self.close()
 
     async def open(self) -> "Client":
-        """Connects. Raises :class:`Unavailable` where no sidecar answers in time."""
+        """Connects. Raises :class:`Unavailable` where no sidecar answers in time, :class:`Forbidden` at once where this user may not
+        connect to its socket."""
         self._link.start()
         try:
             await self._link.connection(self._timeout)

@@ -7,9 +7,10 @@ from typing import List, Optional, Sequence
 
 from ._backoff import Backoff
 from ._connection import Connection
+from ._denied import SocketDenied
 from ._endpoints import Endpoint
 from ._frames import Frame
-from .errors import NOT_EXECUTED, OrreryError, ProtocolError, Unavailable
+from .errors import NOT_EXECUTED, Forbidden, OrreryError, ProtocolError, Unavailable
 from .metrics import Metrics
 
 log = logging.getLogger("orrery.connection")
@@ -46,9 +47,13 @@ class Link:
         self._task: Optional["asyncio.Task[None]"] = None
         self._changed: "Optional[asyncio.Future[None]]" = None  #: ends when there is a connection, or why there will be none
         self._problem: Exception = Unavailable("not connected yet", effect=NOT_EXECUTED)
+        self._ever_connected = False
+        self._denials = 0  #: rounds of dialling, one after the other, in which a socket was denied
+        self._denied: Optional[SocketDenied] = None
 
     def start(self) -> None:
         if self._task is None:
+            self._ever_connected, self._denials, self._denied = False, 0, None
             self._task = asyncio.get_running_loop().create_task(self._keep_connected())
 
     async def close(self, reason: str = "the client is closed") -> None:
@@ -62,7 +67,8 @@ class Link:
             listener.ended(ended)
 
     async def connection(self, patience: Optional[float]) -> Connection:
-        """The connection, or the next one. Raises :class:`Unavailable` after ``patience`` seconds (None: never) without."""
+        """The connection, or the next one. Raises :class:`Unavailable` after ``patience`` seconds (None: never) without;
+        :class:`Forbidden` at once where none ever stood and the socket may not be connected to."""
         if self.current is not None and self.current.is_open:
             return self.current
         try:
@@ -76,6 +82,8 @@ class Link:
         while self.current is None or not self.current.is_open:
             if self._task is None or self._task.done():
                 raise Unavailable(f"no connection to the sidecar: {self._problem}", effect=NOT_EXECUTED)
+            if self._denied is not None and not self._ever_connected:
+                raise Forbidden(self._denied.text, effect=NOT_EXECUTED) from self._denied.__cause__
             if self._changed is None or self._changed.done():
                 self._changed = asyncio.get_running_loop().create_future()
             await asyncio.shield(self._changed)
@@ -98,17 +106,31 @@ class Link:
             await asyncio.sleep(backoff.next())
 
     async def _dial(self) -> Optional[Connection]:
+        """A sidecar opens its socket to all just after it has made it: so a denial counts when the next round has it too."""
+        denied: Optional[SocketDenied] = None
         for endpoint in self._endpoints:
             try:
                 return await self._open(endpoint)
+            except SocketDenied as problem:
+                denied = problem
+                self._failed(endpoint, problem, logging.ERROR)
             except ProtocolError as problem:
                 self._failed(endpoint, problem, logging.ERROR)
             except (OSError, OrreryError) as problem:
                 self._failed(endpoint, problem, logging.WARNING)
+        self._denials = self._denials + 1 if denied is not None else 0
+        self._denied = denied if self._denials >= 2 else None
+        if self._denied is not None:
+            self._wake()
         return None
 
     async def _open(self, endpoint: Endpoint) -> Connection:
-        connection = await Connection.open(endpoint, self._received)
+        try:
+            connection = await Connection.open(endpoint, self._received)
+        except PermissionError as problem:
+            if not endpoint.path:
+                raise
+            raise SocketDenied(endpoint.path, problem) from problem
         log.info("connected to the sidecar of %s at %s", connection.welcome.node, endpoint)
         return connection
 
@@ -127,6 +149,7 @@ class Link:
 
     async def _until_lost(self, connection: Connection) -> None:
         self.current = connection
+        self._ever_connected, self._denials, self._denied = True, 0, None
         self._metrics.connected(connection.welcome.node)
         for listener in list(self.listeners):
             listener.opened(connection)

@@ -24,7 +24,7 @@ async def serve(*classes: "Type[Process[Any]]", address: Optional[str] = None, a
 
     Waits for a sidecar that is not there yet, for ever, and for classes that are not declared yet. ``app`` names this app and its
     version to people. ``concurrency`` overrides that of the classes. With ``client`` it uses that connection, which stays open.
-    Raises an :class:`OrreryError` where the sidecar refuses a class.
+    Raises an :class:`OrreryError` where the sidecar refuses a class, or its socket this user (:class:`Forbidden`).
     """
     stop = asyncio.Event()
     with _set_by_signals(stop):

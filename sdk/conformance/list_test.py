@@ -1,4 +1,5 @@
 """The list of cases itself: it says what it seems to, and the mock fails as it is told to."""
+import asyncio
 import json
 import pathlib
 import tempfile
@@ -6,6 +7,7 @@ import unittest
 
 from suite.case import LIST, Case, load, verb_of
 from suite.expect import Unexpected, check, has, same
+from suite.hammering import TRIES_MAX, Hammering
 from suite.ledger import verify
 from suite.run_case import Running
 
@@ -30,6 +32,21 @@ class TheList(unittest.TestCase):
             path.write_text(json.dumps([{"name": "a", "steps": [], "hosts": []}]))
             with self.assertRaisesRegex(ValueError, "unknown"):
                 load(path)
+
+    def test_with_a_kill_among_many_calls_says_which_calls_it_is_to_meet(self):
+        hammer, kill, verified = {"hammer": "a/b|c", "as": "h"}, {"sigkill": "app", "under": "h"}, {"verify_ledger": "h"}
+        restart = {"sidecar": {"restart": True}}
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "cases.json"
+            for steps in ([hammer, kill, verified], [hammer, {**restart, "under": "h"}, verified], [{"sigkill": "app"}], [restart]):
+                path.write_text(json.dumps([{"name": "a", "steps": steps}]))
+                load(path)
+            for steps, why in [([hammer, {"sigkill": "app"}, verified], "under which"), ([hammer, restart, verified], "under which"), ([hammer, kill], "one 'verify_ledger'"),
+                               ([hammer, {**kill, "under": "x"}, verified], "names a 'hammer'"), ([hammer, {"call": [], "under": "h"}, verified], "for a kill"),
+                               ([kill, verified], "one 'verify_ledger'")]:
+                path.write_text(json.dumps([{"name": "a", "steps": steps}]))
+                with self.subTest(steps), self.assertRaisesRegex(ValueError, why):
+                    load(path)
 
     def test_knows_what_plain_http_can_be_asked(self):
         for steps, why in [([{"call": ["a/b", "c"]}], ""), ([{"serve": ["a"], "by": "app"}], ""), ([{"serve": ["a"]}], "'serve'"),
@@ -102,6 +119,85 @@ class Ledgers(unittest.TestCase):
                 ledger.write_text(written)
                 with self.subTest(written), self.assertRaisesRegex(Unexpected, why):
                     verify(ledger, {**told, **heard}, 3)
+
+
+class FakeCalls:
+    """Four calls at a time, one after the other executed each time somebody waits; ``after`` says what a kill does to them."""
+
+    def __init__(self, folder, after):
+        self.after, self.killed, self.revived, self.under_way = after, 0, 0, None
+        self.hammering = Hammering(self.begin, pathlib.Path(folder) / "ledger", callers=2)
+
+    async def begin(self, written):
+        answer = asyncio.get_running_loop().create_future()
+        self.told = {"calls": 4, "ok": [], "not_executed": [], "executed": [], "unknown": [], "torn": []}
+        self.under_way = asyncio.ensure_future(self.execute(written, answer, self.told))
+        return answer
+
+    async def execute(self, written, answer, told):
+        for number in range(4):
+            await asyncio.sleep(0.02)
+            with written.open("a") as ledger:
+                ledger.write(f"{number}\n")
+            if number not in told["unknown"]:
+                told["ok"].append(number)
+        answer.set_result({"gives": told})
+
+    async def kill(self):
+        self.killed += 1
+        self.after(self, self.killed)
+
+    async def revive(self):
+        self.revived += 1
+
+    def lose_one(self, _):
+        self.told["unknown"].append(len(self.told["ok"]))
+
+    def end_all(self, _):
+        """As if they had all been answered just before."""
+        self.under_way.cancel()
+        self.hammering.runs[-1].answer.set_result({"gives": {**self.told, "calls": len(self.told["ok"])}})
+
+    async def run(self):
+        await self.hammering.begin()
+        await self.hammering.kill(self.kill, self.revive)
+        return await self.hammering.verify()
+
+
+class Kills(unittest.IsolatedAsyncioTestCase):
+    async def asyncSetUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+
+    async def test_that_meet_calls_are_done_once(self):
+        calls = FakeCalls(self.folder, FakeCalls.lose_one)
+        self.assertEqual(await calls.run(), "3 ok, 1 unknown; 1 kills hit")
+        self.assertEqual((calls.killed, calls.revived), (1, 0))
+
+    async def test_that_come_when_all_is_over_are_done_again_among_new_calls(self):
+        calls = FakeCalls(self.folder, lambda calls, n: calls.end_all(n) if n < 3 else calls.lose_one(n))
+        self.assertIn("1 kills hit, 2 missed", await calls.run())
+        self.assertEqual((calls.killed, calls.revived, len(calls.hammering.runs)), (3, 2, 3))
+
+    async def test_that_always_come_too_late_fail(self):
+        calls = FakeCalls(self.folder, FakeCalls.end_all)
+        with self.assertRaisesRegex(Unexpected, "no kill hit"):
+            await calls.run()
+        self.assertEqual(calls.killed, TRIES_MAX)
+
+    async def test_that_do_nothing_to_any_call_are_done_again_and_then_fail(self):
+        calls = FakeCalls(self.folder, lambda calls, n: calls.lose_one(n) if n == 3 else None)
+        self.assertEqual(await calls.run(), "4 ok; 4 ok; 3 ok, 1 unknown; 3 kills hit")
+        calls = FakeCalls(self.folder, lambda calls, n: None)
+        calls.hammering._written = pathlib.Path(self.folder) / "other"
+        with self.assertRaisesRegex(Unexpected, "all calls succeeded in spite of"):
+            await calls.run()
+
+    async def test_are_not_due_before_a_call_was_executed(self):
+        calls = FakeCalls(self.folder, lambda calls, n: self.assertGreaterEqual(calls.hammering.runs[-1].executed(), 1) or calls.lose_one(n))
+        await calls.run()
+        self.assertEqual(calls.killed, 1)
 
 
 if __name__ == "__main__":

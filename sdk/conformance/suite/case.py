@@ -14,10 +14,10 @@ TO_THE_MOCK = ("sidecar", "seen", "not_seen")
 OF_THE_RUNNER = ("finish", "sigkill", "until", "verify_ledger")
 BY_HTTP = ("call", "cast", "inspect", "stop", "kill", "nodes", "processes", "classes", "tree", "subscribe", "next", "unsubscribe", "open", "hammer",
            "start", "publish", "group", "groups", "registry")
-RESTART = {"sidecar": {"restart": True}}  #: which a real sidecar can do too
+RESTART = {"restart": True}  #: of the sidecar, which a real one can do too
 VERBS = TO_DRIVERS + TO_THE_MOCK + OF_THE_RUNNER
 MODIFIERS = ("as", "by", "gives", "has", "fails", "timeoutMs", "trace", "retry", "types", "limit", "local", "count", "lacks",
-             "stateVersion", "concurrency", "over", "parallel", "environment", "withinMs", "in", "keep", "times")
+             "stateVersion", "concurrency", "over", "parallel", "environment", "withinMs", "in", "keep", "times", "under")
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,11 @@ class Case:
 
     @property
     def needs_the_mock(self) -> bool:
-        return bool(self.classes) or any(verb_of(step.get("until", step)) in TO_THE_MOCK and step != RESTART for step in self.steps)
+        return bool(self.classes) or any(verb_of(step.get("until", step)) in TO_THE_MOCK and step.get("sidecar") != RESTART for step in self.steps)
 
     @property
     def restarts_the_sidecar(self) -> bool:
-        return RESTART in self.steps
+        return any(step.get("sidecar") == RESTART for step in self.steps)
 
 
 def verb_of(step: Dict[str, Any]) -> str:
@@ -62,6 +62,19 @@ def verb_of(step: Dict[str, Any]) -> str:
     if unknown:
         raise ValueError(f"a step has {unknown[0]!r}, which nothing reads: {step}")
     return verbs[0]
+
+
+def check_hammers(case: Case) -> None:
+    """Raises :class:`ValueError` where something is killed among many calls, and nobody asks whether it met one of them."""
+    hammers = [step.get("as") for step in case.steps if "hammer" in step]
+    if sorted(map(str, hammers)) != sorted(str(step["verify_ledger"]) for step in case.steps if "verify_ledger" in step):
+        raise ValueError(f"{case.name}: each 'hammer' has a name ('as'), and one 'verify_ledger' of that name")
+    for step in case.steps:
+        kills = "sigkill" in step or step.get("sidecar") == RESTART
+        if "under" in step and not (kills and step["under"] in hammers):
+            raise ValueError(f"{case.name}: 'under' is for a kill, and names a 'hammer': {step}")
+        if hammers and kills and "under" not in step:
+            raise ValueError(f"{case.name}: a kill among many calls says under which 'hammer' it is to come: {step}")
 
 
 def load(path: pathlib.Path = LIST) -> List[Case]:
@@ -75,6 +88,7 @@ def load(path: pathlib.Path = LIST) -> List[Case]:
                     entry.get("features", []), entry.get("http", ""))
         for step in case.steps:
             verb_of(step)
+        check_hammers(case)
         cases.append(case)
     names = [case.name for case in cases]
     twice = {name for name in names if names.count(name) > 1}

@@ -14,10 +14,10 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 import mock  # noqa: E402
 
-from .case import RESTART, Case, verb_of  # noqa: E402
+from .case import Case, verb_of  # noqa: E402
 from .driver import Driver  # noqa: E402
 from .expect import Unexpected, check, has  # noqa: E402
-from .ledger import verify  # noqa: E402
+from .hammering import Hammering  # noqa: E402
 from .real import RealSidecar  # noqa: E402
 
 STEP_SECONDS = 120
@@ -42,6 +42,7 @@ class Running:
         self.key = f"c{next(_keys)}-{re.sub('[^a-z0-9]', '', case.name)[:20]}"
         self.started: Dict[str, Any] = {}
         self.numbers: Dict[str, int] = {}
+        self.hammers: Dict[str, Hammering] = {}
         self.kept: Dict[str, str] = {}
         self.note = ""
 
@@ -57,8 +58,7 @@ class Running:
                 if lacking:
                     raise DoesNotApply(f"this sidecar has no {', '.join(sorted(lacking))}")
             if self.case.app:
-                check({}, await self.drivers["app"].do("open", address=self.address))
-                check({}, await self.drivers["app"].do("serve", classes=self.case.app))
+                await self._host("app")
             for index, step in enumerate(self.case.steps):
                 try:
                     for turn in range(step.get("times", 1)):
@@ -70,6 +70,10 @@ class Running:
             for name in used:
                 if self.drivers[name].is_running:
                     await self.drivers[name].do("reset")
+
+    async def _host(self, name: str) -> None:
+        check({}, await self.drivers[name].do("open", address=self.address))
+        check({}, await self.drivers[name].do("serve", classes=self.case.app))
 
     def _filled(self, value: Any, turn: int = 0) -> Any:
         if value == "#":
@@ -140,25 +144,50 @@ class Running:
     async def _finish(self, step: Dict[str, Any]) -> None:
         check(step, await self.started.pop(step["finish"]))
 
+    async def _hammer(self, step: Dict[str, Any]) -> None:
+        processes, _, written = step["hammer"].partition("|")
+
+        async def begin(written: pathlib.Path) -> "asyncio.Future[Dict[str, Any]]":
+            arguments = {**self._arguments("hammer", step), "to": f"{processes}|{written}"}
+            return (await self.drivers[step.get("by", "client")].send("hammer", **arguments))[1]
+
+        self.hammers[step["as"]] = Hammering(begin, pathlib.Path(written), step["parallel"])
+        await self.hammers[step["as"]].begin()
+
     async def _sigkill(self, step: Dict[str, Any]) -> None:
-        await asyncio.sleep(random.uniform(0, step.get("withinMs", 0) / 1000))
-        self.drivers[step["sigkill"]].kill()
-        await self.drivers[step["sigkill"]].ended()
+        name, within = step["sigkill"], step.get("withinMs", 0) / 1000
+
+        async def kill() -> None:
+            self.drivers[name].kill()
+            await self.drivers[name].ended()
+
+        if "under" in step:
+            await self.hammers[step["under"]].kill(kill, lambda: self._host(name), within)
+        else:
+            await asyncio.sleep(random.uniform(0, within))
+            await kill()
 
     async def _until(self, step: Dict[str, Any]) -> None:
         """Repeats a step until it ends as expected."""
         await _until(lambda: self.step(step["until"]))
 
     async def _verify_ledger(self, step: Dict[str, Any]) -> None:
-        callers = next(each["parallel"] for each in self.case.steps if "hammer" in each and each["as"] == step["as"])
-        kills = sum("sigkill" in each or each == RESTART for each in self.case.steps)
-        self.note = verify(pathlib.Path(step["verify_ledger"]), (await self.started.pop(step["as"]))["gives"], callers * kills)
+        self.note = await self.hammers.pop(step["verify_ledger"]).verify()
 
     # ---- the mock ----
 
     async def _sidecar(self, step: Dict[str, Any]) -> None:
-        for action, argument in step["sidecar"].items():
-            await getattr(self, f"_mock_{action}")(argument)
+        async def act() -> None:
+            for action, argument in step["sidecar"].items():
+                await getattr(self, f"_mock_{action}")(argument)
+
+        async def nothing() -> None:
+            """It is there again already."""
+
+        if "under" in step:
+            await self.hammers[step["under"]].kill(act, nothing)
+        else:
+            await act()
 
     async def _mock_faults(self, faults: Dict[str, Any]) -> None:
         assert self.sidecar is not None

@@ -96,8 +96,19 @@ async def hand_out(client):
                 if await superseded(ledger, run, number):
                     return
 
-        await asyncio.gather(*(hand() for _ in range(AT_ONCE)))
+        await together([hand() for _ in range(AT_ONCE)])
         await asyncio.sleep(0.2)
+
+
+async def together(doings):
+    """Until all are done. When one fails, or this is cancelled, all others have ended before anybody hears of it: nothing goes on beside what comes next."""
+    tasks = [asyncio.ensure_future(doing) for doing in doings]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
 
 
 async def superseded(ledger, run, number):

@@ -1,4 +1,5 @@
-"""The desk's own tests: what is read, and what becomes of a document that cannot be."""
+"""The desk's own tests: what is read, what becomes of a document that cannot be, and what of all that are read when the turn is lost."""
+import asyncio
 import pathlib
 import sys
 import unittest
@@ -75,6 +76,52 @@ class DeskTest(unittest.IsolatedAsyncioTestCase):
         self.assertEqual(await self.do(torn), {"unreadable": f"worker/r-{torn} is given up"})
         self.assertEqual(len(self.host.exits), 3)
         self.assertEqual(await self.do(torn, "here"), {"unreadable": "no Net found"})
+
+
+class LosingClient:
+    """A client with a run at hand, whose reading takes for ever but for document 0; after that one the mesh does not answer."""
+
+    def __init__(self):
+        self.asked = self.reading = 0
+        self.all_read = asyncio.Event()
+
+    async def call(self, name, method, argument=None, timeout=None):
+        if name == "ledger/runs":
+            self.asked += 1
+            if self.asked > 1:
+                await self.all_read.wait()
+                raise orrery.Unavailable("the connection ended", effect=orrery.NOT_EXECUTED)
+            return {"id": "r", "documents": 1000, "where": "mesh"}
+        if name.startswith("ledger/"):
+            return {}
+        if name == "worker/r-0":
+            return {"fields": {"cents": 1}, "machine": "m"}
+        self.reading += 1
+        if self.reading == desk.AT_ONCE - 1:
+            self.all_read.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)  # its end takes a moment
+            self.reading -= 1
+
+
+class HandingOutTest(unittest.IsolatedAsyncioTestCase):
+    async def test_ends_all_hands_before_it_says_that_one_has_failed(self):
+        client = LosingClient()
+        with self.assertRaises(orrery.Unavailable):
+            await asyncio.wait_for(desk.hand_out(client), 30)
+        self.assertEqual(client.reading, 0)
+
+    async def test_ends_all_hands_when_the_turn_is_lost(self):
+        client = LosingClient()
+        client.asked = -1  # so that nothing fails
+        handing = asyncio.ensure_future(desk.hand_out(client))
+        await asyncio.wait_for(client.all_read.wait(), 30)
+        handing.cancel()
+        await asyncio.wait({handing}, timeout=30)
+        self.assertTrue(handing.cancelled())
+        self.assertEqual(client.reading, 0)
 
 
 if __name__ == "__main__":

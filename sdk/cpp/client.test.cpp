@@ -67,6 +67,74 @@ TEST_F(a_client, calls_casts_and_asks) {
   one.stop("counter/a");
 }
 
+/// Each as one word.
+class listing : public metrics {
+ public:
+  void connected(std::string_view node) override { add("connected " + std::string(node)); }
+  void disconnected(std::string_view) override { add("disconnected"); }
+  void requested(const request& ended) override {
+    add("requested " + words(ended.operation, ended.class_name, ended.method, ended.code));
+    if (ended.took <= 0ns) add("no time");
+    if (ended.method == "boom") throw std::runtime_error("this hook is broken");
+  }
+  void handled(const message& done) override {
+    add("handled " + words(done.class_name, done.callback, done.method, done.outcome));
+    if (done.took <= 0ns) add("no time");
+  }
+  [[nodiscard]] std::vector<std::string> all() {
+    const std::lock_guard lock(mutex_);
+    return all_;
+  }
+
+ private:
+  static std::string words(std::string_view a, std::string_view b, std::string_view c, std::string_view d) {
+    std::string out(a);
+    for (const auto each : {b, c, d})
+      (out += ' ') += each;
+    return out;
+  }
+  void add(std::string what) {
+    const std::lock_guard lock(mutex_);
+    all_.push_back(std::move(what));
+  }
+  std::mutex mutex_;
+  std::vector<std::string> all_;
+};
+
+TEST_F(a_client, counts_connections_requests_and_what_it_handles) {
+  using ::testing::AllOf;
+  using ::testing::Contains;
+  const auto counts = std::make_shared<listing>();
+  std::mutex mutex;
+  std::string logged;
+  auto how = options();
+  how.counts = counts;
+  how.log = [&](const std::string& line) {
+    const std::lock_guard lock(mutex);
+    logged += line + "\n";
+  };
+  {
+    client one(how);
+    auto tally = a_tally();
+    tally.on_call("no", [](context&, const json&) -> json { throw refusal("not now", "conflict"); });
+    tally.on_cast("never", [](context&, const json&) { throw refusal("not now", "conflict"); });
+    one.host(std::move(tally));
+    EXPECT_EQ(one.call("tally/a", "add", 5), 5);
+    one.cast("tally/a", "never");
+    EXPECT_THROW(one.call("tally/a", "no"), error);
+    EXPECT_THROW(one.call("tally/a", "boom"), error);
+  }
+  EXPECT_THAT(counts->all(),
+              AllOf(Contains("connected demo-0"), Contains("requested call tally add ok"),
+                    Contains("requested cast tally never ok"), Contains("requested call tally no conflict"),
+                    Contains("requested call tally boom process_exited"), Contains("handled tally init  ok"),
+                    Contains("handled tally call add ok"), Contains("handled tally call no refused"),
+                    Contains("handled tally cast never refused"), Contains("handled tally call boom crash")));
+  EXPECT_THAT(counts->all(), AllOf(Contains("disconnected"), ::testing::Not(Contains("no time"))));
+  const std::lock_guard lock(mutex);
+  EXPECT_THAT(logged, ::testing::HasSubstr("a metrics hook failed: this hook is broken"));
+}
+
 TEST_F(a_client, throws_errors_that_say_what_took_effect) {
   client one(options());
   try {

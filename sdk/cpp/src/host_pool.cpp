@@ -83,14 +83,18 @@ json host_pool::call_while_waiting(std::uint64_t work, std::string_view name, st
 void host_pool::do_one(const job& next) {
   // What nobody waits for is not begun; the sidecar counts its place as taken until it hears of it.
   json done{{"type", "done"}, {"work", next.number}};
-  if (!next.abandoned.stop_requested()) {
+  const auto began = std::chrono::steady_clock::now();
+  bool refused = false;
+  const bool begun = !next.abandoned.stop_requested();
+  if (begun) {
     const surroundings around{
         .abandoned = next.abandoned.get_token(),
         .call =
             [&](std::string_view name, std::string_view method, json argument, const call_options& how) {
               return call_while_waiting(next.number, name, method, std::move(argument), how);
             },
-        .log = [this](const std::string& line) { log_(line); }};
+        .log = [this](const std::string& line) { log_(line); },
+        .refused = &refused};
     done = next.what->handle(next.work, around);
   }
   auto frame = wire::encode(done);
@@ -103,6 +107,17 @@ void host_pool::do_one(const job& next) {
   if (done.contains("crash"))
     log_(process_in(next.work) + " crashed in " + callback_in(next.work) + ": " +
          done["crash"]["text"].get<std::string>());
+  count(counts_, log_, [&](metrics& to) {
+    const bool cancelled = !begun || next.abandoned.stop_requested();
+    to.handled({.class_name = text_in(next.work, "class"),
+                .callback = text_in(next.work, "callback"),
+                .method = text_in(next.work, "method"),
+                .outcome = done.contains("crash") ? "crash"
+                           : cancelled            ? "cancelled"
+                           : refused              ? "refused"
+                                                  : "ok",
+                .took = std::chrono::steady_clock::now() - began});
+  });
   remember(next);
   if (const auto to = next.answer_to.lock()) {
     to->send(frame);

@@ -1,5 +1,6 @@
 #pragma once
 // The threads that run handlers of hosted classes.
+#include "counting.hpp"
 #include "orrery/app/process_class.hpp"
 #include "wire.hpp"
 #include <condition_variable>
@@ -35,6 +36,8 @@ class host_pool {
   [[nodiscard]] unsigned size() const { return size_; }
   /// Who is told of crashes, from the pool's threads. Before the first work.
   void log_with(std::function<void(const std::string&)> log) { log_ = std::move(log); }
+  /// Who is told of what was handled, likewise; null: nobody.
+  void count_with(std::shared_ptr<metrics> counts) { counts_ = std::move(counts); }
   /// `what` outlives the pool.
   void submit(const process_class& what, json work, std::shared_ptr<wire> answer_to);
   void abandon(std::uint64_t work);
@@ -64,6 +67,7 @@ class host_pool {
   unsigned size_;
   ask ask_;
   std::function<void(const std::string&)> log_ = [](const std::string&) {};
+  std::shared_ptr<metrics> counts_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<job> waiting_;

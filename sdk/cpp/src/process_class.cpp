@@ -205,11 +205,13 @@ json process_class::finish(const json& work, context& self) const {
 json process_class::handle(const json& work, surroundings around) const {
   json done;
   const auto log = std::move(around.log);
+  auto* const was_refused = around.refused;
   try {
     context self(work, std::move(around));
     self.handled_by_ = this;
     done = finish(work, self);
   } catch (const refusal& no) {
+    if (was_refused != nullptr) *was_refused = true;
     done = refused(work, no, log);
   } catch (const error& failed) {  // without its effect: what became of this message is another matter
     done = crash(failed.code() + ": " + failed.text());

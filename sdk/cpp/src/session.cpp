@@ -77,6 +77,7 @@ session::session(client_options chosen)
     }
   };
   pool_.log_with(options_.log);
+  pool_.count_with(options_.counts);
   reader_ = std::thread([this] { run(); });
 }
 
@@ -110,6 +111,11 @@ json session::ask(request what, const std::stop_token& stop) {
     json result;
     std::atomic<bool> there = false;
   };
+  const auto counts = options_.counts;
+  const auto began = counts == nullptr ? clock::time_point{} : clock::now();
+  const auto operation = counts == nullptr ? std::string{} : text_in(what.message, "type");
+  const auto class_name = counts == nullptr ? std::string{} : text_in(what.message, "class");
+  const auto method = counts == nullptr ? std::string{} : text_in(what.message, "method");
   // A promise would wake the caller twice.
   const auto answered = std::make_shared<answer>();
   what.done = [answered, seen = std::move(what.done)](std::uint64_t which, json result) {
@@ -124,7 +130,15 @@ json session::ask(request what, const std::stop_token& stop) {
     answered->there.wait(false);
   }
   auto& result = answered->result;
-  if (const auto why = failure_of(result)) throw error(*why);
+  const auto why = failure_of(result);
+  count(counts, options_.log, [&](metrics& to) {
+    to.requested({.operation = operation,
+                  .class_name = class_name,
+                  .method = method,
+                  .code = why ? std::string_view(why->code()) : "ok",
+                  .took = clock::now() - began});
+  });
+  if (why) throw error(*why);
   const auto ok = result.find("ok");
   return ok == result.end() ? json() : std::move(*ok);
 }
@@ -203,6 +217,7 @@ void session::dial() {
 void session::use(const std::shared_ptr<wire>& line) {
   auto welcomed = greet(*line);
   const auto room = welcomed.requests;
+  const auto node = welcomed.info.node;
   {
     const std::lock_guard lock(mutex_);
     if (stopping_) throw std::runtime_error("this client has ended");
@@ -211,6 +226,7 @@ void session::use(const std::shared_ptr<wire>& line) {
     for (auto& [name, each] : classes_)
       each.asked = !each.settled;
   }
+  count(options_.counts, options_.log, [&](metrics& to) { to.connected(node); });
   requests_.opened(line);
   changed_.notify_all();
   register_all();
@@ -319,6 +335,7 @@ void session::lose(const std::string& why) {
     trouble_ = why;
     following_.clear();
   }
+  if (was_open) count(options_.counts, options_.log, [&](metrics& to) { to.disconnected(why); });
   end_processes(why);  // first: who hears that an act of theirs failed finds them ended
   requests_.lost(why);
   if (was_open) pool_.abandon_all();

@@ -7,4 +7,5 @@
 #include "orrery/app/documents.hpp"
 #include "orrery/app/error.hpp"
 #include "orrery/app/messages.hpp"
+#include "orrery/app/metrics.hpp"
 #include "orrery/app/process_class.hpp"

@@ -1,6 +1,7 @@
 #pragma once
 #include "orrery/app/client_process.hpp"
 #include "orrery/app/documents.hpp"
+#include "orrery/app/metrics.hpp"
 #include "orrery/app/process_class.hpp"
 #include <chrono>
 #include <functional>
@@ -38,6 +39,8 @@ struct client_options {
   /// Told of connections that come and go, of what the sidecar refused, and of handlers that crashed or refused what
   /// nobody waits for, from any thread. Default: stderr.
   std::function<void(const std::string&)> log;
+  /// What counts connections, requests and handled messages. Default: nothing does.
+  std::shared_ptr<metrics> counts = nullptr;
 };
 
 /// What the sidecar says of itself.

@@ -30,6 +30,7 @@ struct surroundings {
   std::stop_token abandoned;
   std::function<json(std::string_view name, std::string_view method, json argument, const call_options&)> call;
   std::function<void(const std::string& line)> log = {};  ///< told of a refusal that nobody waits for
+  bool* refused = nullptr;                                ///< set where the handler refused
 };
 
 class process_class;

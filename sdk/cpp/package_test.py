@@ -25,7 +25,7 @@ def main():
         assert all((examples / name).exists() for name in ("cart", "kitchen", "leader", "linked", "room"))
         headers = {path.relative_to(prefix / "include/orrery").as_posix() for path in (prefix / "include").rglob("*.hpp")}
         assert headers == {"app.hpp", "app/client.hpp", "app/client_process.hpp", "app/context.hpp", "app/documents.hpp", "app/error.hpp",
-                           "app/messages.hpp", "app/process_class.hpp", "app/testing.hpp"}, headers
+                           "app/messages.hpp", "app/metrics.hpp", "app/process_class.hpp", "app/testing.hpp"}, headers
     print("built, installed, found and used")
 
 

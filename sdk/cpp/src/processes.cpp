@@ -181,9 +181,10 @@ bool session::await_processes(const std::stop_token& stop) {
     changed_.notify_all();
   });
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return welcome_ || stopping_ || stop.stop_requested(); });
+  changed_.wait(lock, [&] { return welcome_ || stopping_ || !denied_.empty() || stop.stop_requested(); });
   if (stopping_) throw error("unavailable", "this client has ended", effect::not_executed);
   if (stop.stop_requested()) return false;
+  if (!welcome_) throw error("forbidden", denied_, effect::not_executed);
   check_processes(welcome_->info);
   return true;
 }

@@ -38,6 +38,10 @@ std::uint64_t requests::begin(request what) {
         failed("overloaded", std::to_string(waiting_max) + " requests wait for their turn already", "not_executed"));
     return number;
   }
+  if (!goes && may_wait(what) && !denied_.empty()) {
+    end_later({.what = std::move(what)}, number, failed("forbidden", denied_, "not_executed"));
+    return number;
+  }
   auto& kept = open_.emplace(number, entry{.what = std::move(what)}).first->second;
   if (kept.what.timeout.count() > 0) kept.answer_until = clock::now() + kept.what.timeout;
   if (goes && send(kept, number)) return number;
@@ -154,6 +158,7 @@ void requests::opened(std::shared_ptr<wire> to) {
   line_ = std::move(to);
   room_ = 0;
   trouble_.clear();
+  denied_.clear();
   admit();
 }
 
@@ -181,6 +186,18 @@ void requests::lost(const std::string& why) {
   for (auto& [number, ended] : gone)
     ended.what.done(number, failed("unavailable", "the connection to the sidecar ended before the answer came: " + why,
                                    ended.sent ? ended.what.effect_if_lost : "not_executed"));
+}
+
+void requests::deny(const std::string& why) {
+  const std::lock_guard lock(mutex_);
+  denied_ = why;
+  if (why.empty()) return;
+  for (auto it = open_.begin(); it != open_.end();) {
+    const auto next = std::next(it);
+    const auto number = it->first;
+    if (!it->second.sent) end_later(take(it), number, failed("forbidden", why, "not_executed"));
+    it = next;
+  }
 }
 
 std::shared_ptr<wire> requests::line() const {

@@ -51,6 +51,9 @@ class requests {
   void opened(std::shared_ptr<wire> to);
   void admit(std::size_t room);
   void lost(const std::string& why);
+  /// There will be no connection: what waits for one ends with `forbidden`, not executed, and so does what comes, until
+  /// one is opened or `why` is empty.
+  void deny(const std::string& why);
   /// How many were under way at once since the last time.
   [[nodiscard]] std::size_t take_peak() noexcept { return peak_.exchange(0); }
   /// The connection, where there is one.
@@ -90,6 +93,7 @@ class requests {
   std::condition_variable changed_;
   std::shared_ptr<wire> line_;
   std::string trouble_;
+  std::string denied_;
   std::size_t room_ = 0;
   std::size_t sent_ = 0;
   std::atomic<std::size_t> peak_ = 0;

@@ -1,5 +1,6 @@
 #include "session.hpp"
 
+#include "denied.hpp"
 #include "values.hpp"
 #include <algorithm>
 #include <atomic>
@@ -19,8 +20,9 @@ constexpr int protocol_version = 1;
 constexpr auto hello_time = 5s;
 constexpr auto redial_least = 50ms;
 constexpr auto redial_most = 2000ms;
-constexpr auto steady = 5s;      ///< a connection that lasted as long begins the pauses anew
-constexpr auto look_again = 1s;  ///< at whether to stop, and at classes that the sidecar does not know yet
+constexpr int denials_believed = 2;  ///< one after another: a sidecar opens its socket to all after it has made it
+constexpr auto steady = 5s;          ///< a connection that lasted as long begins the pauses anew
+constexpr auto look_again = 1s;      ///< at whether to stop, and at classes that the sidecar does not know yet
 constexpr std::uint64_t credit = 1000;
 /// Registrations, subscriptions and a drain: the sidecar counts them as requests too, and calls may wait for them.
 constexpr std::size_t ahead_most = 64 + 16 + 1;
@@ -170,7 +172,8 @@ void session::tell(const json& message) {
 
 sidecar_info session::open() {
   std::unique_lock lock(mutex_);
-  changed_.wait_for(lock, options_.connect_timeout, [this] { return welcome_ || stopping_; });
+  changed_.wait_for(lock, options_.connect_timeout, [this] { return welcome_ || stopping_ || !denied_.empty(); });
+  if (!welcome_ && !denied_.empty()) throw error("forbidden", denied_, effect::not_executed);
   if (!welcome_) {
     throw error("unavailable", "no connection to the sidecar" + (trouble_.empty() ? "" : ": " + trouble_),
                 effect::not_executed);
@@ -187,20 +190,27 @@ std::size_t session::value_bytes() const {
 
 void session::run() {
   auto pause = redial_least;
+  bool ever_connected = false;
+  int denials = 0;  // one after another
   while (!is_stopping()) {
     std::string why;
+    bool denied = false;
     auto since = clock::time_point::max();
     try {
       dial();
       use(dialled_);
+      ever_connected = true;
       since = clock::now();
       read(*dialled_);
     } catch (const std::exception& ended) {
       why = ended.what();
+      denied = dynamic_cast<const socket_denied*>(&ended) != nullptr;
     }
     if (dialled_ != nullptr) dialled_->shut();  // others may wait for room to write
     if (since < clock::now() - steady) pause = redial_least;
     lose(why);
+    denials = denied ? denials + 1 : 0;
+    if (!ever_connected) deny(denials >= denials_believed ? why : "");
     std::unique_lock lock(mutex_);
     changed_.wait_for(lock, jittered(pause), [this] { return stopping_; });
     pause = std::min(2 * pause, redial_most);
@@ -223,6 +233,7 @@ void session::use(const std::shared_ptr<wire>& line) {
     if (stopping_) throw std::runtime_error("this client has ended");
     welcome_ = std::move(welcomed);
     trouble_.clear();
+    denied_.clear();
     for (auto& [name, each] : classes_)
       each.asked = !each.settled;
   }
@@ -339,6 +350,15 @@ void session::lose(const std::string& why) {
   end_processes(why);  // first: who hears that an act of theirs failed finds them ended
   requests_.lost(why);
   if (was_open) pool_.abandon_all();
+}
+
+void session::deny(const std::string& why) {
+  {
+    const std::lock_guard lock(mutex_);
+    denied_ = why;
+  }
+  requests_.deny(why);
+  if (!why.empty()) changed_.notify_all();
 }
 
 // ---- events ----

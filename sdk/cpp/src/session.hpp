@@ -89,6 +89,7 @@ class session {
   void take_ended(const json& message);
   void end_processes(const std::string& why);
   void lose(const std::string& why);
+  void deny(const std::string& why);
   bool is_stopping() const;
 
   void register_all();
@@ -110,6 +111,7 @@ class session {
   std::shared_ptr<wire> dialled_;  ///< the connection, welcomed or not yet
   std::optional<welcome> welcome_;
   std::string trouble_;
+  std::string denied_;  ///< why no connection ever stood, where no time heals that
   bool stopping_ = false;
   bool draining_ = false;
   std::map<std::string, hosted_class, std::less<>> classes_;  // entries stay where they are: handlers use them

@@ -1,5 +1,6 @@
 #include "wire.hpp"
 
+#include "denied.hpp"
 #include "orrery/app/error.hpp"
 #include <algorithm>
 #include <arpa/inet.h>
@@ -32,9 +33,10 @@ int dial_file(const std::string& path) {
   std::memcpy(at.sun_path, path.c_str(), path.size() + 1);
   const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd >= 0 && ::connect(fd, reinterpret_cast<const sockaddr*>(&at), sizeof at) == 0) return fd;
-  const std::string why = std::strerror(errno);
+  const int problem = errno;
   if (fd >= 0) ::close(fd);
-  throw std::runtime_error("cannot connect to " + path + ": " + why);
+  if (fd >= 0 && (problem == EACCES || problem == EPERM)) throw socket_denied(path, problem);
+  throw std::runtime_error("cannot connect to " + path + ": " + std::strerror(problem));
 }
 
 /// Throws `error` for what is no IP:PORT.
@@ -79,6 +81,13 @@ wire::wire(const std::string& socket, const std::string& tcp) {
   }
   try {
     fd_ = socket.empty() ? dial_tcp(tcp) : dial_file(socket);
+  } catch (const socket_denied&) {
+    if (tcp.empty()) throw;
+    try {
+      fd_ = dial_tcp(tcp);
+    } catch (const std::runtime_error&) {
+    }
+    if (fd_ < 0) throw;  // the denial: it is what somebody must mend
   } catch (const std::runtime_error&) {
     if (socket.empty() || tcp.empty()) throw;
     fd_ = dial_tcp(tcp);

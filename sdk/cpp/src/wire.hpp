@@ -24,7 +24,8 @@ void check_tcp(const std::string& address);
 
 class wire {
  public:
-  /// Tries the socket's path, then IP:PORT, whichever is not empty. Throws std::runtime_error with what failed.
+  /// Tries the socket's path, then IP:PORT, whichever is not empty. Throws std::runtime_error with what failed;
+  /// `socket_denied` where neither connects and this user may not use the socket.
   wire(const std::string& socket, const std::string& tcp);
   ~wire();
   wire(const wire&) = delete;

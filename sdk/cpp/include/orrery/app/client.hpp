@@ -94,7 +94,9 @@ class client {
   client(const client&) = delete;
   client& operator=(const client&) = delete;
 
-  /// Waits for a connection, at most `connect_timeout`.
+  /// Waits for a connection, at most `connect_timeout`. Where none ever stood and this user may not connect to the
+  /// socket, no operation waits: each throws `error`, `forbidden`, not executed, at once, and says who may. The client
+  /// dials on; after a lost connection what is asked waits as ever, and the log says who may.
   sidecar_info open();
 
   /// `name` is "class/key". A value is what JSON can express, and byte strings: at most 1 MiB and 64 levels deep.
@@ -186,7 +188,8 @@ class client {
     unsigned concurrency = 0;  ///< processes of the class at work here at once; 0: `workers`
   };
   /// Hosts a class from now on. Where no sidecar answers within `connect_timeout` it is `waiting`, and registered when
-  /// one does. Throws `error` where the sidecar refuses it: `conflict` where the class is not app-hosted.
+  /// one does. Throws `error` where the sidecar refuses it: `conflict` where the class is not app-hosted. And as
+  /// `open`.
   class_state host(process_class what, const host_options& how);
   class_state host(process_class what) { return host(std::move(what), host_options{}); }
   /// Of a class that is hosted; nothing: it is not.
